@@ -1,0 +1,127 @@
+//! API keys: found by their SHA-256, remembered for less than the minute in which a revocation must be in force.
+
+use super::{AuthError, Caller};
+use crate::domain::Timestamp;
+use crate::store::{ApiKey, Store};
+use aws_lc_rs::digest;
+use jiff::SignedDuration;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// What every key starts with.
+pub const PREFIX: &str = "bk_";
+/// 256 random bits in base 62 are 43 characters.
+const MIN_SECRET_CHARACTERS: usize = 40;
+/// Nobody needs longer ones, and each is hashed.
+const MAX_SECRET_CHARACTERS: usize = 128;
+/// A revocation is in force within 60 s; this leaves half of them for clocks and requests under way.
+const KNOWN_TTL: SignedDuration = SignedDuration::from_secs(30);
+/// Long enough that a wrong key costs one read per burst, short enough that a new key works at once.
+const UNKNOWN_TTL: SignedDuration = SignedDuration::from_secs(5);
+/// Keys one instance remembers; beyond, it forgets them all and reads again.
+const MAX_REMEMBERED: usize = 1_000;
+
+/// Whether the text has the form of a key; anything else is refused without a read.
+#[must_use]
+pub fn is_api_key(text: &str) -> bool {
+    let is_secret = |secret: &str| {
+        (MIN_SECRET_CHARACTERS..=MAX_SECRET_CHARACTERS).contains(&secret.len())
+            && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    text.strip_prefix(PREFIX).is_some_and(is_secret)
+}
+
+/// SHA-256 in lower-case hex.
+#[must_use]
+pub fn sha256_hex(text: &str) -> String {
+    use std::fmt::Write;
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[derive(Debug)]
+pub(super) struct ApiKeys {
+    store: Store,
+    remembered: Mutex<HashMap<String, Remembered>>,
+}
+
+#[derive(Debug, Clone)]
+struct Remembered {
+    key: Option<ApiKey>,
+    read_at: Timestamp,
+}
+
+impl Remembered {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let ttl = if self.key.is_some() { KNOWN_TTL } else { UNKNOWN_TTL };
+        self.read_at.age_at(now).abs() < ttl
+    }
+}
+
+impl ApiKeys {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, remembered: Mutex::default() }
+    }
+
+    pub(super) async fn verify(&self, text: &str, now: Timestamp) -> Result<Caller, AuthError> {
+        if !is_api_key(text) {
+            return Err(AuthError::Refused("the API key is malformed"));
+        }
+        let key = self.find(sha256_hex(text), now).await?.ok_or(AuthError::Refused("the API key is unknown"))?;
+        if key.revoked_at.is_some_and(|at| at <= now) {
+            return Err(AuthError::Refused("the API key is revoked"));
+        }
+        if key.expires_at.is_some_and(|at| at <= now) {
+            return Err(AuthError::Refused("the API key has expired"));
+        }
+        Ok(Caller { id: key.sha256, grants: key.grants })
+    }
+
+    async fn find(&self, sha256: String, now: Timestamp) -> Result<Option<ApiKey>, AuthError> {
+        let remembered = self.lock().get(&sha256).filter(|remembered| remembered.is_fresh(now)).cloned();
+        if let Some(remembered) = remembered {
+            return Ok(remembered.key);
+        }
+        let key = self.store.api_key(&sha256).await?;
+        let mut all = self.lock();
+        if all.len() >= MAX_REMEMBERED {
+            all.clear();
+        }
+        all.insert(sha256, Remembered { key: key.clone(), read_at: now });
+        Ok(key)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_a_key_is_checked_before_anything_is_read() {
+        let rows = [
+            (format!("bk_{}", "a".repeat(40)), true),
+            (format!("bk_{}", "Z_9".repeat(20)), true),
+            (format!("bk_{}", "a".repeat(39)), false),
+            (format!("bk_{}", "a".repeat(129)), false),
+            (format!("bk_{}-", "a".repeat(40)), false),
+            (format!("BK_{}", "a".repeat(40)), false),
+            (format!("bk_{}é", "a".repeat(40)), false),
+        ];
+        for (key, expected) in rows {
+            assert_eq!(is_api_key(&key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_sha256() {
+        assert_eq!(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

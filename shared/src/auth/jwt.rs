@@ -1,0 +1,164 @@
+//! JSON Web Tokens: the signature by a key we chose, the standard claims, and Ballast's own.
+//!
+//! The header is never trusted to say where a key is to be found, and its algorithm must be the one the key is for.
+
+use super::jwks::Jwks;
+use super::{AuthError, Caller, sha256_hex};
+use crate::config::{AuthConfig, SigningKeys};
+use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
+use crate::store::Store;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// How far the issuer's clock may be off; the contract allows up to 30 s.
+const LEEWAY_SECONDS: u64 = 10;
+/// Most customers one token may name.
+const MAX_CUSTOMERS: usize = 100;
+/// Header fields that bring their own key or demand an extension: always refused.
+const REFUSED_HEADERS: [&str; 6] = ["crit", "jwk", "jku", "x5u", "x5c", "b64"];
+
+/// A key and the one algorithm it is for.
+#[derive(Clone)]
+pub(super) struct VerificationKey {
+    pub(super) key: DecodingKey,
+    pub(super) algorithm: Algorithm,
+}
+
+impl std::fmt::Debug for VerificationKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerificationKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Keys {
+    Shared(VerificationKey),
+    Published(Jwks),
+}
+
+#[derive(Debug)]
+pub(super) struct Verifier {
+    keys: Keys,
+    validation: Validation,
+}
+
+impl Verifier {
+    pub(super) fn new(config: &AuthConfig, store: Store) -> Self {
+        let AuthConfig { issuer, audience, keys } = config;
+        let keys = match keys {
+            SigningKeys::JwksUrl(url) => Keys::Published(Jwks::new(url.clone(), store)),
+            SigningKeys::Hs256Secret(secret) => {
+                Keys::Shared(VerificationKey { key: DecodingKey::from_secret(secret.as_bytes()), algorithm: Algorithm::HS256 })
+            }
+        };
+        // The library's own defaults are a minute of leeway and `exp` alone.
+        let mut validation = Validation { leeway: LEEWAY_SECONDS, validate_nbf: true, ..Validation::default() };
+        validation.set_required_spec_claims(&["sub", "iss", "aud", "exp"]);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        Self { keys, validation }
+    }
+
+    pub(super) async fn warm(&self) -> Result<(), AuthError> {
+        match &self.keys {
+            Keys::Shared(_) => Ok(()),
+            Keys::Published(jwks) => jwks.warm().await,
+        }
+    }
+
+    pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
+        let header = Header::read(token)?;
+        let verification_key = match &self.keys {
+            Keys::Shared(key) => key.clone(),
+            Keys::Published(jwks) => {
+                let kid = header.kid.ok_or(AuthError::Refused("the token names no key"))?;
+                jwks.key(&kid, now).await?.ok_or(AuthError::Refused("the token is signed by an unknown key"))?
+            }
+        };
+        let validation = Validation { algorithms: vec![verification_key.algorithm], ..self.validation.clone() };
+        let token = jsonwebtoken::decode::<Claims>(token, &verification_key.key, &validation).map_err(|error| refusal(&error))?;
+        token.claims.into_caller()
+    }
+}
+
+fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
+    AuthError::Refused(match error.kind() {
+        ErrorKind::ExpiredSignature => "the token has expired",
+        ErrorKind::ImmatureSignature => "the token is not valid yet",
+        ErrorKind::InvalidAudience => "the token is for another audience",
+        ErrorKind::InvalidIssuer => "the token is from another issuer",
+        ErrorKind::InvalidSignature => "the token's signature does not match",
+        ErrorKind::InvalidAlgorithm => "the token's algorithm is not the key's",
+        ErrorKind::MissingRequiredClaim(_) => "the token lacks a required claim",
+        ErrorKind::Json(_) => "a claim of the token has the wrong type",
+        _ => "the token is malformed",
+    })
+}
+
+/// The JOSE header, read apart from the library, which ignores what it does not know.
+struct Header {
+    kid: Option<String>,
+}
+
+impl Header {
+    fn read(token: &str) -> Result<Self, AuthError> {
+        const MALFORMED: AuthError = AuthError::Refused("the token's header is malformed");
+        let encoded = token.split('.').next().unwrap_or_default();
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| MALFORMED)?;
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| MALFORMED)?;
+        if REFUSED_HEADERS.iter().any(|name| fields.contains_key(*name)) {
+            return Err(AuthError::Refused("the token's header has a field that is never accepted"));
+        }
+        match fields.get("kid") {
+            None => Ok(Self { kid: None }),
+            Some(kid) => kid.as_str().map(|kid| Self { kid: Some(kid.to_owned()) }).ok_or(MALFORMED),
+        }
+    }
+}
+
+/// The claims. A missing list is empty; one of the wrong type, `null` included, refuses the token.
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    iss: String,
+    #[serde(default)]
+    customer_ids: Vec<String>,
+    #[serde(default)]
+    organization_ids: Vec<String>,
+    #[serde(default)]
+    merchant_ids: Vec<String>,
+    #[serde(default)]
+    permissions: Vec<String>,
+}
+
+impl Claims {
+    fn into_caller(self) -> Result<Caller, AuthError> {
+        let Self { sub, iss, customer_ids, organization_ids, merchant_ids, permissions } = self;
+        if sub.is_empty() {
+            return Err(AuthError::Refused("the token's subject is empty"));
+        }
+        if customer_ids.len() > MAX_CUSTOMERS {
+            return Err(AuthError::Refused("the token names too many customers"));
+        }
+        let grants = Grants {
+            customers: ids(&customer_ids, |id| CustomerId::parse(id).ok())?,
+            organizations: ids(&organization_ids, |id| OrganizationId::parse(id).ok())?,
+            merchants: ids(&merchant_ids, |id| MerchantId::parse(id).ok())?,
+            permissions: permissions.iter().filter_map(|name| Permission::parse(name)).collect(),
+        };
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        Ok(Caller { id: sha256_hex(&format!("{}:{iss}{sub}", iss.len())), grants })
+    }
+}
+
+fn ids<T: Ord>(texts: &[String], parse: impl Fn(&str) -> Option<T>) -> Result<BTreeSet<T>, AuthError> {
+    texts
+        .iter()
+        .map(|text| parse(text))
+        .collect::<Option<_>>()
+        .ok_or(AuthError::Refused("a claim of the token is not a list of ids"))
+}

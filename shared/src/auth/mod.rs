@@ -1,0 +1,106 @@
+//! From a credential to a caller: a Bearer token or an API key, never both.
+//!
+//! It knows neither routes nor status codes. Why a credential was refused is for the log; the caller is told only that it was.
+
+mod api_key;
+mod jwks;
+mod jwt;
+
+use crate::config::AuthConfig;
+use crate::domain::{Grants, Timestamp};
+use crate::store::{Store, StoreError};
+use api_key::ApiKeys;
+use jwt::Verifier;
+use std::sync::Arc;
+use thiserror::Error;
+
+pub use api_key::{PREFIX as API_KEY_PREFIX, is_api_key, sha256_hex};
+
+/// Longest credential that is looked at; a token with 100 customers is about 6 KB.
+const MAX_CREDENTIAL_BYTES: usize = 10_240;
+
+/// Why nobody was recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AuthError {
+    /// The credential is missing or no good.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// It could not be checked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The issuer's keys could not be fetched and there are none from before.
+    #[error("the issuer's keys are unavailable: {0}")]
+    KeysUnavailable(String),
+}
+
+/// Who is calling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Tells callers apart without naming them: a hash of issuer and subject, or of the key.
+    pub id: String,
+    /// What they may see and do.
+    pub grants: Grants,
+}
+
+/// The credential headers of one request, as they came.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Headers<'a> {
+    /// `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// `X-Api-Key`.
+    pub api_key: Option<&'a str>,
+    /// A credential header came more than once or is not text.
+    pub is_ambiguous: bool,
+}
+
+/// Checks credentials; cheap to clone, with caches that all clones share.
+#[derive(Debug, Clone)]
+pub struct Authenticator {
+    verifier: Arc<Verifier>,
+    api_keys: Arc<ApiKeys>,
+}
+
+impl Authenticator {
+    /// An authenticator with empty caches.
+    #[must_use]
+    pub fn new(config: &AuthConfig, store: Store) -> Self {
+        Self { verifier: Arc::new(Verifier::new(config, store.clone())), api_keys: Arc::new(ApiKeys::new(store)) }
+    }
+
+    /// Brings the stored keys into memory, so that the first request need not.
+    pub async fn warm(&self) -> Result<(), AuthError> {
+        self.verifier.warm().await
+    }
+
+    /// Finds out who is calling.
+    pub async fn authenticate(&self, headers: Headers<'_>, now: Timestamp) -> Result<Caller, AuthError> {
+        match credential(headers)? {
+            Credential::Token(token) => self.verifier.verify(token, now).await,
+            Credential::ApiKey(key) => self.api_keys.verify(key, now).await,
+        }
+    }
+}
+
+enum Credential<'a> {
+    Token(&'a str),
+    ApiKey(&'a str),
+}
+
+fn credential(headers: Headers<'_>) -> Result<Credential<'_>, AuthError> {
+    let refused = AuthError::Refused;
+    let credential = match headers {
+        Headers { is_ambiguous: true, .. } => return Err(refused("a credential header is repeated or not text")),
+        Headers { authorization: Some(_), api_key: Some(_), .. } => return Err(refused("two credentials")),
+        Headers { authorization: None, api_key: None, .. } => return Err(refused("no credential")),
+        Headers { api_key: Some(key), .. } => Credential::ApiKey(key),
+        Headers { authorization: Some(value), .. } => match value.split_once(' ') {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && key.starts_with(API_KEY_PREFIX) => {
+                Credential::ApiKey(key)
+            }
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Credential::Token(token),
+            _ => return Err(refused("the Authorization header is not `Bearer` and a credential")),
+        },
+    };
+    let (Credential::Token(text) | Credential::ApiKey(text)) = credential;
+    if text.len() > MAX_CREDENTIAL_BYTES { Err(refused("the credential is too long")) } else { Ok(credential) }
+}

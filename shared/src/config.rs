@@ -1,0 +1,193 @@
+//! What a function is told by its environment, read once at start.
+//!
+//! It knows names, not meanings: clients and keys are built from it by the modules that use them.
+
+use std::fmt;
+use thiserror::Error;
+
+/// Shortest shared secret for HS256, in bytes (RFC 7518 section 3.2).
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Why the environment is not a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// A variable is missing or empty.
+    #[error("environment variable {0} is not set")]
+    Missing(&'static str),
+    /// A variable has an unusable value, which is not repeated here.
+    #[error("environment variable {0} {1}")]
+    Invalid(&'static str, &'static str),
+}
+
+/// Where the tables are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// One item per account.
+    pub accounts: String,
+    /// Every balance an account ever had.
+    pub history: String,
+    /// One item per rate sheet.
+    pub rates: String,
+    /// API keys and the cached JWKS.
+    pub access: String,
+}
+
+/// How to reach DynamoDB.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The AWS region.
+    pub region: String,
+    /// Another endpoint than AWS's own.
+    pub endpoint_url: Option<String>,
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The access key's secret.
+    pub secret_access_key: String,
+    /// Of temporary credentials.
+    pub session_token: Option<String>,
+    /// The tables.
+    pub tables: Tables,
+}
+
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig").field("region", &self.region).field("tables", &self.tables).finish_non_exhaustive()
+    }
+}
+
+/// What signs a deployment's tokens: one or the other, never both.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SigningKeys {
+    /// Public keys at a URL.
+    JwksUrl(String),
+    /// A shared secret of at least [`MIN_SECRET_BYTES`].
+    Hs256Secret(String),
+}
+
+impl fmt::Debug for SigningKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::JwksUrl(url) => f.debug_tuple("JwksUrl").field(url).finish(),
+            Self::Hs256Secret(_) => f.write_str("Hs256Secret(…)"),
+        }
+    }
+}
+
+/// Whose tokens are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// Required `iss`.
+    pub issuer: String,
+    /// Required `aud`.
+    pub audience: String,
+    /// What signs them.
+    pub keys: SigningKeys,
+}
+
+/// What every HTTP function needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The store.
+    pub store: StoreConfig,
+    /// The callers.
+    pub auth: AuthConfig,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables by `lookup`; an empty one counts as not set.
+    pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let optional = |name| lookup(name).filter(|value| !value.is_empty());
+        let required = |name| optional(name).ok_or(ConfigError::Missing(name));
+        let store = StoreConfig {
+            region: required("AWS_REGION")?,
+            endpoint_url: optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            access_key_id: required("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
+            session_token: optional("AWS_SESSION_TOKEN"),
+            tables: Tables {
+                accounts: required("ACCOUNTS_TABLE")?,
+                history: required("HISTORY_TABLE")?,
+                rates: required("RATES_TABLE")?,
+                access: required("ACCESS_TABLE")?,
+            },
+        };
+        let keys = match (optional("JWT_JWKS_URL"), optional("JWT_HS256_SECRET")) {
+            (Some(url), None) => jwks_url(url)?,
+            (None, Some(secret)) if secret.len() >= MIN_SECRET_BYTES => SigningKeys::Hs256Secret(secret),
+            (None, Some(_)) => return Err(ConfigError::Invalid("JWT_HS256_SECRET", "is shorter than 32 bytes")),
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::Invalid("JWT_HS256_SECRET", "is set together with JWT_JWKS_URL; set one"));
+            }
+            (None, None) => return Err(ConfigError::Missing("JWT_JWKS_URL")),
+        };
+        Ok(Self { store, auth: AuthConfig { issuer: required("JWT_ISSUER")?, audience: required("JWT_AUDIENCE")?, keys } })
+    }
+}
+
+/// Keys fetched in the clear could be anybody's, except from this machine.
+fn jwks_url(url: String) -> Result<SigningKeys, ConfigError> {
+    let is_trusted = url.starts_with("https://") || (url.starts_with("http://127.0.0.1:") && !url.contains('@'));
+    if is_trusted { Ok(SigningKeys::JwksUrl(url)) } else { Err(ConfigError::Invalid("JWT_JWKS_URL", "is not an https URL")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPLETE: [(&str, &str); 10] = [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("ACCOUNTS_TABLE", "a"),
+        ("HISTORY_TABLE", "h"),
+        ("RATES_TABLE", "r"),
+        ("ACCESS_TABLE", "x"),
+        ("JWT_ISSUER", "i"),
+        ("JWT_AUDIENCE", "b"),
+        ("JWT_JWKS_URL", "https://issuer.example/jwks.json"),
+    ];
+
+    fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let find = |rows: &[(&str, &str)], name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned());
+        Config::from_lookup(|name| find(changes, name).or_else(|| find(&COMPLETE, name)))
+    }
+
+    #[test]
+    fn each_required_variable_is_missed_by_name() {
+        assert!(read(&[]).is_ok());
+        for (name, _) in COMPLETE {
+            assert_eq!(read(&[(name, "")]).unwrap_err(), ConfigError::Missing(name));
+        }
+    }
+
+    #[test]
+    fn keys_are_one_of_two_and_strong_enough() {
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+        let rows: [Row<'_>; 6] = [
+            (&[("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")], Some("JWT_HS256_SECRET")),
+            (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")], None),
+            (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcde")], Some("JWT_HS256_SECRET")),
+            (&[("JWT_JWKS_URL", "http://issuer.example/jwks.json")], Some("JWT_JWKS_URL")),
+            (&[("JWT_JWKS_URL", "http://127.0.0.1.example/jwks.json")], Some("JWT_JWKS_URL")),
+            (&[("JWT_JWKS_URL", "http://127.0.0.1:9000/jwks.json")], None),
+        ];
+        for (changes, refused) in rows {
+            let name = read(changes).err().map(|error| match error {
+                ConfigError::Missing(name) | ConfigError::Invalid(name, _) => name,
+            });
+            assert_eq!(name, refused, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = read(&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")]).unwrap();
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("0123456789abcdef") && !printed.contains("\"secret\""), "{printed}");
+    }
+}

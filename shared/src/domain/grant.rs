@@ -1,0 +1,51 @@
+//! Who may see what, whatever credential said so.
+
+use super::{CustomerId, MerchantId, OrganizationId};
+use std::collections::BTreeSet;
+
+/// A right beyond seeing one's own accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// Sees every account.
+    ReadAll,
+    /// May ask a custody provider for a sync.
+    CustodySync,
+}
+
+impl Permission {
+    /// The name in a credential.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReadAll => "PermReadAll",
+            Self::CustodySync => "PermCustodySync",
+        }
+    }
+
+    /// The permission of that name; an unknown one is no permission.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::ReadAll, Self::CustodySync].into_iter().find(|permission| permission.name() == text)
+    }
+}
+
+/// What a credential entitles its bearer to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grants {
+    /// Customers whose accounts it may see.
+    pub customers: BTreeSet<CustomerId>,
+    /// Organizations, all merchants of each.
+    pub organizations: BTreeSet<OrganizationId>,
+    /// Single merchants.
+    pub merchants: BTreeSet<MerchantId>,
+    /// Rights beyond those.
+    pub permissions: BTreeSet<Permission>,
+}
+
+impl Grants {
+    /// Whether it sees the customer's accounts.
+    #[must_use]
+    pub fn may_see_customer(&self, customer_id: CustomerId) -> bool {
+        self.permissions.contains(&Permission::ReadAll) || self.customers.contains(&customer_id)
+    }
+}

@@ -1,0 +1,23 @@
+//! Money, assets, accounts and rates as values that cannot be wrong.
+//!
+//! Everything here is pure: no clock, no I/O, no JSON, no DynamoDB. `now` is always a parameter, a string is parsed where it
+//! enters, and arithmetic that would not fit is an error, never a wrong number.
+
+pub mod account;
+pub mod amount;
+pub mod asset;
+mod decimal;
+pub mod grant;
+pub mod id;
+pub mod rate;
+pub mod time;
+pub mod total;
+
+pub use account::{Account, Status};
+pub use amount::{Amount, TooLarge};
+pub use asset::Asset;
+pub use grant::{Grants, Permission};
+pub use id::{AccountId, ContactId, CustomerId, MerchantId, OrganizationId};
+pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet, UsdPrice};
+pub use time::Timestamp;
+pub use total::{Summary, summarize};

@@ -1,0 +1,345 @@
+//! Rate sheets, which rate may be used when, and the conversion that proves itself by its receipt.
+//!
+//! A sheet says what one unit of each asset is worth in US dollars. Where rates come from is not known here.
+
+use super::asset::Par;
+use super::decimal::{self, DecimalError};
+use super::{Amount, Asset, Timestamp, TooLarge};
+use ethnum::I256;
+use jiff::SignedDuration;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// Digits before the point of a price.
+const PRICE_INTEGER_DIGITS: usize = 10;
+/// Significant digits of a receipt's `rate`.
+const RATE_SIGNIFICANT_DIGITS: u32 = 28;
+
+/// Why a text is not a price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PriceError {
+    /// Not a decimal of at most 10 digits before and 18 after the point.
+    #[error(transparent)]
+    Decimal(#[from] DecimalError),
+    /// Zero or below.
+    #[error("not positive")]
+    NotPositive,
+}
+
+/// A positive price in US dollars per unit, exact to 18 fraction digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsdPrice(i128);
+
+impl UsdPrice {
+    /// One dollar, the price of a dollar.
+    pub const ONE: Self = Self(decimal::ONE);
+
+    /// Parses a positive decimal of at most 10 digits before and 18 after the point.
+    pub fn parse(text: &str) -> Result<Self, PriceError> {
+        match decimal::parse_units(text, PRICE_INTEGER_DIGITS)? {
+            units if units > 0 => Ok(Self(units)),
+            _ => Err(PriceError::NotPositive),
+        }
+    }
+
+    /// `self ÷ other` as decimal text of 28 significant digits, half-even: for the reader, never for computing.
+    #[must_use]
+    pub fn ratio_text(self, other: Self) -> Option<String> {
+        // Scale the quotient to 28 or 29 digits, then to exactly 28.
+        let digits_of = |units: i128| units.checked_ilog10().map_or(0, |log| log + 1);
+        let shift = (RATE_SIGNIFICANT_DIGITS + digits_of(other.0)).saturating_sub(digits_of(self.0));
+        let limit = decimal::power_of_ten(RATE_SIGNIFICANT_DIGITS)?;
+        let scaled = |shift| {
+            let numerator = I256::from(self.0).checked_mul(decimal::power_of_ten(shift)?)?;
+            decimal::divide_half_even(numerator, I256::from(other.0))
+        };
+        let wide = scaled(shift)?;
+        let (digits, shift) = if wide < limit || shift == 0 { (wide, shift) } else { (scaled(shift - 1)?, shift - 1) };
+        Some(point_text(&digits.to_string(), usize::try_from(shift).ok()?))
+    }
+}
+
+/// Puts a decimal point `scale` digits from the right of a positive integer's text and drops trailing zeros.
+fn point_text(digits: &str, scale: usize) -> String {
+    let padded = format!("{digits:0>width$}", width = scale + 1);
+    let (integer, fraction) = padded.split_at(padded.len() - scale);
+    match fraction.trim_end_matches('0') {
+        "" => integer.to_owned(),
+        fraction => format!("{integer}.{fraction}"),
+    }
+}
+
+impl std::fmt::Display for UsdPrice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&decimal::write_units(self.0, 0))
+    }
+}
+
+/// A text that is none of the three methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a known method")]
+pub struct UnknownMethod;
+
+/// How a price came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Traded.
+    Market,
+    /// Published by an authority.
+    Reference,
+    /// Taken to be worth its peg.
+    Par,
+}
+
+impl Method {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Market => "market",
+            Self::Reference => "reference",
+            Self::Par => "par",
+        }
+    }
+
+    /// The method of that name.
+    pub fn parse(text: &str) -> Result<Self, UnknownMethod> {
+        [Self::Market, Self::Reference, Self::Par].into_iter().find(|method| method.name() == text).ok_or(UnknownMethod)
+    }
+}
+
+/// One entry of a sheet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rate {
+    /// US dollars per unit.
+    pub usd: UsdPrice,
+    /// Who says so.
+    pub source: String,
+    /// How it came about.
+    pub method: Method,
+    /// When it was so.
+    pub observed_at: Timestamp,
+}
+
+/// What every priced asset was worth at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateSheet {
+    /// The sheet's own time, by which it is found.
+    pub observed_at: Timestamp,
+    /// The entries, at most one per asset.
+    pub entries: BTreeMap<Asset, Rate>,
+}
+
+/// How old an entry may be and still price something; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgeLimits {
+    /// Fiat money, which has no rates on weekends.
+    pub fiat: Option<SignedDuration>,
+    /// Crypto assets.
+    pub crypto: Option<SignedDuration>,
+}
+
+impl AgeLimits {
+    /// Four days for fiat, an hour for crypto.
+    pub const STANDARD: Self =
+        Self { fiat: Some(SignedDuration::from_hours(4 * 24)), crypto: Some(SignedDuration::from_hours(1)) };
+    /// No limit: for demonstrations on old data.
+    pub const NONE: Self = Self { fiat: None, crypto: None };
+
+    const fn of(self, asset: Asset) -> Option<SignedDuration> {
+        if asset.is_crypto() { self.crypto } else { self.fiat }
+    }
+}
+
+impl RateSheet {
+    /// The asset's rate if it may price something at `at`: young enough, and at par only where the asset table permits it.
+    ///
+    /// The dollar is always 1; a sheet that lists it only adds whose word that is.
+    #[must_use]
+    pub fn usable(&self, asset: Asset, at: Timestamp, limits: AgeLimits) -> Option<Cow<'_, Rate>> {
+        if asset == Asset::USD {
+            return Some(Cow::Owned(self.dollar()));
+        }
+        let rate = self.entries.get(&asset)?;
+        let is_young = limits.of(asset).is_none_or(|limit| rate.observed_at.age_at(at) <= limit);
+        let is_permitted = rate.method != Method::Par || asset.par() == Par::Allowed;
+        (is_young && is_permitted).then_some(Cow::Borrowed(rate))
+    }
+
+    fn dollar(&self) -> Rate {
+        let defined = || Rate {
+            usd: UsdPrice::ONE,
+            source: "definition".to_owned(),
+            method: Method::Reference,
+            observed_at: self.observed_at,
+        };
+        self.entries.get(&Asset::USD).map_or_else(defined, |listed| Rate { usd: UsdPrice::ONE, ..listed.clone() })
+    }
+}
+
+/// Everything a conversion needs: the target, the sheet, and the instant from which a rate's age is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Pricing<'a> {
+    /// What everything is converted into.
+    pub target: Asset,
+    /// The sheet of that time; there may be none yet.
+    pub sheet: Option<&'a RateSheet>,
+    /// The instant of the question.
+    pub at: Timestamp,
+    /// How old a rate may be.
+    pub limits: AgeLimits,
+}
+
+impl<'a> Pricing<'a> {
+    /// The asset's rate, if the sheet has a usable one.
+    #[must_use]
+    pub fn rate(&self, asset: Asset) -> Option<Cow<'a, Rate>> {
+        self.sheet.and_then(|sheet| sheet.usable(asset, self.at, self.limits))
+    }
+
+    /// `units` (10⁻¹⁸) of `asset` in the target's minor unit: `units × usd ÷ usd(target)`, rounded once, half-even.
+    ///
+    /// `None` when a rate is needed and missing. Nothing and the target itself need none; the target is only rounded.
+    pub fn convert(&self, asset: Asset, units: I256) -> Result<Option<Amount>, TooLarge> {
+        let prices = if asset == self.target || units == I256::ZERO {
+            Some((UsdPrice::ONE, UsdPrice::ONE))
+        } else {
+            self.rate(asset).zip(self.rate(self.target)).map(|(from, to)| (from.usd, to.usd))
+        };
+        prices.map(|(from, to)| scale(units, from, to, self.target.minor_digits())).transpose()
+    }
+}
+
+/// `units × from ÷ to`, rounded half-even to `digits` after the point.
+fn scale(units: I256, from: UsdPrice, to: UsdPrice, digits: u32) -> Result<Amount, TooLarge> {
+    let exact = || {
+        let step = decimal::power_of_ten(decimal::SCALE.checked_sub(digits)?)?;
+        let numerator = units.checked_mul(I256::from(from.0))?;
+        let denominator = I256::from(to.0).checked_mul(step)?;
+        decimal::divide_half_even(numerator, denominator)?.checked_mul(step)
+    };
+    exact().ok_or(TooLarge).and_then(Amount::from_wide)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_bigint::BigInt;
+    use num_rational::BigRational;
+    use proptest::prelude::*;
+
+    fn price(text: &str) -> UsdPrice {
+        UsdPrice::parse(text).unwrap()
+    }
+
+    fn half_even(value: &BigRational) -> BigInt {
+        let two = BigInt::from(2);
+        let floor = value.floor().to_integer();
+        let rest = value - BigRational::from(floor.clone());
+        let half = BigRational::new(BigInt::from(1), two.clone());
+        if rest > half || (rest == half && &floor % two != BigInt::ZERO) { floor + 1 } else { floor }
+    }
+
+    /// `units × from ÷ to` in 10⁻ᵈⁱᵍⁱᵗˢ by exact rationals.
+    fn oracle(units: &BigInt, from: UsdPrice, to: UsdPrice, digits: u32) -> BigInt {
+        let minor = BigInt::from(10).pow(18 - digits);
+        half_even(&BigRational::new(units * BigInt::from(from.0), BigInt::from(to.0) * minor))
+    }
+
+    fn scaled(units: i128, from: UsdPrice, to: UsdPrice, digits: u32) -> Option<String> {
+        scale(I256::from(units), from, to, digits).ok().map(|amount| (amount.units() / 10_i128.pow(18 - digits)).to_string())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn conversion_agrees_with_exact_rationals(
+            units in -(10_i128.pow(36) - 1)..10_i128.pow(36), from in 1..10_i128.pow(28), to in 1..10_i128.pow(28), digits in 0_u32..=8,
+        ) {
+            let (from, to) = (UsdPrice(from), UsdPrice(to));
+            let expected = oracle(&BigInt::from(units), from, to, digits);
+            let fits = expected.clone().magnitude() < BigInt::from(10).pow(18 + digits).magnitude();
+            prop_assert_eq!(scaled(units, from, to, digits), fits.then(|| expected.to_string()));
+        }
+
+        #[test]
+        fn ties_and_their_neighbours_round_half_even(minor in -10_i128.pow(9)..10_i128.pow(9), nudge in -1_i128..=1, digits in 0_u32..=8) {
+            // An amount half a minor unit from two neighbours, and one 10⁻¹⁸ unit to either side of it.
+            let step = 10_i128.pow(18 - digits);
+            let units = minor * step + step / 2 + nudge;
+            let expected = oracle(&BigInt::from(units), UsdPrice::ONE, UsdPrice::ONE, digits);
+            prop_assert_eq!(scaled(units, UsdPrice::ONE, UsdPrice::ONE, digits), Some(expected.to_string()));
+        }
+
+        #[test]
+        fn a_ratio_has_28_significant_digits_rounded_half_even(from in 1..10_i128.pow(28), to in 1..10_i128.pow(28)) {
+            let text = UsdPrice(from).ratio_text(UsdPrice(to)).unwrap();
+            let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            let digits: BigInt = text.replace('.', "").parse().unwrap();
+            let significant = digits.to_string().len();
+            prop_assert!(significant <= 28, "{}", text);
+            // Dropped zeros count as digits: the error is at most half of the 28th.
+            let exact = BigRational::new(BigInt::from(from), BigInt::from(to));
+            let places = i32::try_from(scale).unwrap() + 28 - i32::try_from(significant).unwrap();
+            let unit = if places >= 0 { BigRational::from(BigInt::from(10).pow(places.unsigned_abs())) } else { BigRational::new(BigInt::from(1), BigInt::from(10).pow(places.unsigned_abs())) };
+            let ours = BigRational::new(digits, BigInt::from(10).pow(u32::try_from(scale).unwrap()));
+            prop_assert_eq!((ours * &unit).to_integer(), half_even(&(exact * unit)));
+        }
+    }
+
+    #[test]
+    fn the_published_ratio_is_reproduced() {
+        assert_eq!(price("0.99991").ratio_text(price("1.1353")).unwrap(), "0.8807451774861270148859332335");
+        assert_eq!(price("1.1353").ratio_text(price("1.1353")).unwrap(), "1");
+        assert_eq!(price("97000.5").ratio_text(price("1")).unwrap(), "97000.5");
+        assert_eq!(
+            price("9999999999.999999999999999999").ratio_text(price("0.000000000000000001")).unwrap(),
+            "9999999999999999999999999999"
+        );
+        assert_eq!(
+            price("0.000000000000000001").ratio_text(price("9999999999.999999999999999999")).unwrap(),
+            "0.0000000000000000000000000001"
+        );
+    }
+
+    #[test]
+    fn a_price_is_positive_and_short() {
+        for text in ["0", "-1", "0.0", "10000000000.1", "12345678901", "1.0000000000000000001", "1e-7", ""] {
+            assert!(UsdPrice::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(price("1.13530").to_string(), "1.1353");
+    }
+
+    #[test]
+    fn a_rate_is_usable_within_its_limit_and_where_par_is_allowed() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let asked = at("2026-06-10T12:00:00Z");
+        let sheet = |code: &str, method, observed_at: &str| RateSheet {
+            observed_at: asked,
+            entries: [(
+                Asset::parse(code).unwrap(),
+                Rate { usd: price("1.1"), source: "test".to_owned(), method, observed_at: at(observed_at) },
+            )]
+            .into(),
+        };
+        let rows = [
+            ("EUR", Method::Reference, "2026-06-06T12:00:00Z", AgeLimits::STANDARD, true),
+            ("EUR", Method::Reference, "2026-06-06T11:59:59.999999999Z", AgeLimits::STANDARD, false),
+            ("EUR", Method::Reference, "2020-01-01T00:00:00Z", AgeLimits::NONE, true),
+            ("USDC", Method::Market, "2026-06-10T11:00:00Z", AgeLimits::STANDARD, true),
+            ("USDC", Method::Market, "2026-06-10T10:59:59.999999999Z", AgeLimits::STANDARD, false),
+            ("eUSD", Method::Par, "2026-06-10T12:00:00Z", AgeLimits::STANDARD, true),
+            ("EURR", Method::Par, "2026-06-10T12:00:00Z", AgeLimits::NONE, false),
+            ("USDC", Method::Par, "2026-06-10T12:00:00Z", AgeLimits::STANDARD, false),
+        ];
+        for (code, method, observed_at, limits, expected) in rows {
+            let is_usable = sheet(code, method, observed_at).usable(Asset::parse(code).unwrap(), asked, limits).is_some();
+            assert_eq!(is_usable, expected, "{code} {method:?} {observed_at}");
+        }
+        let sheet = sheet("USD", Method::Reference, "2020-01-01T00:00:00Z");
+        let listed = sheet.usable(Asset::USD, asked, AgeLimits::STANDARD).unwrap();
+        assert_eq!((listed.usd, listed.source.as_str()), (UsdPrice::ONE, "test"));
+    }
+}

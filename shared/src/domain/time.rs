@@ -1,0 +1,148 @@
+//! One instant: RFC 3339 in with any offset, fixed-width in the store, milliseconds out.
+//!
+//! It never reads a clock except in [`Timestamp::now`], which only the edges call.
+
+use jiff::SignedDuration;
+use thiserror::Error;
+
+/// A text that is not an RFC 3339 date-time with an offset and at most 9 fraction digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not an RFC 3339 date-time")]
+pub struct TimestampError;
+
+/// An instant with nanoseconds, from year 0 to 9999.
+///
+/// ```
+/// use shared::domain::Timestamp;
+/// let at = Timestamp::parse("2025-04-16T17:30:25.1234+02:00")?;
+/// assert_eq!(at.to_millis_text(), "2025-04-16T15:30:25.123Z");
+/// assert_eq!(at.to_stored_text(), "2025-04-16T15:30:25.123400000Z");
+/// # Ok::<(), shared::domain::time::TimestampError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// The edge's clock. The core takes the time as a parameter.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now())
+    }
+
+    /// Parses `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM)`, in either case.
+    pub fn parse(text: &str) -> Result<Self, TimestampError> {
+        // jiff reads Temporal's superset (spaces, bracketed zones, commas), so the shape is checked first.
+        if !has_rfc3339_shape(text) {
+            return Err(TimestampError);
+        }
+        let instant: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
+        // An offset can carry year 0000 below zero, where fixed-width text no longer sorts by time.
+        if instant.to_string().starts_with('-') { Err(TimestampError) } else { Ok(Self(instant)) }
+    }
+
+    /// The text for the wire: UTC with milliseconds, cut, never rounded into the future.
+    #[must_use]
+    pub fn to_millis_text(self) -> String {
+        format!("{:.3}", self.0)
+    }
+
+    /// The text for the store: UTC with nine fraction digits, so that texts sort as instants do.
+    #[must_use]
+    pub fn to_stored_text(self) -> String {
+        format!("{:.9}", self.0)
+    }
+
+    /// Whole seconds since 1970, for expiry times.
+    #[must_use]
+    pub fn unix_seconds(self) -> i64 {
+        self.0.as_second()
+    }
+
+    /// How long before `later` this was; negative if it was after it.
+    #[must_use]
+    pub fn age_at(self, later: Self) -> SignedDuration {
+        later.0.duration_since(self.0)
+    }
+
+    /// The instant `duration` earlier, or the earliest there is.
+    #[must_use]
+    pub fn minus(self, duration: SignedDuration) -> Self {
+        Self(self.0.checked_sub(duration).unwrap_or(jiff::Timestamp::MIN))
+    }
+}
+
+fn has_rfc3339_shape(text: &str) -> bool {
+    const SECONDS: &str = "dddd-dd-ddTdd:dd:dd";
+    let Some((head, tail)) = text.split_at_checked(SECONDS.len()) else { return false };
+    let offset = tail.strip_prefix('.').map_or(tail, |fraction| fraction.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let fraction_digits = tail.len() - offset.len();
+    follows(head, SECONDS)
+        && (tail.starts_with('.') == (2..=10).contains(&fraction_digits))
+        && (offset.eq_ignore_ascii_case("z")
+            || (offset.starts_with(['+', '-']) && offset.get(1..).is_some_and(|rest| follows(rest, "dd:dd"))))
+}
+
+/// Whether `text` has a digit for every `d` of the pattern and otherwise the pattern's characters, in either case.
+fn follows(text: &str, pattern: &str) -> bool {
+    text.len() == pattern.len()
+        && text.bytes().zip(pattern.bytes()).all(|(byte, expected)| match expected {
+            b'd' => byte.is_ascii_digit(),
+            _ => byte.eq_ignore_ascii_case(&expected),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_rfc3339_parses() {
+        let good = [
+            ("2025-04-16T15:30:25Z", "2025-04-16T15:30:25.000000000Z"),
+            ("2025-04-16t15:30:25z", "2025-04-16T15:30:25.000000000Z"),
+            ("2025-04-16T15:30:25.1-00:30", "2025-04-16T16:00:25.100000000Z"),
+            ("2025-04-16T15:30:25.123456789+05:45", "2025-04-16T09:45:25.123456789Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000000000Z"),
+        ];
+        for (text, stored) in good {
+            assert_eq!(Timestamp::parse(text).unwrap().to_stored_text(), stored, "{text}");
+        }
+        let bad = [
+            "",
+            "2025-04-16",
+            "2025-04-16T15:30:25",
+            "2025-04-16 15:30:25Z",
+            "2025-04-16T15:30Z",
+            "2025-04-16T15:30:25.Z",
+            "2025-04-16T15:30:25.1234567891Z",
+            "2025-04-16T15:30:25,5Z",
+            "2025-04-16T15:30:25+0200",
+            "2025-04-16T15:30:25+02",
+            "2025-04-16T15:30:25Z[UTC]",
+            "2025-02-30T00:00:00Z",
+            "2025-04-16T25:00:00Z",
+            "20250416T153025Z",
+            "1744817425",
+            "+002025-04-16T15:30:25Z",
+            "0000-01-01T00:00:00+01:00",
+            "2025-04-16T15:30:25 02:00",
+            "2025-04-16T15:30:25.5.5Z",
+            "é025-04-16T15:30:25Z",
+        ];
+        for text in bad {
+            assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn stored_text_sorts_as_time_and_parses_back(a in 0_i64..253_000_000_000, b in 0_i64..253_000_000_000, nanos in 0_i32..1_000_000_000) {
+            let at = |second| Timestamp(jiff::Timestamp::new(second, nanos).unwrap());
+            prop_assert_eq!(at(a).cmp(&at(b)), at(a).to_stored_text().cmp(&at(b).to_stored_text()));
+            prop_assert_eq!(Timestamp::parse(&at(a).to_stored_text()), Ok(at(a)));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! One answer to "how much do we hold?": native sums, each converted once, and the receipt that proves them.
+//!
+//! Sums are exact and 256 bits wide, so they depend neither on the order of accounts nor on their number. What makes an
+//! account count (filters, permission) was decided before.
+
+use super::{Account, Amount, Asset, Pricing, Rate, TooLarge};
+use ethnum::I256;
+use std::collections::BTreeMap;
+
+/// All accounts of one currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stack {
+    /// The currency.
+    pub asset: Asset,
+    /// How many accounts hold it.
+    pub accounts: usize,
+    /// Their exact sum.
+    pub balance: Amount,
+    /// The sum in the target, `None` if it has no usable rate.
+    pub balance_in_base: Option<Amount>,
+}
+
+/// One rate that was used, as it stands in the sheet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The currency it prices.
+    pub asset: Asset,
+    /// The sheet's entry.
+    pub rate: Rate,
+    /// `usd ÷ usd(target)` to 28 significant digits, as text.
+    pub in_target: String,
+}
+
+/// The whole answer. `total = fiat + crypto`, and each is the sum of its stacks, to the digit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// `fiat + crypto`.
+    pub total: Amount,
+    /// The sum of the fiat stacks.
+    pub fiat: Amount,
+    /// The sum of the crypto stacks.
+    pub crypto: Amount,
+    /// One per currency with an account, in order of currency.
+    pub stacks: Vec<Stack>,
+    /// The currencies that needed a rate and have no usable one, with their exact sums.
+    pub unpriced: Vec<(Asset, Amount)>,
+    /// The target and every currency that was converted, in order of currency; empty if nothing was.
+    pub receipts: Vec<Receipt>,
+}
+
+/// Whether each account is shown with its own conversion, which can need a rate where the sum needs none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Rows are converted too.
+    Converted,
+    /// Totals only.
+    Omitted,
+}
+
+#[derive(Default)]
+struct Holding {
+    accounts: usize,
+    units: I256,
+    has_balance: bool,
+}
+
+/// Sums the accounts per currency and converts each sum once into the target.
+///
+/// Fails only if a sum or a conversion has more than 18 digits before the point.
+pub fn summarize<'a>(
+    accounts: impl IntoIterator<Item = &'a Account>,
+    pricing: Pricing<'_>,
+    rows: Rows,
+) -> Result<Summary, TooLarge> {
+    let mut summary = Summary {
+        total: Amount::ZERO,
+        fiat: Amount::ZERO,
+        crypto: Amount::ZERO,
+        stacks: Vec::new(),
+        unpriced: Vec::new(),
+        receipts: Vec::new(),
+    };
+    let mut converted = Vec::new();
+    for (asset, holding) in holdings(accounts)? {
+        let balance = Amount::from_wide(holding.units)?;
+        let balance_in_base = pricing.convert(asset, holding.units)?;
+        let needs_rate =
+            asset != pricing.target && (holding.units != I256::ZERO || (rows == Rows::Converted && holding.has_balance));
+        if needs_rate {
+            match pricing.rate(asset).filter(|_| pricing.rate(pricing.target).is_some()) {
+                Some(_) => converted.push(asset),
+                None => summary.unpriced.push((asset, balance)),
+            }
+        }
+        let subtotal = if asset.is_crypto() { &mut summary.crypto } else { &mut summary.fiat };
+        *subtotal = subtotal.plus(balance_in_base.unwrap_or_default())?;
+        summary.stacks.push(Stack { asset, accounts: holding.accounts, balance, balance_in_base });
+    }
+    summary.total = summary.fiat.plus(summary.crypto)?;
+    summary.receipts = receipts(converted, pricing);
+    Ok(summary)
+}
+
+fn holdings<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Result<BTreeMap<Asset, Holding>, TooLarge> {
+    let mut holdings = BTreeMap::<Asset, Holding>::new();
+    for account in accounts {
+        let holding = holdings.entry(account.asset).or_default();
+        holding.accounts += 1;
+        holding.units = holding.units.checked_add(account.balance.wide()).ok_or(TooLarge)?;
+        holding.has_balance |= account.balance != Amount::ZERO;
+    }
+    Ok(holdings)
+}
+
+fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
+    let Some(target) = pricing.rate(pricing.target).filter(|_| !assets.is_empty()) else { return Vec::new() };
+    assets.push(pricing.target);
+    assets.sort_unstable();
+    let receipt = |asset| {
+        let rate = pricing.rate(asset)?;
+        Some(Receipt { asset, in_target: rate.usd.ratio_text(target.usd)?, rate: rate.into_owned() })
+    };
+    assets.into_iter().filter_map(receipt).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AccountId, AgeLimits, CustomerId, Method, RateSheet, Status, Timestamp, UsdPrice};
+    use super::*;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    const PRICES: [(&str, &str); 5] =
+        [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5"), ("JPY", "0.006631"), ("ETH", "3123.123456789012345678")];
+
+    fn at() -> Timestamp {
+        Timestamp::parse("2026-06-01T00:00:00Z").unwrap()
+    }
+
+    fn sheet() -> RateSheet {
+        let rate = |usd| Rate {
+            usd: UsdPrice::parse(usd).unwrap(),
+            source: "test".to_owned(),
+            method: Method::Market,
+            observed_at: at(),
+        };
+        let entries = PRICES.iter().map(|(code, usd)| (Asset::parse(code).unwrap(), rate(usd))).collect();
+        RateSheet { observed_at: at(), entries }
+    }
+
+    fn account(code: &str, units: i128) -> Account {
+        let balance = Amount::from_units(units).unwrap();
+        Account {
+            id: AccountId::from(Uuid::nil()),
+            customer_id: CustomerId::from(Uuid::nil()),
+            asset: Asset::parse(code).unwrap(),
+            balance,
+            available: balance,
+            active: true,
+            status: Status::Active,
+            balance_at: at(),
+            created_at: at(),
+            iban: None,
+            account_number: None,
+            address: None,
+            address_tag: None,
+            network: None,
+            description: None,
+            organization_id: None,
+            merchant_id: None,
+            contact_id: None,
+        }
+    }
+
+    fn accounts() -> impl Strategy<Value = Vec<Account>> {
+        let account =
+            (0_usize..PRICES.len(), -10_i128.pow(33)..10_i128.pow(33)).prop_map(|(index, units)| account(PRICES[index].0, units));
+        proptest::collection::vec(account, 0..30)
+    }
+
+    fn sum(amounts: impl Iterator<Item = Amount>) -> I256 {
+        amounts.fold(I256::ZERO, |sum, amount| sum + amount.wide())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn a_summary_does_not_depend_on_the_order_of_accounts(
+            (accounts, shuffled) in accounts().prop_flat_map(|accounts| (Just(accounts.clone()), Just(accounts).prop_shuffle())),
+            target in 0_usize..PRICES.len(),
+        ) {
+            let sheet = sheet();
+            let pricing = Pricing { target: Asset::parse(PRICES[target].0).unwrap(), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
+            prop_assert_eq!(summarize(&accounts, pricing, Rows::Omitted), summarize(&shuffled, pricing, Rows::Omitted));
+        }
+
+        #[test]
+        fn totals_foot_with_stacks_and_sums_are_native_and_exact(accounts in accounts(), target in 0_usize..PRICES.len()) {
+            let sheet = sheet();
+            let pricing = Pricing { target: Asset::parse(PRICES[target].0).unwrap(), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
+            // Only a sum that does not fit is refused, and these are too few and too small for that, but in the cheapest target.
+            let Ok(summary) = summarize(&accounts, pricing, Rows::Omitted) else { return Ok(()) };
+            let in_base = |is_crypto: bool| {
+                sum(summary.stacks.iter().filter(|stack| stack.asset.is_crypto() == is_crypto).map(|stack| stack.balance_in_base.unwrap()))
+            };
+            prop_assert_eq!(summary.fiat.wide(), in_base(false));
+            prop_assert_eq!(summary.crypto.wide(), in_base(true));
+            prop_assert_eq!(summary.total.wide(), in_base(false) + in_base(true));
+            for stack in &summary.stacks {
+                let own = || accounts.iter().filter(|account| account.asset == stack.asset);
+                prop_assert_eq!((stack.accounts, stack.balance.wide()), (own().count(), sum(own().map(|account| account.balance))));
+            }
+            prop_assert!(summary.stacks.is_sorted_by_key(|stack| stack.asset.code()));
+            let converted = summary.stacks.iter().filter(|stack| stack.asset != pricing.target && stack.balance != Amount::ZERO).count();
+            prop_assert_eq!(summary.receipts.len(), if converted == 0 { 0 } else { converted + 1 });
+        }
+    }
+
+    #[test]
+    fn a_thousand_largest_balances_are_summed_without_wrapping() {
+        let largest = account("EUR", 10_i128.pow(36) - 1);
+        let pricing = Pricing { target: Asset::parse("EUR").unwrap(), sheet: None, at: at(), limits: AgeLimits::STANDARD };
+        let many = std::iter::repeat_n(&largest, 1_000);
+        assert_eq!(summarize(many, pricing, Rows::Omitted), Err(TooLarge));
+        // What leaves the range on the way and comes back is exact.
+        let debt = account("EUR", -(10_i128.pow(36) - 1));
+        let balanced = std::iter::repeat_n(&largest, 1_000).chain(std::iter::repeat_n(&debt, 1_000));
+        assert_eq!(summarize(balanced, pricing, Rows::Omitted).unwrap().total, Amount::ZERO);
+    }
+}

@@ -1,0 +1,209 @@
+//! Every error a caller can get: what they see, apart from what the log sees.
+//!
+//! A handler returns an [`ApiError`]; it travels in the response until [`render`] gives it its body, because only there is the
+//! request id known. What a 5xx was caused by goes to the log line of the request and never into a body.
+
+use super::reply::MAX_BODY_BYTES;
+use crate::auth::AuthError;
+use crate::domain::{Asset, TooLarge};
+use crate::query::InvalidParameter;
+use crate::store::StoreError;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// When a caller may come back after a 503; throttling passes quickly on tables that scale by themselves.
+const STORE_RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// An error by its published code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiError {
+    /// 400: a bad path or query.
+    InvalidRequest(InvalidParameter),
+    /// 401: no, bad or expired credential. The reason is for the log.
+    AuthenticationFailed(&'static str),
+    /// 403: a known caller asks for what is not theirs.
+    InsufficientPermissions,
+    /// 404: no such route.
+    NotFound,
+    /// 405: a route, but not by this method.
+    MethodNotAllowed,
+    /// 422: holdings without a usable rate, and the target if it is the one without.
+    UnpricedAssets {
+        /// The currencies that could not be converted.
+        currencies: Vec<Asset>,
+        /// The target, if it has no usable rate itself.
+        target: Option<Asset>,
+    },
+    /// 500: our fault.
+    Internal {
+        /// For the log.
+        cause: String,
+    },
+    /// 503: the store cannot be reached or is throttled.
+    ServiceUnavailable {
+        /// For the log.
+        cause: String,
+    },
+}
+
+impl From<InvalidParameter> for ApiError {
+    fn from(error: InvalidParameter) -> Self {
+        Self::InvalidRequest(error)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::ServiceUnavailable { cause: error.to_string() },
+            StoreError::Corrupt { .. } | StoreError::Refused(_) => Self::Internal { cause: error.to_string() },
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused(reason) => Self::AuthenticationFailed(reason),
+            AuthError::Store(error) => error.into(),
+            AuthError::KeysUnavailable(_) => Self::ServiceUnavailable { cause: error.to_string() },
+        }
+    }
+}
+
+impl ApiError {
+    /// A sum or conversion into the asked currency that does not fit an amount.
+    #[must_use]
+    pub fn too_large(TooLarge: TooLarge) -> Self {
+        let message = "A total has more than 18 digits before the point; ask for another `currency` or narrow the search.";
+        InvalidParameter::new("currency", message).into()
+    }
+
+    /// An answer larger than [`MAX_BODY_BYTES`].
+    #[must_use]
+    pub fn body_too_large() -> Self {
+        let limit = MAX_BODY_BYTES / (1024 * 1024);
+        let message = format!("The answer is larger than {limit} MiB; leave `details` out or narrow it with `search.currency`.");
+        InvalidParameter::new("details", message).into()
+    }
+
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
+            Self::AuthenticationFailed(_) => StatusCode::UNAUTHORIZED,
+            Self::InsufficientPermissions => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnpricedAssets { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The published code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::AuthenticationFailed(_) => "authentication_failed",
+            Self::InsufficientPermissions => "insufficient_permissions",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::UnpricedAssets { .. } => "unpriced_assets",
+            Self::Internal { .. } => "internal_error",
+            Self::ServiceUnavailable { .. } => "service_unavailable",
+        }
+    }
+
+    /// What the log says beyond the code.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Internal { cause } | Self::ServiceUnavailable { cause } => Some(cause),
+            Self::AuthenticationFailed(reason) => Some(reason),
+            Self::InvalidRequest(_)
+            | Self::InsufficientPermissions
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::UnpricedAssets { .. } => None,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::InvalidRequest(invalid) => invalid.message.clone(),
+            Self::AuthenticationFailed(_) => "Authentication failed. Check your API key or JWT token.".to_owned(),
+            Self::InsufficientPermissions => "You do not have permission to view these accounts.".to_owned(),
+            Self::NotFound => "There is no such route.".to_owned(),
+            Self::MethodNotAllowed => "This route does not support this method; see the Allow header.".to_owned(),
+            Self::UnpricedAssets { target: Some(target), .. } => {
+                format!("The target {} has no usable rate, so nothing can be converted into it.", target.code())
+            }
+            Self::UnpricedAssets { .. } => {
+                "Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.".to_owned()
+            }
+            Self::Internal { .. } => "An internal error occurred.".to_owned(),
+            Self::ServiceUnavailable { .. } => "The service is temporarily unavailable. Try again shortly.".to_owned(),
+        }
+    }
+
+    fn details<'a>(&'a self, request_id: &'a str) -> Details<'a> {
+        let none = Details { parameter: None, currencies: None, request_id };
+        match self {
+            Self::InvalidRequest(invalid) => Details { parameter: Some(&invalid.parameter), ..none },
+            Self::UnpricedAssets { currencies, .. } => {
+                Details { currencies: Some(currencies.iter().map(|asset| asset.code()).collect()), ..none }
+            }
+            Self::AuthenticationFailed(_)
+            | Self::InsufficientPermissions
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Internal { .. }
+            | Self::ServiceUnavailable { .. } => none,
+        }
+    }
+}
+
+/// The body of every error.
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    error: &'static str,
+    message: String,
+    details: Details<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currencies: Option<Vec<&'static str>>,
+    request_id: &'a str,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gives an error its body and headers, now that the request's id is known; another response passes unchanged.
+pub(super) fn render(mut response: Response, request_id: &str) -> (Response, Option<ApiError>) {
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return (response, None) };
+    let body = Body { error: error.code(), message: error.message(), details: error.details(request_id) };
+    // Strings and lists of strings always serialise.
+    *response.body_mut() = serde_json::to_vec(&body).unwrap_or_default().into();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match &error {
+        ApiError::AuthenticationFailed(_) => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        ApiError::ServiceUnavailable { .. } => drop(headers.insert(RETRY_AFTER, STORE_RETRY_AFTER)),
+        _ => {}
+    }
+    (response, Some(error))
+}

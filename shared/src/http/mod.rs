@@ -1,0 +1,43 @@
+//! HTTP around the functions: what every route shares, and the one place that knows status codes.
+//!
+//! A function brings a router of its routes; [`service`] puts the fallbacks and layers around it, the same under Lambda and
+//! locally. Outermost first: [`observe`](mod@observe) (request id, clock, log line, error bodies), panics, then entity tags and
+//! compression.
+
+mod caller;
+mod error;
+mod number;
+mod observe;
+mod params;
+mod reply;
+mod serve;
+
+pub use caller::Authenticated;
+pub use error::ApiError;
+pub use number::Number;
+pub use observe::RequestTime;
+pub use params::pairs;
+pub use reply::{MAX_BODY_BYTES, json};
+pub use serve::serve;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use std::any::Any;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// The routes with everything around them: 404 and 405 bodies, panics, tags, compression, request ids and the log line.
+pub fn service(routes: Router) -> Router {
+    routes
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(from_fn(reply::finish))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(observe::observe))
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    // A panic on another thread, or before the hook was set, leaves nothing to take.
+    let cause = crate::telemetry::take_panic().unwrap_or_else(|| "panic".to_owned());
+    ApiError::Internal { cause }.into_response()
+}

@@ -1,0 +1,64 @@
+//! The outermost layer: one id, one clock reading and one log line per request.
+
+use super::error;
+use crate::domain::Timestamp;
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::http::HeaderValue;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+use lambda_http::RequestExt;
+use std::convert::Infallible;
+use std::time::Instant;
+use tracing::{Instrument, Span, field};
+use uuid::Uuid;
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// The request's one clock reading.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestTime(pub Timestamp);
+
+impl<S: Sync> FromRequestParts<S> for RequestTime {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or_else(|| Self(Timestamp::now())))
+    }
+}
+
+/// Runs the request in a span of its own, renders its error, and logs its line.
+pub(super) async fn observe(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(&request);
+    request.extensions_mut().insert(RequestTime(Timestamp::now()));
+    let span = span(&request, &request_id);
+    let response = next.run(request).instrument(span.clone()).await;
+    let (mut response, error) = error::render(response, &request_id);
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let status = response.status().as_u16();
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (error, cause) = (error.as_ref().map(error::ApiError::code), error.as_ref().and_then(error::ApiError::cause));
+    span.in_scope(|| {
+        if status >= 500 {
+            tracing::error!(status, latency_ms, error, cause, "request failed");
+        } else {
+            tracing::info!(status, latency_ms, error, cause, "request");
+        }
+    });
+    response
+}
+
+/// Lambda's id where there is one, so that our lines and its reports agree.
+fn request_id(request: &Request) -> String {
+    let lambda = request.lambda_context_ref().map(|context| context.request_id.clone());
+    lambda.filter(|id| !id.is_empty()).unwrap_or_else(|| Uuid::new_v4().to_string())
+}
+
+fn span(request: &Request, request_id: &str) -> Span {
+    // The route's pattern, not the path: paths can carry ids, and junk paths are the caller's words.
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    tracing::info_span!("request", request_id, method = %request.method(), route, caller = field::Empty)
+}

@@ -1,0 +1,10 @@
+//! What a caller asks, parsed once into values and then applied to domain values.
+//!
+//! Every parameter is declared in one place, as a [`Parameter`] or a row of a filter table; the declaration drives parsing,
+//! matching and the error text. URLs and percent-encoding are `http`'s business.
+
+pub mod filter;
+pub mod parameter;
+
+pub use filter::{Condition, Filter};
+pub use parameter::{Declared, InvalidParameter, Parameter, Parameters};

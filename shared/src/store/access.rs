@@ -1,0 +1,148 @@
+//! The access table: API keys by the hash of the key, and the one cached JWKS.
+
+use super::row::{Item, Row, instant, text};
+use super::{Store, StoreError};
+use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::SignedDuration;
+
+const TABLE: &str = "access";
+const JWKS: &str = "jwks";
+const REFRESH_CLAIMED_AT: &str = "refresh_claimed_at";
+/// One instance of all may ask the issuer for its keys in this time, whatever tokens arrive.
+const REFRESH_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+
+/// What is stored of an API key. The key itself is not: only its SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// SHA-256 of the key, in hex; also its name in logs and counters.
+    pub sha256: String,
+    /// Whose key it is.
+    pub subject: String,
+    /// What it entitles to.
+    pub grants: Grants,
+    /// The first instant at which it is no longer good.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// The issuer's key set as last fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredJwks {
+    /// The JSON document.
+    pub document: String,
+    /// When it was fetched.
+    pub fetched_at: Timestamp,
+}
+
+fn api_key_key(sha256: &str) -> AttributeValue {
+    text(format!("api_key#{sha256}"))
+}
+
+impl Store {
+    /// The API key of that hash.
+    pub async fn api_key(&self, sha256: &str) -> Result<Option<ApiKey>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.access)
+            .consistent_read(true)
+            .key("key", api_key_key(sha256))
+            .send()
+            .await?;
+        answer.item().map(|item| api_key_from_item(sha256, item)).transpose()
+    }
+
+    /// Creates or replaces an API key. Only operators' tools call this.
+    pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        self.client.put_item().table_name(&self.tables.access).set_item(Some(api_key_to_item(key))).send().await?;
+        Ok(())
+    }
+
+    /// The cached JWKS, if one was ever fetched.
+    pub async fn jwks(&self) -> Result<Option<StoredJwks>, StoreError> {
+        let request = self.client.get_item().table_name(&self.tables.access).consistent_read(true).key("key", text(JWKS));
+        let answer = request.send().await?;
+        let Some(item) = answer.item() else { return Ok(None) };
+        let row = Row { table: TABLE, item };
+        // The first claim to refresh creates the item before there is a document.
+        let Some(document) = row.text("document")? else { return Ok(None) };
+        Ok(Some(StoredJwks { document, fetched_at: row.instant("fetched_at")? }))
+    }
+
+    /// Claims the right to ask the issuer for its keys. `false`: another has claimed it within the last minute.
+    pub async fn claim_jwks_refresh(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.tables.access)
+            .key("key", text(JWKS))
+            .update_expression("SET #claimed = :now")
+            .condition_expression("attribute_not_exists(#claimed) OR #claimed <= :earliest")
+            .expression_attribute_names("#claimed", REFRESH_CLAIMED_AT)
+            .expression_attribute_values(":now", instant(now))
+            .expression_attribute_values(":earliest", instant(now.minus(REFRESH_INTERVAL)))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps a fetched JWKS for every instance.
+    pub async fn put_jwks(&self, jwks: &StoredJwks) -> Result<(), StoreError> {
+        let StoredJwks { document, fetched_at } = jwks;
+        self.client
+            .update_item()
+            .table_name(&self.tables.access)
+            .key("key", text(JWKS))
+            .update_expression("SET document = :document, fetched_at = :fetched_at")
+            .expression_attribute_values(":document", text(document))
+            .expression_attribute_values(":fetched_at", instant(*fetched_at))
+            .send()
+            .await?;
+        Ok(())
+    }
+}
+
+fn list(elements: impl Iterator<Item = String>) -> AttributeValue {
+    AttributeValue::L(elements.map(text).collect())
+}
+
+fn api_key_to_item(key: &ApiKey) -> Item {
+    let ApiKey { sha256, subject, grants, expires_at, revoked_at } = key;
+    let Grants { customers, organizations, merchants, permissions } = grants;
+    let required = [
+        ("key", api_key_key(sha256)),
+        ("subject", text(subject)),
+        ("customer_ids", list(customers.iter().map(ToString::to_string))),
+        ("organization_ids", list(organizations.iter().map(ToString::to_string))),
+        ("merchant_ids", list(merchants.iter().map(ToString::to_string))),
+        ("permissions", list(permissions.iter().map(|permission| permission.name().to_owned()))),
+    ];
+    let optional = [("expires_at", expires_at), ("revoked_at", revoked_at)];
+    let optional = optional.into_iter().filter_map(|(name, at)| at.map(|at| (name, instant(at))));
+    required.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn api_key_from_item(sha256: &str, item: &Item) -> Result<ApiKey, StoreError> {
+    let row = Row { table: TABLE, item };
+    Ok(ApiKey {
+        sha256: sha256.to_owned(),
+        subject: row.parsed("subject", |text| Ok::<_, StoreError>(text.to_owned()))?,
+        grants: Grants {
+            customers: row.list("customer_ids", |text| CustomerId::parse(text).ok())?,
+            organizations: row.list("organization_ids", |text| OrganizationId::parse(text).ok())?,
+            merchants: row.list("merchant_ids", |text| MerchantId::parse(text).ok())?,
+            permissions: row.list("permissions", Permission::parse)?,
+        },
+        expires_at: row.optional("expires_at", Timestamp::parse)?,
+        revoked_at: row.optional("revoked_at", Timestamp::parse)?,
+    })
+}

@@ -1,0 +1,126 @@
+//! The accounts table: one item per account, found by its customer.
+
+use super::row::{Item, Row, instant, number, text};
+use super::{Store, StoreError};
+use crate::domain::{Account, AccountId, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Status, Timestamp};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+const TABLE: &str = "accounts";
+
+impl Store {
+    /// Every account of the customer as of now, ordered by id: one strongly consistent Query, page by page.
+    pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<Account>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.tables.accounts)
+            .consistent_read(true)
+            .key_condition_expression("customer_id = :customer")
+            .expression_attribute_values(":customer", text(customer_id.to_string()))
+            .into_paginator()
+            .send();
+        let mut accounts = Vec::new();
+        while let Some(page) = pages.next().await {
+            for item in page?.items() {
+                accounts.push(from_item(item)?);
+            }
+        }
+        Ok(accounts)
+    }
+}
+
+pub(super) fn key(account: &Account) -> Item {
+    let key = [("customer_id", account.customer_id.to_string()), ("account_id", account.id.to_string())];
+    key.map(|(name, id)| (name.to_owned(), text(id))).into()
+}
+
+/// The whole item. An absent optional field has no attribute, so that an update can tell what to clear.
+pub(super) fn to_item(account: &Account) -> Item {
+    let Account {
+        id,
+        customer_id,
+        asset,
+        balance,
+        available,
+        active,
+        status,
+        balance_at,
+        created_at,
+        iban,
+        account_number,
+        address,
+        address_tag,
+        network,
+        description,
+        organization_id,
+        merchant_id,
+        contact_id,
+    } = account;
+    let required = [
+        ("account_id", text(id.to_string())),
+        ("customer_id", text(customer_id.to_string())),
+        ("currency", text(asset.code())),
+        ("balance", number(balance)),
+        ("available", number(available)),
+        ("active", AttributeValue::Bool(*active)),
+        ("status", text(status.name())),
+        ("balance_at", instant(*balance_at)),
+        ("created_at", instant(*created_at)),
+    ];
+    let merchant_key = organization_id.zip(*merchant_id).map(|(organization, merchant)| format!("{organization}#{merchant}"));
+    let optional = [
+        ("iban", iban.clone()),
+        ("account_number", account_number.clone()),
+        ("address", address.clone()),
+        ("address_tag", address_tag.clone()),
+        ("network", network.clone()),
+        ("description", description.clone()),
+        ("organization_id", organization_id.map(|id| id.to_string())),
+        ("merchant_id", merchant_id.map(|id| id.to_string())),
+        ("contact_id", contact_id.map(|id| id.to_string())),
+        (MERCHANT_KEY, merchant_key),
+    ];
+    let optional = optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, text(value))));
+    required.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The sparse index `by_merchant` finds an account by this.
+const MERCHANT_KEY: &str = "merchant_key";
+
+/// The attributes an account may lack.
+pub(super) const OPTIONAL_ATTRIBUTES: [&str; 10] = [
+    "iban",
+    "account_number",
+    "address",
+    "address_tag",
+    "network",
+    "description",
+    "organization_id",
+    "merchant_id",
+    "contact_id",
+    MERCHANT_KEY,
+];
+
+pub(super) fn from_item(item: &Item) -> Result<Account, StoreError> {
+    let row = Row { table: TABLE, item };
+    Ok(Account {
+        id: row.parsed("account_id", AccountId::parse)?,
+        customer_id: row.parsed("customer_id", CustomerId::parse)?,
+        asset: row.parsed("currency", Asset::parse)?,
+        balance: row.amount("balance")?,
+        available: row.amount("available")?,
+        active: row.flag("active")?,
+        status: row.parsed("status", Status::parse)?,
+        balance_at: row.parsed("balance_at", Timestamp::parse)?,
+        created_at: row.parsed("created_at", Timestamp::parse)?,
+        iban: row.text("iban")?,
+        account_number: row.text("account_number")?,
+        address: row.text("address")?,
+        address_tag: row.text("address_tag")?,
+        network: row.text("network")?,
+        description: row.text("description")?,
+        organization_id: row.optional("organization_id", OrganizationId::parse)?,
+        merchant_id: row.optional("merchant_id", MerchantId::parse)?,
+        contact_id: row.optional("contact_id", ContactId::parse)?,
+    })
+}

@@ -1,0 +1,54 @@
+//! What can go wrong with the store, by what a caller can do about it.
+
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use thiserror::Error;
+
+/// A failed read or write. The texts are for the log: they name tables and attributes, never values.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// Throttled, unreachable or too slow: worth trying again later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// An item does not have the shape it was written in.
+    #[error("corrupt item in {table}: attribute {attribute}")]
+    Corrupt {
+        /// The logical table.
+        table: &'static str,
+        /// The attribute that is missing or unreadable.
+        attribute: &'static str,
+    },
+    /// DynamoDB refused the call itself: a missing table or right.
+    #[error("the store refused the call: {0}")]
+    Refused(String),
+}
+
+/// Codes that mean "not now" rather than "not so"; the SDK has already retried them.
+const PASSING: [&str; 6] = [
+    "InternalServerError",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "TransactionInProgressException",
+];
+
+impl From<BuildError> for StoreError {
+    fn from(error: BuildError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl<E> From<SdkError<E>> for StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    fn from(error: SdkError<E>) -> Self {
+        let is_answered = error.raw_response().is_some_and(|response| !response.status().is_server_error());
+        match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+            Some(code) if is_answered && !PASSING.contains(&code) => Self::Refused(code.to_owned()),
+            Some(code) => Self::Unavailable(code.to_owned()),
+            // No answer, or one that is not DynamoDB's: a proxy's page, a cut body.
+            None => Self::Unavailable(DisplayErrorContext(&error).to_string()),
+        }
+    }
+}

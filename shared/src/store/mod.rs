@@ -1,0 +1,45 @@
+//! Accounts, their history, rate sheets and credentials in DynamoDB.
+//!
+//! Nothing else knows attribute values. A [`Store`] is a concrete client with no trait above it: tests run it against the
+//! embedded DynamoDB. It knows no parameters and no status codes, and it takes the time from its callers.
+
+mod access;
+mod accounts;
+mod client;
+mod error;
+mod history;
+mod rates;
+mod record;
+mod record_batch;
+mod row;
+
+pub use access::{ApiKey, StoredJwks};
+pub use error::StoreError;
+pub use history::{MAX_HISTORY_READS, PastError};
+pub use rates::Sheets;
+pub use record::{Outcome, RecordError, Rejection};
+
+use crate::config::{StoreConfig, Tables};
+use aws_sdk_dynamodb::Client;
+use std::sync::Arc;
+
+/// The tables and a client to reach them; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    tables: Arc<Tables>,
+}
+
+impl Store {
+    /// A store by configuration. No connection is made before the first call.
+    #[must_use]
+    pub fn new(config: &StoreConfig) -> Self {
+        Self { client: client::new(config), tables: Arc::new(config.tables.clone()) }
+    }
+
+    /// The client itself, for tools that create tables.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+}

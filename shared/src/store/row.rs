@@ -1,0 +1,90 @@
+//! Attribute values by hand: a number never passes through a float, and a missing or mistyped attribute says its name.
+
+use super::StoreError;
+use crate::domain::{Amount, Timestamp};
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn instant(at: Timestamp) -> AttributeValue {
+    text(at.to_stored_text())
+}
+
+/// An item being read, with the table's name for errors.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) table: &'static str,
+    pub(super) item: &'a Item,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn corrupt(&self, attribute: &'static str) -> StoreError {
+        StoreError::Corrupt { table: self.table, attribute }
+    }
+
+    /// A required string, parsed.
+    pub(super) fn parsed<T, E>(
+        &self,
+        attribute: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        self.optional(attribute, parse)?.ok_or_else(|| self.corrupt(attribute))
+    }
+
+    /// A string that may be absent, parsed.
+    pub(super) fn optional<T, E>(
+        &self,
+        attribute: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, E>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(value) = self.item.get(attribute) else { return Ok(None) };
+        let text = value.as_s().map_err(|_| self.corrupt(attribute))?;
+        parse(text).map(Some).map_err(|_| self.corrupt(attribute))
+    }
+
+    pub(super) fn text(&self, attribute: &'static str) -> Result<Option<String>, StoreError> {
+        self.optional(attribute, |text| Ok::<_, StoreError>(text.to_owned()))
+    }
+
+    pub(super) fn instant(&self, attribute: &'static str) -> Result<Timestamp, StoreError> {
+        self.parsed(attribute, Timestamp::parse)
+    }
+
+    pub(super) fn amount(&self, attribute: &'static str) -> Result<Amount, StoreError> {
+        self.number(attribute, Amount::parse)
+    }
+
+    pub(super) fn number<T, E>(
+        &self,
+        attribute: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        let digits = self.item.get(attribute).and_then(|value| value.as_n().ok());
+        digits.and_then(|digits| parse(digits).ok()).ok_or_else(|| self.corrupt(attribute))
+    }
+
+    pub(super) fn flag(&self, attribute: &'static str) -> Result<bool, StoreError> {
+        self.item.get(attribute).and_then(|value| value.as_bool().ok()).copied().ok_or_else(|| self.corrupt(attribute))
+    }
+
+    /// A list of strings, each parsed; an absent list is empty.
+    pub(super) fn list<T, C: FromIterator<T>>(
+        &self,
+        attribute: &'static str,
+        parse: impl Fn(&'a str) -> Option<T>,
+    ) -> Result<C, StoreError> {
+        let Some(value) = self.item.get(attribute) else { return Ok(C::from_iter([])) };
+        let elements = value.as_l().map_err(|_| self.corrupt(attribute))?;
+        let parsed = elements.iter().map(|element| element.as_s().ok().and_then(|text| parse(text)));
+        parsed.collect::<Option<C>>().ok_or_else(|| self.corrupt(attribute))
+    }
+}
