@@ -1,0 +1,150 @@
+//! The balance on the wire. Numbers are exact literals; the order of fields is the reference's.
+
+use super::query::BalanceQuery;
+use serde::Serialize;
+use shared::domain::total::{Receipt, Stack};
+use shared::domain::{Account, Pricing, Summary, TooLarge};
+use shared::http::Number;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Body {
+    total_balance: Number,
+    currency: &'static str,
+    fiat_balance: Number,
+    crypto_balance: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unpriced: Vec<UnpricedBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stacks: Option<Vec<StackBody>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rates: Option<Vec<RateBody>>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnpricedBody {
+    currency: &'static str,
+    balance: Number,
+}
+
+#[derive(Debug, Serialize)]
+struct StackBody {
+    currency: &'static str,
+    is_crypto: bool,
+    accounts: usize,
+    balance: Number,
+    balance_in_base: Option<Number>,
+}
+
+/// An empty list is `null`, as the reference has it.
+#[derive(Debug, Serialize)]
+struct Details {
+    fiat_accounts: Option<Vec<AccountBody>>,
+    crypto_assets: Option<Vec<AccountBody>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AccountBody {
+    id: String,
+    customer_id: String,
+    currency: &'static str,
+    balance: Number,
+    balance_in_base: Option<Number>,
+    is_crypto: bool,
+    active: bool,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    main_wallet_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    main_wallet_address_tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iban: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RateBody {
+    currency: &'static str,
+    usd: Number,
+    rate: Number,
+    source: String,
+    method: &'static str,
+    observed_at: String,
+}
+
+impl Body {
+    pub(super) fn new(
+        query: &BalanceQuery,
+        summary: &Summary,
+        accounts: &[Account],
+        pricing: Pricing<'_>,
+    ) -> Result<Self, TooLarge> {
+        let Summary { total, fiat, crypto, stacks, unpriced, receipts } = summary;
+        let in_target = |amount| Number::of(query.target, amount);
+        let unpriced =
+            unpriced.iter().map(|(asset, sum)| UnpricedBody { currency: asset.code(), balance: Number::of(*asset, *sum) });
+        Ok(Self {
+            total_balance: in_target(*total),
+            currency: query.target.code(),
+            fiat_balance: in_target(*fiat),
+            crypto_balance: in_target(*crypto),
+            complete: query.is_partial.then_some(summary.unpriced.is_empty()),
+            unpriced: unpriced.collect(),
+            stacks: query.has_stacks.then(|| stacks.iter().map(|stack| stack_body(stack, pricing)).collect()),
+            details: if query.has_details { Some(details(accounts, pricing)?) } else { None },
+            rates: query.has_details.then(|| receipts.iter().map(rate_body).collect()),
+        })
+    }
+}
+
+fn stack_body(stack: &Stack, pricing: Pricing<'_>) -> StackBody {
+    let Stack { asset, accounts, balance, balance_in_base } = *stack;
+    StackBody {
+        currency: asset.code(),
+        is_crypto: asset.is_crypto(),
+        accounts,
+        balance: Number::of(asset, balance),
+        balance_in_base: balance_in_base.map(|amount| Number::of(pricing.target, amount)),
+    }
+}
+
+fn details(accounts: &[Account], pricing: Pricing<'_>) -> Result<Details, TooLarge> {
+    let (crypto, fiat): (Vec<_>, Vec<_>) = accounts.iter().partition(|account| account.asset.is_crypto());
+    let rows = |accounts: Vec<&Account>| {
+        let rows = accounts.into_iter().map(|account| account_body(account, pricing)).collect::<Result<Vec<_>, _>>()?;
+        Ok((!rows.is_empty()).then_some(rows))
+    };
+    Ok(Details { fiat_accounts: rows(fiat)?, crypto_assets: rows(crypto)? })
+}
+
+fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, TooLarge> {
+    let Account { id, customer_id, asset, balance, active, status, iban, address, address_tag, .. } = account;
+    let in_base = pricing.convert(*asset, balance.wide())?;
+    Ok(AccountBody {
+        id: id.to_string(),
+        customer_id: customer_id.to_string(),
+        currency: asset.code(),
+        balance: Number::of(*asset, *balance),
+        balance_in_base: in_base.map(|amount| Number::of(pricing.target, amount)),
+        is_crypto: asset.is_crypto(),
+        active: *active,
+        status: status.name(),
+        main_wallet_address: address.clone(),
+        main_wallet_address_tag: address.as_ref().map(|_| address_tag.clone().unwrap_or_default()),
+        iban: iban.clone(),
+    })
+}
+
+fn rate_body(receipt: &Receipt) -> RateBody {
+    let Receipt { asset, rate, in_target } = receipt;
+    RateBody {
+        currency: asset.code(),
+        usd: Number::from_text(rate.usd.to_string()),
+        rate: Number::from_text(in_target.clone()),
+        source: rate.source.clone(),
+        method: rate.method.name(),
+        observed_at: rate.observed_at.to_millis_text(),
+    }
+}

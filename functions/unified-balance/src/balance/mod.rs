@@ -1,0 +1,78 @@
+//! `GET /v2/accounts/balance`.
+
+mod body;
+mod query;
+
+use crate::App;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use body::Body;
+use query::BalanceQuery;
+use shared::domain::{Account, Asset, Pricing, Summary, Timestamp, summarize};
+use shared::http::{self, ApiError, Authenticated, RequestTime};
+use shared::query::InvalidParameter;
+use shared::store::{MAX_HISTORY_READS, PastError, Sheets, StoreError};
+
+pub(crate) async fn get(
+    Authenticated(caller): Authenticated,
+    State(app): State<App>,
+    RequestTime(now): RequestTime,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = BalanceQuery::parse(http::pairs(raw)?, now)?;
+    if !caller.grants.may_see_customer(query.customer_id) {
+        return Err(ApiError::InsufficientPermissions);
+    }
+    let accounts = accounts(&app, &query).await?;
+    let sheet = sheet(&app.sheets, &query, now).await?;
+    let pricing =
+        Pricing { target: query.target, sheet: sheet.as_deref(), at: query.as_of.unwrap_or(now), limits: app.age_limits };
+    let summary = summarize(&accounts, pricing, query.rows()).map_err(ApiError::too_large)?;
+    if !query.is_partial && !summary.unpriced.is_empty() {
+        return Err(unpriced(&summary, pricing));
+    }
+    let body = Body::new(&query, &summary, &accounts, pricing).map_err(ApiError::too_large)?;
+    http::json(&body)
+}
+
+/// The accounts that count, as they stood at the asked time, ordered by currency and then id.
+async fn accounts(app: &App, query: &BalanceQuery) -> Result<Vec<Account>, ApiError> {
+    let mut accounts = app.store.customer_accounts(query.customer_id).await?;
+    if let Some(at) = query.as_of {
+        accounts.retain(|account| query.filter.admits_at_some_balance(account));
+        accounts = app.store.accounts_as_of(accounts, at).await.map_err(past_error)?;
+    }
+    accounts.retain(|account| query.filter.admits(account));
+    accounts.sort_unstable_by_key(|account| (account.asset, account.id));
+    Ok(accounts)
+}
+
+async fn sheet(
+    sheets: &Sheets,
+    query: &BalanceQuery,
+    now: Timestamp,
+) -> Result<Option<std::sync::Arc<shared::domain::RateSheet>>, StoreError> {
+    match query.as_of {
+        None => sheets.newest(now).await,
+        Some(at) => sheets.as_of(at).await,
+    }
+}
+
+fn past_error(error: PastError) -> ApiError {
+    match error {
+        PastError::Store(error) => error.into(),
+        PastError::TooManyReads => {
+            let message = format!(
+                "More than {MAX_HISTORY_READS} accounts have changed since that time; \
+                 narrow the request with `search.currency` or `search.is_crypto`, or ask for a later `as_of`."
+            );
+            InvalidParameter::new("as_of", message).into()
+        }
+    }
+}
+
+fn unpriced(summary: &Summary, pricing: Pricing<'_>) -> ApiError {
+    let currencies: Vec<Asset> = summary.unpriced.iter().map(|(asset, _)| *asset).collect();
+    let target = pricing.rate(pricing.target).is_none().then_some(pricing.target);
+    ApiError::UnpricedAssets { currencies, target }
+}

@@ -1,0 +1,55 @@
+//! The parameters of the balance, each declared once.
+
+use shared::domain::total::Rows;
+use shared::domain::{Asset, CustomerId, Timestamp};
+use shared::query::filter::BALANCE_FILTERS;
+use shared::query::{Declared, Filter, InvalidParameter, Parameter, Parameters};
+use std::sync::LazyLock;
+
+static CUSTOMER_ID: Parameter<CustomerId> = Parameter::customer_id("customer_id");
+static CURRENCY: Parameter<Asset> = Parameter::asset("currency");
+static STACK: Parameter<()> = Parameter::new("stack", "`currency`", |text| (text == "currency").then_some(()));
+static DETAILS: Parameter<bool> = Parameter::boolean("details");
+static AS_OF: Parameter<Timestamp> = Parameter::instant("as_of");
+static PARTIAL: Parameter<bool> = Parameter::boolean("partial");
+
+/// Everything the route knows, in the order its errors list it.
+static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
+    let own: [&dyn Declared; 2] = [&CUSTOMER_ID, &CURRENCY];
+    let filters = BALANCE_FILTERS.iter().map(|filter| -> &dyn Declared { filter });
+    let options: [&dyn Declared; 4] = [&STACK, &DETAILS, &AS_OF, &PARTIAL];
+    own.into_iter().chain(filters).chain(options).collect()
+});
+
+/// One question to the balance, without a doubt left in it.
+#[derive(Debug)]
+pub(super) struct BalanceQuery {
+    pub(super) customer_id: CustomerId,
+    pub(super) target: Asset,
+    pub(super) filter: Filter,
+    pub(super) has_stacks: bool,
+    pub(super) has_details: bool,
+    pub(super) as_of: Option<Timestamp>,
+    pub(super) is_partial: bool,
+}
+
+impl BalanceQuery {
+    pub(super) fn parse(pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, InvalidParameter> {
+        let parameters = Parameters::read(pairs, &DECLARED)?;
+        let query = Self {
+            customer_id: parameters.required(&CUSTOMER_ID)?,
+            target: parameters.required(&CURRENCY)?,
+            filter: Filter::read(&parameters, BALANCE_FILTERS)?,
+            has_stacks: parameters.optional(&STACK)?.is_some(),
+            has_details: parameters.optional(&DETAILS)?.unwrap_or_default(),
+            as_of: parameters.optional(&AS_OF)?,
+            is_partial: parameters.optional(&PARTIAL)?.unwrap_or_default(),
+        };
+        if query.as_of.is_some_and(|at| at > now) { Err(AS_OF.malformed()) } else { Ok(query) }
+    }
+
+    /// Whether each account is converted for itself.
+    pub(super) const fn rows(&self) -> Rows {
+        if self.has_details { Rows::Converted } else { Rows::Omitted }
+    }
+}

@@ -1,0 +1,56 @@
+//! A customer's unified balance: fiat and crypto, converted into one currency.
+//!
+//! `GET /v2/accounts/balance`. This crate knows what the route asks and answers; how accounts are kept, credentials are
+//! checked and errors are worded is `shared`'s business.
+
+mod balance;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::get;
+use shared::auth::Authenticator;
+use shared::config::Config;
+use shared::domain::{AgeLimits, Timestamp};
+use shared::store::{Sheets, Store};
+
+/// What the routes need, built once per instance; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    store: Store,
+    sheets: Sheets,
+    authenticator: Authenticator,
+    age_limits: AgeLimits,
+}
+
+impl FromRef<App> for Authenticator {
+    fn from_ref(app: &App) -> Self {
+        app.authenticator.clone()
+    }
+}
+
+impl App {
+    /// Clients and caches by configuration; nothing is connected yet.
+    #[must_use]
+    pub fn new(config: &Config, age_limits: AgeLimits) -> Self {
+        let store = Store::new(&config.store);
+        let authenticator = Authenticator::new(&config.auth, store.clone());
+        Self { sheets: Sheets::new(store.clone()), store, authenticator, age_limits }
+    }
+
+    /// Opens the connection and reads what every request needs, while Lambda still gives a start its full CPU.
+    ///
+    /// A failure is only logged: the first request will try again, and can answer for itself.
+    pub async fn warm(&self) {
+        if let Err(cause) = self.authenticator.warm().await {
+            tracing::warn!(%cause, "the issuer's keys were not read at start");
+        }
+        if let Err(cause) = self.sheets.newest(Timestamp::now()).await {
+            tracing::warn!(%cause, "the newest rate sheet was not read at start");
+        }
+    }
+}
+
+/// The routes, without fallbacks: those belong to whoever serves them.
+pub fn routes(app: App) -> Router {
+    Router::new().route("/v2/accounts/balance", get(balance::get)).with_state(app)
+}

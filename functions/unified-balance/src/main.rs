@@ -1,0 +1,14 @@
+//! The Lambda function `unified-balance`.
+
+use shared::config::Config;
+use shared::domain::AgeLimits;
+use shared::{http, telemetry};
+use unified_balance::{App, routes};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init(std::io::stdout, &[]);
+    let app = App::new(&Config::from_env()?, AgeLimits::STANDARD);
+    app.warm().await;
+    http::serve(routes(app)).await
+}
