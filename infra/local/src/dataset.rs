@@ -1,0 +1,350 @@
+//! The JSON dataset that a local stack starts with, and how it is recorded: by the same writes that production uses.
+
+use serde::Deserialize;
+use shared::auth::{is_api_key, sha256_hex};
+use shared::domain::{
+    Account, AccountId, Amount, Asset, ContactId, CustomerId, Grants, MerchantId, Method, OrganizationId, Permission, Rate,
+    RateSheet, Status, Timestamp, UsdPrice,
+};
+use shared::store::{ApiKey, RecordError, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use thiserror::Error;
+
+const DEMO: &str = include_str!("../demo.json");
+
+/// Why a dataset was refused.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{file}: {source}")]
+    File {
+        /// Its path.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It is not JSON of the dataset's shape.
+    #[error("the dataset is not as documented: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// A value is not what its field holds.
+    #[error("{path}: {problem}")]
+    Value {
+        /// Where, such as `accounts[3].currency`.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An account contradicts itself or what is stored.
+    #[error("{path}: {source}")]
+    Record {
+        /// Where.
+        path: String,
+        /// Why.
+        source: RecordError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A dataset as it is written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dataset {
+    /// Turns the rates' age limits off.
+    pub rates_never_expire: bool,
+    /// Rate sheets.
+    pub rate_sheets: Vec<SheetEntry>,
+    /// Accounts with their history.
+    pub accounts: Vec<AccountEntry>,
+    /// Custody accounts; their shape is checked, and nothing serves them yet.
+    pub custody_accounts: Vec<CustodyEntry>,
+    /// Sandbox vaults; likewise.
+    pub vaults: BTreeMap<String, VaultEntry>,
+    /// API keys.
+    pub api_keys: Vec<ApiKeyEntry>,
+}
+
+/// One rate sheet.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SheetEntry {
+    observed_at: String,
+    entries: Vec<RateEntry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RateEntry {
+    currency: String,
+    usd: String,
+    source: String,
+    method: String,
+    observed_at: Option<String>,
+}
+
+/// One account.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountEntry {
+    id: String,
+    customer_id: String,
+    currency: String,
+    balance: String,
+    available: Option<String>,
+    #[serde(default = "yes")]
+    active: bool,
+    #[serde(default = "active")]
+    status: String,
+    balance_at: String,
+    iban: Option<String>,
+    account_number: Option<String>,
+    address: Option<String>,
+    address_tag: Option<String>,
+    network: Option<String>,
+    description: Option<String>,
+    organization_id: Option<String>,
+    merchant_id: Option<String>,
+    contact_id: Option<String>,
+    #[serde(default)]
+    history: Vec<HistoryEntry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryEntry {
+    balance: String,
+    balance_at: String,
+}
+
+/// One custody account.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape is checked now, the values are used once custody is served")]
+pub struct CustodyEntry {
+    id: String,
+    customer_id: String,
+    provider: String,
+    provider_account: String,
+    assets: Vec<CustodyAssetEntry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
+struct CustodyAssetEntry {
+    blockchain: String,
+    token: String,
+}
+
+/// One sandbox vault.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
+pub struct VaultEntry {
+    assets: Vec<VaultAssetEntry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
+struct VaultAssetEntry {
+    id: String,
+    total: String,
+    available: Option<String>,
+    last_transaction_at: Option<String>,
+}
+
+/// One API key, in the clear: it is hashed before it is stored.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyEntry {
+    key: String,
+    claims: ClaimsEntry,
+    expires_at: Option<String>,
+}
+
+impl std::fmt::Debug for ApiKeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKeyEntry").field("claims", &self.claims).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimsEntry {
+    sub: String,
+    #[serde(default)]
+    customer_ids: Vec<String>,
+    #[serde(default)]
+    organization_ids: Vec<String>,
+    #[serde(default)]
+    merchant_ids: Vec<String>,
+    #[serde(default)]
+    permissions: Vec<String>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn active() -> String {
+    Status::Active.name().to_owned()
+}
+
+impl Dataset {
+    /// The demo data.
+    pub fn demo() -> Result<Self, LoadError> {
+        Self::parse(DEMO)
+    }
+
+    /// The dataset in a file.
+    pub fn read(path: &Path) -> Result<Self, LoadError> {
+        let failed = |source| LoadError::File { file: path.display().to_string(), source };
+        Self::parse(&std::fs::read_to_string(path).map_err(failed)?)
+    }
+
+    /// The dataset in a text; an unknown field is refused.
+    pub fn parse(text: &str) -> Result<Self, LoadError> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// The accounts, parsed, each with its history, oldest first.
+    pub fn accounts(&self) -> Result<Vec<Vec<Account>>, LoadError> {
+        let mut ids = BTreeSet::new();
+        let parsed = self.accounts.iter().enumerate().map(|(index, entry)| {
+            let path = format!("accounts[{index}]");
+            let states = account(entry, &path)?;
+            let is_new = states.first().is_none_or(|state| ids.insert(state.id));
+            if is_new { Ok(states) } else { value(Err("listed twice; its past belongs in `history`"), &path, "id") }
+        });
+        parsed.collect()
+    }
+
+    /// The rate sheets, parsed.
+    pub fn sheets(&self) -> Result<Vec<RateSheet>, LoadError> {
+        self.rate_sheets.iter().enumerate().map(|(index, entry)| sheet(entry, &format!("rate_sheets[{index}]"))).collect()
+    }
+
+    fn api_keys(&self) -> Result<Vec<ApiKey>, LoadError> {
+        self.api_keys.iter().enumerate().map(|(index, entry)| api_key(entry, &format!("api_keys[{index}]"))).collect()
+    }
+}
+
+/// Records the dataset. What is there already stays: recording is safe to repeat.
+pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadError> {
+    for sheet in dataset.sheets()? {
+        store.put_sheet(&sheet).await?;
+    }
+    for key in dataset.api_keys()? {
+        store.put_api_key(&key).await?;
+    }
+    let accounts = dataset.accounts()?;
+    let first: Vec<Account> = accounts.iter().filter_map(|states| states.first().cloned()).collect();
+    for (account, outcome) in first.iter().zip(store.record_many(&first).await?) {
+        outcome.map_err(|source| refused(account, source))?;
+    }
+    for state in accounts.iter().flat_map(|states| states.iter().skip(1)) {
+        store.record(state).await.map_err(|source| refused(state, source))?;
+    }
+    Ok(())
+}
+
+fn refused(account: &Account, source: RecordError) -> LoadError {
+    LoadError::Record { path: format!("account {}", account.id), source }
+}
+
+fn value<T, E: std::fmt::Display>(parsed: Result<T, E>, path: &str, field: &str) -> Result<T, LoadError> {
+    parsed.map_err(|error| LoadError::Value { path: format!("{path}.{field}"), problem: error.to_string() })
+}
+
+fn optional<T, E: std::fmt::Display>(
+    text: Option<&String>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+    path: &str,
+    field: &str,
+) -> Result<Option<T>, LoadError> {
+    value(text.map(|text| parse(text)).transpose(), path, field)
+}
+
+fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
+    let balance = value(Amount::parse(&entry.balance), path, "balance")?;
+    let balance_at = value(Timestamp::parse(&entry.balance_at), path, "balance_at")?;
+    let latest = Account {
+        id: value(AccountId::parse(&entry.id), path, "id")?,
+        customer_id: value(CustomerId::parse(&entry.customer_id), path, "customer_id")?,
+        asset: value(Asset::parse(&entry.currency), path, "currency")?,
+        balance,
+        available: optional(entry.available.as_ref(), Amount::parse, path, "available")?.unwrap_or(balance),
+        active: entry.active,
+        status: value(Status::parse(&entry.status), path, "status")?,
+        balance_at,
+        created_at: balance_at,
+        iban: entry.iban.clone(),
+        account_number: entry.account_number.clone(),
+        address: entry.address.clone(),
+        address_tag: entry.address_tag.clone(),
+        network: entry.network.clone(),
+        description: entry.description.clone(),
+        organization_id: optional(entry.organization_id.as_ref(), OrganizationId::parse, path, "organization_id")?,
+        merchant_id: optional(entry.merchant_id.as_ref(), MerchantId::parse, path, "merchant_id")?,
+        contact_id: optional(entry.contact_id.as_ref(), ContactId::parse, path, "contact_id")?,
+    };
+    let mut states = vec![latest.clone()];
+    for (index, past) in entry.history.iter().enumerate() {
+        let path = format!("{path}.history[{index}]");
+        let balance = value(Amount::parse(&past.balance), &path, "balance")?;
+        let balance_at = value(Timestamp::parse(&past.balance_at), &path, "balance_at")?;
+        // An entry that repeats the latest balance is that balance, whatever else the account says.
+        if (balance, balance_at) != (latest.balance, latest.balance_at) {
+            states.push(Account { balance, available: balance, balance_at, created_at: balance_at, ..latest.clone() });
+        }
+    }
+    states.sort_by_key(|state| state.balance_at);
+    Ok(states)
+}
+
+fn sheet(entry: &SheetEntry, path: &str) -> Result<RateSheet, LoadError> {
+    let observed_at = value(Timestamp::parse(&entry.observed_at), path, "observed_at")?;
+    let mut entries = BTreeMap::new();
+    for (index, rate) in entry.entries.iter().enumerate() {
+        let path = format!("{path}.entries[{index}]");
+        let RateEntry { currency, usd, source, method, observed_at: own } = rate;
+        let asset = value(Asset::parse(currency), &path, "currency")?;
+        let rate = Rate {
+            usd: value(UsdPrice::parse(usd), &path, "usd")?,
+            source: source.clone(),
+            method: value(Method::parse(method), &path, "method")?,
+            observed_at: optional(own.as_ref(), Timestamp::parse, &path, "observed_at")?.unwrap_or(observed_at),
+        };
+        if entries.insert(asset, rate).is_some() {
+            return value(Err("listed twice in one sheet"), &path, "currency");
+        }
+    }
+    Ok(RateSheet { observed_at, entries })
+}
+
+fn api_key(entry: &ApiKeyEntry, path: &str) -> Result<ApiKey, LoadError> {
+    let ApiKeyEntry { key, claims, expires_at } = entry;
+    if !is_api_key(key) {
+        return value(Err("an API key is bk_ and at least 40 characters of A-Z, a-z, 0-9 and _"), path, "key");
+    }
+    let ids = |texts: &[String], field: &str| -> Result<_, LoadError> {
+        texts.iter().map(|text| value(CustomerId::parse(text), path, field)).collect()
+    };
+    let organizations = claims.organization_ids.iter().map(|text| value(OrganizationId::parse(text), path, "organization_ids"));
+    let merchants = claims.merchant_ids.iter().map(|text| value(MerchantId::parse(text), path, "merchant_ids"));
+    Ok(ApiKey {
+        sha256: sha256_hex(key),
+        subject: claims.sub.clone(),
+        grants: Grants {
+            customers: ids(&claims.customer_ids, "customer_ids")?,
+            organizations: organizations.collect::<Result<_, _>>()?,
+            merchants: merchants.collect::<Result<_, _>>()?,
+            permissions: claims.permissions.iter().filter_map(|name| Permission::parse(name)).collect(),
+        },
+        expires_at: optional(expires_at.as_ref(), Timestamp::parse, path, "expires_at")?,
+        revoked_at: None,
+    })
+}

@@ -1,0 +1,34 @@
+//! The HTTP API as the template routes it: each path to its function, everything else to the default one.
+//!
+//! A function that the template does not route to cannot be reached here either.
+
+use crate::template::{Route, TemplateError, routes};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::routing::{RouterIntoService, any_service};
+use shared::http;
+use std::collections::HashMap;
+use tower::ServiceExt;
+
+/// Every function's routes by the name of its binary.
+pub(crate) fn gateway(functions: HashMap<&'static str, Router>) -> Result<Router, TemplateError> {
+    let services: HashMap<_, RouterIntoService<Body>> =
+        functions.into_iter().map(|(name, routes)| (name, http::service(routes).into_service())).collect();
+    let mut gateway = Router::new();
+    for Route { function, path, method: _ } in routes()? {
+        let missing = || TemplateError::NotLiteral { resource: function.clone(), property: "Binary" };
+        let service = services.get(function.as_str()).cloned().ok_or_else(missing)?;
+        gateway = match path {
+            Some(path) => gateway.route(&path, any_service(service.map_request(unrouted))),
+            None => gateway.fallback_service(service),
+        };
+    }
+    Ok(gateway)
+}
+
+/// A function sees a request that nobody has routed yet, as behind the real gateway.
+fn unrouted(mut request: Request) -> Request {
+    request.extensions_mut().remove::<MatchedPath>();
+    request
+}

@@ -1,0 +1,19 @@
+//! The whole of Ballast in one process: the deployed routes over an embedded DynamoDB, on loopback only.
+//!
+//! Tables and routes are read from the SAM templates, and requests run the same code that Lambda runs. What exists only here
+//! (a token issuer, control endpoints, demo data) is in this crate and nowhere else.
+
+mod control;
+pub mod dataset;
+mod dynamodb;
+pub mod examples;
+mod gateway;
+mod guard;
+pub mod issuer;
+mod refusal;
+mod stack;
+mod tables;
+pub mod template;
+
+pub use dataset::Dataset;
+pub use stack::{Options, Stack, StartError};

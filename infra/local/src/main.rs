@@ -1,0 +1,54 @@
+//! `cargo local`: starts the stack, prints how to use it, and serves until interrupted.
+
+use clap::Parser;
+use local::{Dataset, Options, Stack, examples};
+use std::error::Error;
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+
+/// Runs the whole of Ballast in this process, on loopback only. Logs go to stderr as JSON lines.
+#[derive(Debug, Parser)]
+#[command(name = "cargo local", version)]
+struct Arguments {
+    /// The API's port; 0 takes any free one.
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// The embedded DynamoDB's port, for other tools; 0 takes any free one.
+    #[arg(long, default_value_t = 8000)]
+    dynamodb_port: u16,
+    /// A dataset (JSON) instead of the demo data.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Keeps the tables in this directory; without it they are in memory. The dataset is recorded again at every start.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Runs no schedule; the control endpoints still run functions on demand.
+    #[arg(long)]
+    no_schedules: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // The embedded database logs every refused condition; to Ballast those are answers, not events.
+    shared::telemetry::init(std::io::stderr, &["dynoxide"]);
+    let Arguments { port, dynamodb_port, data, state, no_schedules: _ } = Arguments::parse();
+    let dataset = match data {
+        Some(path) => Dataset::read(&path)?,
+        None => Dataset::demo()?,
+    };
+    let examples = examples::examples(&dataset)?;
+    let stack = Stack::start(Options { port, dynamodb_port, state, dataset }).await?;
+    announce(&stack, &examples)?;
+    tokio::signal::ctrl_c().await?;
+    stack.stop().await;
+    Ok(())
+}
+
+fn announce(stack: &Stack, examples: &[examples::Example]) -> Result<(), Box<dyn Error>> {
+    let mut out = stdout().lock();
+    for example in examples {
+        writeln!(out, "# {}\n{}\n", example.title, example.curl(stack)?)?;
+    }
+    writeln!(out, "dynamodb {}\nready {}", stack.dynamodb_url(), stack.url())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,182 @@
+//! Puts the stack together and keeps it running until it is stopped or dropped.
+
+use crate::dataset::{self, Dataset, LoadError};
+use crate::gateway::gateway;
+use crate::issuer::{AUDIENCE, ISSUER, Issuer, IssuerError};
+use crate::template::TemplateError;
+use crate::{control, dynamodb, guard, tables};
+use axum::Router;
+use axum::middleware::from_fn;
+use serde_json::{Map, Value};
+use shared::config::{AuthConfig, Config, SigningKeys, StoreConfig, Tables};
+use shared::domain::{AgeLimits, Timestamp};
+use shared::store::{Store, StoreError, StoredJwks};
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// How to start.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The API's port; 0 takes any free one.
+    pub port: u16,
+    /// The embedded DynamoDB's port; 0 takes any free one.
+    pub dynamodb_port: u16,
+    /// Where tables are kept; in memory without it.
+    pub state: Option<PathBuf>,
+    /// What is recorded at the start.
+    pub dataset: Dataset,
+}
+
+/// Why the stack did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A port is taken.
+    #[error("cannot listen on port {port}: {source}")]
+    Listen {
+        /// The port asked for.
+        port: u16,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The embedded database did not open.
+    #[error("the embedded DynamoDB did not open: {0}")]
+    Database(String),
+    /// A table could not be created.
+    #[error("a table could not be created: {0}")]
+    Tables(Box<dyn std::error::Error + Send + Sync>),
+    /// A template is not what the stack can read.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The signing key could not be made.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// The dataset was refused.
+    #[error(transparent)]
+    Dataset(#[from] LoadError),
+    /// The embedded store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A running stack. Dropping it ends its servers; [`Stack::stop`] also waits for them.
+#[derive(Debug)]
+pub struct Stack {
+    address: SocketAddr,
+    dynamodb_address: SocketAddr,
+    config: Config,
+    issuer: Issuer,
+    servers: TaskTracker,
+    stop: DropGuard,
+}
+
+impl Stack {
+    /// Starts everything and returns once it serves.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Options { port, dynamodb_port, state, dataset } = options;
+        let (listener, address) = listen(port).await?;
+        let (dynamodb_listener, dynamodb_address) = listen(dynamodb_port).await?;
+        let stop = CancellationToken::new();
+        let database = dynamodb::open(state.as_deref()).map_err(StartError::Database)?;
+        let private =
+            dynamodb::serve_privately(database, stop.clone()).await.map_err(|source| StartError::Listen { port: 0, source })?;
+        let issuer = Issuer::new()?;
+        let config = config(private, address);
+        let store = Store::new(&config.store);
+        tables::create(store.client()).await.map_err(StartError::Tables)?;
+        // Keys of an earlier start may lie in a kept state: the new ones take their place.
+        let document = serde_json::to_string(&issuer.jwks()?).map_err(IssuerError::from)?;
+        store.put_jwks(&StoredJwks { document, fetched_at: Timestamp::now() }).await?;
+        let age_limits = if dataset.rates_never_expire { AgeLimits::NONE } else { AgeLimits::STANDARD };
+        dataset::load(&store, &dataset).await?;
+        let api = gateway(functions(&config, age_limits).await)?.merge(control::routes(issuer.clone()));
+        let servers = TaskTracker::new();
+        servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
+        servers.spawn(serve(dynamodb_listener, dynamodb::proxy(private), stop.clone()));
+        servers.close();
+        Ok(Self { address, dynamodb_address, config, issuer, servers, stop: stop.drop_guard() })
+    }
+
+    /// The API's base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The embedded DynamoDB's URL.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> String {
+        format!("http://{}", self.dynamodb_address)
+    }
+
+    /// A token with these claims, the standard ones filled in.
+    pub fn token(&self, claims: Map<String, Value>) -> Result<String, IssuerError> {
+        self.issuer.sign(claims, Map::new(), Timestamp::now())
+    }
+
+    /// A store over the same tables, for tests that look behind the API.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::new(&self.config.store)
+    }
+
+    /// What the functions were started with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Stops taking requests and waits for those under way.
+    pub async fn stop(self) {
+        drop(self.stop);
+        self.servers.wait().await;
+    }
+}
+
+/// Every function's routes by its binary's name, warmed as Lambda warms them.
+async fn functions(config: &Config, age_limits: AgeLimits) -> HashMap<&'static str, Router> {
+    let unified_balance = unified_balance::App::new(config, age_limits);
+    unified_balance.warm().await;
+    HashMap::from([("unified-balance", unified_balance::routes(unified_balance))])
+}
+
+fn config(dynamodb: SocketAddr, api: SocketAddr) -> Config {
+    let table = |logical_id: &str| logical_id.to_owned();
+    Config {
+        store: StoreConfig {
+            region: "eu-central-1".to_owned(),
+            endpoint_url: Some(format!("http://{dynamodb}")),
+            access_key_id: "local".to_owned(),
+            secret_access_key: "local".to_owned(),
+            session_token: None,
+            tables: Tables {
+                accounts: table("AccountsTable"),
+                history: table("HistoryTable"),
+                rates: table("RatesTable"),
+                access: table("AccessTable"),
+            },
+        },
+        auth: AuthConfig {
+            issuer: ISSUER.to_owned(),
+            audience: AUDIENCE.to_owned(),
+            keys: SigningKeys::JwksUrl(format!("http://{api}{}", control::JWKS_PATH)),
+        },
+    }
+}
+
+async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { port, source };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
+    if let Err(cause) = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%cause, "a server of the local stack stopped");
+    }
+}
