@@ -1,0 +1,118 @@
+//! A stack per test, a client for it, and answers that print the same at every run.
+
+use local::{Dataset, Options, Stack};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use std::fmt::{self, Display};
+
+pub const ALICE: &str = "0a11ce00-0000-4000-8000-000000000001";
+pub const BOB: &str = "0b0b0000-0000-4000-8000-000000000002";
+
+/// A running stack and someone to ask it.
+pub struct App {
+    pub stack: Stack,
+    pub client: Client,
+}
+
+/// One answer, whole.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl App {
+    /// A stack with this dataset.
+    pub async fn start(dataset: Value) -> Self {
+        Self::with(Dataset::parse(&dataset.to_string()).unwrap()).await
+    }
+
+    pub async fn with(dataset: Dataset) -> Self {
+        let stack = Stack::start(Options { dataset, ..Options::default() }).await.unwrap();
+        Self { stack, client: Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// A token with these claims.
+    pub fn token(&self, claims: Value) -> String {
+        self.stack.token(claims.as_object().unwrap().clone()).unwrap()
+    }
+
+    /// A token that sees these customers.
+    pub fn token_of(&self, customers: &[&str]) -> String {
+        self.token(json!({"sub": "test", "customer_ids": customers}))
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.stack.url()))
+    }
+
+    /// `GET path` as a caller who sees Alice.
+    pub async fn get(&self, path: &str) -> Answer {
+        let token = self.token_of(&[ALICE]);
+        send(self.request(Method::GET, path).header(AUTHORIZATION, format!("Bearer {token}"))).await
+    }
+
+    /// Alice's balance in `currency`, with more parameters.
+    pub async fn balance(&self, currency: &str, more: &str) -> Answer {
+        self.get(&format!("/v2/accounts/balance?customer_id={ALICE}&currency={currency}{more}")).await
+    }
+}
+
+pub async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as JSON. Its numbers are floats: compare texts where amounts matter.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// Status and body, with the request's id left out.
+impl Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.header("x-request-id");
+        let body = if id.is_empty() { self.text().to_owned() } else { self.text().replace(id, "…") };
+        write!(f, "{} {body}", self.status.as_u16())
+    }
+}
+
+/// An account of Alice's with an id made of a number.
+pub fn account(number: u32, currency: &str, balance: &str) -> Value {
+    json!({"id": id(number), "customer_id": ALICE, "currency": currency, "balance": balance, "balance_at": "2026-06-01T00:00:00Z"})
+}
+
+pub fn id(number: u32) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+/// The object with other fields put over it.
+pub fn with(base: Value, over: Value) -> Value {
+    let (Value::Object(mut base), Value::Object(over)) = (base, over) else { panic!("objects") };
+    base.extend(over);
+    Value::Object(base)
+}
+
+/// A sheet of these prices at an instant.
+pub fn sheet(observed_at: &str, prices: &[(&str, &str)]) -> Value {
+    let entry = |(currency, usd): &(&str, &str)| json!({"currency": currency, "usd": usd, "source": "test", "method": "market"});
+    json!({"observed_at": observed_at, "entries": prices.iter().map(entry).collect::<Vec<_>>()})
+}
+
+/// A dataset of accounts and the prices of the published example, for ever.
+pub fn dataset(accounts: Vec<Value>) -> Value {
+    let prices = [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5"), ("JPY", "0.0066318"), ("GBP", "1.3315")];
+    json!({"rates_never_expire": true, "accounts": accounts, "rate_sheets": [sheet("2026-06-01T00:00:00Z", &prices)]})
+}

@@ -1,0 +1,217 @@
+//! Signing keys over time: rotation, refresh that junk cannot drive, an issuer that is down; and API keys that are revoked.
+
+use crate::harness::{ALICE, App};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use futures::future::join_all;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use shared::auth::{AuthError, Authenticator, Headers, sha256_hex};
+use shared::config::{AuthConfig, SigningKeys};
+use shared::domain::{Grants, Timestamp};
+use shared::store::ApiKey;
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const ISSUER: &str = "https://issuer.example/";
+
+struct Signer {
+    key: EncodingKey,
+    algorithm: Algorithm,
+    kid: &'static str,
+}
+
+impl Signer {
+    fn ec(kid: &'static str) -> Self {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        Self { key: EncodingKey::from_ec_der(pkcs8.as_ref()), algorithm: Algorithm::ES256, kid }
+    }
+
+    fn ed(kid: &'static str) -> Self {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap();
+        Self { key: EncodingKey::from_ed_der(pkcs8.as_ref()), algorithm: Algorithm::EdDSA, kid }
+    }
+
+    fn rsa(kid: &'static str) -> Self {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let pkcs8 = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+        Self { key: EncodingKey::from_rsa_der(&rsa_private_key(pkcs8.as_ref())), algorithm: Algorithm::RS256, kid }
+    }
+
+    fn jwk(&self) -> Value {
+        let mut jwk = Jwk::from_encoding_key(&self.key, self.algorithm).unwrap();
+        jwk.common.key_id = Some(self.kid.to_owned());
+        serde_json::from_str(&serde_json::to_string(&jwk).unwrap()).unwrap()
+    }
+
+    fn token(&self) -> String {
+        let header = Header { kid: Some(self.kid.to_owned()), ..Header::new(self.algorithm) };
+        encode(&header, &claims(), &self.key).unwrap()
+    }
+}
+
+/// The PKCS#1 key inside a PKCS#8 document: the content of its only octet string.
+fn rsa_private_key(pkcs8: &[u8]) -> Vec<u8> {
+    let start = (0..pkcs8.len()).find(|&at| pkcs8[at] == 0x04 && pkcs8[at + 1] == 0x82 && pkcs8[at + 4] == 0x30).unwrap();
+    pkcs8[start + 4..].to_vec()
+}
+
+fn claims() -> Value {
+    json!({"sub": "s", "iss": ISSUER, "aud": "ballast", "exp": 4_102_444_800_u64, "customer_ids": [ALICE]})
+}
+
+/// An issuer that publishes these keys, and how often it may be asked.
+async fn publish(issuer: &MockServer, signers: &[&Signer], requests: u64) {
+    issuer.reset().await;
+    let document = json!({"keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()});
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(document))
+        .expect(requests)
+        .mount(issuer)
+        .await;
+}
+
+fn authenticator(app: &App, issuer: &MockServer) -> Authenticator {
+    let keys = SigningKeys::JwksUrl(format!("{}/jwks.json", issuer.uri()));
+    Authenticator::new(&AuthConfig { issuer: ISSUER.to_owned(), audience: "ballast".to_owned(), keys }, app.stack.store())
+}
+
+async fn accepts(authenticator: &Authenticator, token: &str, now: Timestamp) -> bool {
+    authenticate(authenticator, token, now).await.is_ok()
+}
+
+async fn authenticate(authenticator: &Authenticator, token: &str, now: Timestamp) -> Result<(), AuthError> {
+    let authorization = format!("Bearer {token}");
+    authenticator.authenticate(Headers { authorization: Some(&authorization), ..Headers::default() }, now).await.map(|_| ())
+}
+
+/// So far from the stack's own start that its refresh of a moment ago is over.
+fn later(minutes: u32) -> Timestamp {
+    Timestamp::parse(&format!("2027-01-01T{:02}:{:02}:00Z", minutes / 60, minutes % 60)).unwrap()
+}
+
+#[tokio::test]
+async fn the_three_algorithms_are_accepted_by_the_key_they_are_for() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let signers = [Signer::ec("ec"), Signer::ed("ed"), Signer::rsa("rsa")];
+    publish(&issuer, &signers.iter().collect::<Vec<_>>(), 1).await;
+    let authenticator = authenticator(&app, &issuer);
+    for signer in &signers {
+        assert_eq!(authenticate(&authenticator, &signer.token(), later(0)).await, Ok(()), "{}", signer.kid);
+    }
+    // The right kid over another key's signature.
+    let forged = Signer { kid: "ed", ..Signer::ed("other") };
+    assert!(!accepts(&authenticator, &forged.token(), later(0)).await);
+    let confused = Signer { kid: "rsa", ..Signer::ec("other") };
+    assert!(!accepts(&authenticator, &confused.token(), later(0)).await);
+}
+
+#[tokio::test]
+async fn fifty_requests_with_an_unknown_key_ask_the_issuer_once() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let signer = Signer::ec("first");
+    publish(&issuer, &[&signer], 1).await;
+    let authenticator = authenticator(&app, &issuer);
+    let token = signer.token();
+    let accepted = join_all((0..50).map(|_| accepts(&authenticator, &token, later(0)))).await;
+    assert!(accepted.into_iter().all(|accepted| accepted));
+}
+
+#[tokio::test]
+async fn junk_tokens_on_many_instances_ask_the_issuer_once_a_minute() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let (signer, junk) = (Signer::ec("first"), Signer::ec("junk"));
+    publish(&issuer, &[&signer], 1).await;
+    let warm = authenticator(&app, &issuer);
+    assert!(accepts(&warm, &signer.token(), later(0)).await);
+    publish(&issuer, &[&signer], 0).await;
+    for _ in 0..5 {
+        let instance = authenticator(&app, &issuer);
+        instance.warm().await.unwrap();
+        assert!(!accepts(&instance, &junk.token(), later(0)).await);
+        assert!(accepts(&instance, &signer.token(), later(0)).await);
+    }
+    issuer.verify().await;
+    publish(&issuer, &[&signer], 1).await;
+    for _ in 0..5 {
+        assert!(!accepts(&authenticator(&app, &issuer), &junk.token(), later(2)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_found_and_a_withdrawn_one_ends() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let (old, new) = (Signer::ec("old"), Signer::ec("new"));
+    publish(&issuer, &[&old], 1).await;
+    let authenticator = authenticator(&app, &issuer);
+    assert!(accepts(&authenticator, &old.token(), later(0)).await);
+    publish(&issuer, &[&old, &new], 1).await;
+    assert!(accepts(&authenticator, &new.token(), later(2)).await);
+    publish(&issuer, &[&new], 1).await;
+    assert!(accepts(&authenticator, &old.token(), later(4)).await, "the set is still fresh");
+    assert!(!accepts(&authenticator, &old.token(), later(20)).await);
+    assert!(accepts(&authenticator, &new.token(), later(20)).await);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_stops_nobody_for_a_day() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let signer = Signer::ec("first");
+    publish(&issuer, &[&signer], 1).await;
+    let authenticator = authenticator(&app, &issuer);
+    assert!(accepts(&authenticator, &signer.token(), later(0)).await);
+    for answer in [
+        ResponseTemplate::new(500),
+        ResponseTemplate::new(200).set_body_string("<html>"),
+        ResponseTemplate::new(200).set_body_string("x".repeat(300_000)),
+    ] {
+        issuer.reset().await;
+        Mock::given(method("GET")).respond_with(answer).mount(&issuer).await;
+        assert!(accepts(&authenticator, &signer.token(), later(30)).await);
+    }
+    let next_day = Timestamp::parse("2027-01-02T00:00:01Z").unwrap();
+    assert!(matches!(authenticate(&authenticator, &signer.token(), next_day).await, Err(AuthError::KeysUnavailable(_))));
+}
+
+#[tokio::test]
+async fn a_shared_secret_signs_for_a_deployment_that_has_one() {
+    let app = App::start(json!({})).await;
+    let secret = "0123456789abcdef0123456789abcdef";
+    let keys = SigningKeys::Hs256Secret(secret.to_owned());
+    let config = AuthConfig { issuer: ISSUER.to_owned(), audience: "ballast".to_owned(), keys };
+    let authenticator = Authenticator::new(&config, app.stack.store());
+    let sign = |algorithm, secret: &str| {
+        encode(&Header::new(algorithm), &claims(), &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    };
+    assert!(accepts(&authenticator, &sign(Algorithm::HS256, secret), later(0)).await);
+    assert!(!accepts(&authenticator, &sign(Algorithm::HS512, secret), later(0)).await);
+    assert!(!accepts(&authenticator, &sign(Algorithm::HS256, "another secret of thirty-two bytes"), later(0)).await);
+    assert!(!accepts(&authenticator, &Signer::ec("ec").token(), later(0)).await);
+}
+
+#[tokio::test]
+async fn a_revoked_api_key_stops_within_a_minute_and_a_new_one_works_soon() {
+    let app = App::start(json!({})).await;
+    let store = app.stack.store();
+    let authenticator = Authenticator::new(&app.stack.config().auth, store.clone());
+    let key = format!("bk_{}", "k".repeat(43));
+    let at = |seconds: u32| Timestamp::parse(&format!("2027-01-01T00:{:02}:{:02}Z", seconds / 60, seconds % 60)).unwrap();
+    let ask = async |now| authenticator.authenticate(Headers { api_key: Some(&key), ..Headers::default() }, now).await;
+    assert_eq!(ask(at(0)).await.unwrap_err(), AuthError::Refused("the API key is unknown"));
+    let stored = ApiKey {
+        sha256: sha256_hex(&key),
+        subject: "robot".to_owned(),
+        grants: Grants::default(),
+        expires_at: None,
+        revoked_at: None,
+    };
+    store.put_api_key(&stored).await.unwrap();
+    assert_eq!(ask(at(1)).await.unwrap_err(), AuthError::Refused("the API key is unknown"), "remembered briefly");
+    assert!(ask(at(6)).await.is_ok());
+    store.put_api_key(&ApiKey { revoked_at: Some(at(7)), ..stored }).await.unwrap();
+    assert!(ask(at(8)).await.is_ok(), "remembered");
+    assert_eq!(ask(at(60)).await.unwrap_err(), AuthError::Refused("the API key is revoked"));
+}

@@ -1,0 +1,193 @@
+//! The local stack itself: who may talk to it, what it promises to print, what survives a restart.
+
+use crate::harness::{App, account, dataset, send};
+use insta::assert_snapshot;
+use local::{Dataset, Options, Stack, StartError, examples, template};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use uuid::Uuid;
+
+/// The status of a request as it is written, past any client's cleaning of paths and headers.
+async fn raw(url: &str, head: &str) -> u16 {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn only_this_machine_is_answered_on_every_port() {
+    let app = App::start(json!({})).await;
+    let rows = [
+        ("Host: 127.0.0.1:9000", false),
+        ("Host: localhost", false),
+        ("Host: [::1]:1", false),
+        ("Host: LOCALHOST", false),
+        ("Host: localhost\r\nOrigin: http://localhost:3000", false),
+        ("Host: evil.example", true),
+        ("Host: 127.0.0.1.evil.example", true),
+        ("Host: localhost\r\nHost: evil.example", true),
+        ("Host: localhost\r\nOrigin: http://evil.example", true),
+        ("Host: localhost\r\nOrigin: null", true),
+    ];
+    for (headers, is_refused) in rows {
+        for (url, request) in [
+            (app.stack.url(), "GET /_local/health"),
+            (app.stack.dynamodb_url(), "GET /"),
+            (app.stack.url(), "OPTIONS /_local/tokens"),
+        ] {
+            let status = raw(&url, &format!("{request} HTTP/1.1\r\n{headers}")).await;
+            assert_eq!(status == 403, is_refused, "{request} {headers}: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn segments_that_clients_would_clean_are_no_routes() {
+    let app = App::start(json!({})).await;
+    for path in [
+        "/v2/./accounts/balance",
+        "/v2/x/../accounts/balance",
+        "/v2/%2e/accounts/balance",
+        "/v2/accounts/balance%2f",
+        "//v2/accounts/balance",
+        "/v2/accounts\\balance",
+    ] {
+        assert_eq!(raw(&app.stack.url(), &format!("GET {path} HTTP/1.1\r\nHost: localhost")).await, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_ready_when_it_says_so() {
+    let app = App::start(json!({})).await;
+    assert_snapshot!(send(app.request(Method::GET, "/_local/health")).await, @r#"200 {"status":"ready"}"#);
+}
+
+#[tokio::test]
+async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
+    let sparse = [json!({}), json!({"accounts": [account(1, "SOL", "1")]}), dataset(vec![account(1, "EUR", "1")])];
+    let datasets = sparse.iter().map(|dataset| Dataset::parse(&dataset.to_string()).unwrap()).chain([Dataset::demo().unwrap()]);
+    for dataset in datasets {
+        let examples = examples::examples(&dataset).unwrap();
+        assert!(!examples.is_empty());
+        let app = App::with(dataset).await;
+        for example in examples {
+            let token = app.token_of(&[&example.customer_id.to_string()]);
+            let answer = send(app.request(Method::GET, &example.path).bearer_auth(token)).await;
+            assert_eq!(answer.status, 200, "{}: {answer}", example.path);
+            let curl = example.curl(&app.stack).unwrap();
+            assert!(!curl.contains('\n') && curl.starts_with("curl ") && curl.contains(&example.path), "{curl}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_demo_shows_what_the_readme_promises() {
+    let dataset = Dataset::demo().unwrap();
+    let accounts: Vec<_> = dataset.accounts().unwrap();
+    let latest: Vec<_> = accounts.iter().map(|states| states.last().unwrap()).collect();
+    let customers: BTreeSet<_> = latest.iter().map(|account| account.customer_id).collect();
+    let (crypto, fiat): (BTreeSet<_>, BTreeSet<_>) =
+        latest.iter().map(|account| account.asset).partition(|asset| asset.is_crypto());
+    assert!(customers.len() == 3 && fiat.len() >= 4 && crypto.len() >= 12, "{customers:?} {fiat:?} {crypto:?}");
+    assert!(dataset.sheets().unwrap().len() >= 3);
+}
+
+#[tokio::test]
+async fn a_kept_state_is_there_after_a_restart_and_takes_the_same_data_again() {
+    let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(Uuid::new_v4().to_string());
+    let options = |accounts: Vec<Value>| Options {
+        state: Some(state.clone()),
+        dataset: Dataset::parse(&dataset(accounts).to_string()).unwrap(),
+        ..Options::default()
+    };
+    for accounts in [vec![account(1, "EUR", "5")], vec![account(1, "EUR", "5")], vec![]] {
+        let stack = Stack::start(options(accounts)).await.unwrap();
+        let app = App { stack, client: Client::new() };
+        assert_eq!(app.balance("EUR", "").await.json()["total_balance"], json!(5.0));
+        app.stack.stop().await;
+    }
+    let refused = Stack::start(options(vec![account(1, "EUR", "6")])).await.unwrap_err();
+    assert_snapshot!(refused, @"account 00000000-0000-4000-8000-000000000001: the account has a different balance or different fields at this balance_at");
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let app = App::start(json!({})).await;
+    let port = app.stack.url().rsplit(':').next().unwrap().parse().unwrap();
+    let refused = Stack::start(Options { port, ..Options::default() }).await.unwrap_err();
+    assert!(matches!(refused, StartError::Listen { port: named, .. } if named == port));
+}
+
+#[test]
+fn a_faulty_dataset_is_refused_by_place() {
+    let broken = |change: Value| {
+        let mut account = account(1, "EUR", "1");
+        account.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        json!({"accounts": [account]})
+    };
+    let sheet = |entry: Value| json!({"rate_sheets": [{"observed_at": "2026-01-01T00:00:00Z", "entries": [entry]}]});
+    let rows = [
+        json!({"acounts": []}),
+        broken(json!({"colour": "red"})),
+        broken(json!({"balance": 1})),
+        broken(json!({"balance": "1e3"})),
+        broken(json!({"currency": "DOGE"})),
+        broken(json!({"customer_id": "alice"})),
+        broken(json!({"status": "frozen"})),
+        broken(json!({"merchant_id": "mrc_1"})),
+        broken(json!({"history": [{"balance": "1", "balance_at": "yesterday"}]})),
+        json!({"accounts": [account(1, "EUR", "1"), account(1, "EUR", "2")]}),
+        sheet(json!({"currency": "EUR", "usd": "0", "source": "s", "method": "market"})),
+        sheet(json!({"currency": "EUR", "usd": "1", "source": "s", "method": "guess"})),
+    ];
+    let refused = |dataset: Value| {
+        let dataset = Dataset::parse(&dataset.to_string()).map_err(|error| error.to_string())?;
+        dataset.accounts().map_err(|error| error.to_string())?;
+        dataset.sheets().map(|_| ()).map_err(|error| error.to_string())
+    };
+    let errors: Vec<_> = rows.into_iter().map(|row| refused(row).unwrap_err()).collect();
+    assert_snapshot!(errors.join("\n"), @"
+    the dataset is not as documented: unknown field `acounts`, expected one of `rates_never_expire`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
+    the dataset is not as documented: unknown field `colour`, expected one of `id`, `customer_id`, `currency`, `balance`, `available`, `active`, `status`, `balance_at`, `iban`, `account_number`, `address`, `address_tag`, `network`, `description`, `organization_id`, `merchant_id`, `contact_id`, `history` at line 1 column 72
+    the dataset is not as documented: invalid type: integer `1`, expected a string at line 1 column 25
+    accounts[0].balance: not a decimal number
+    accounts[0].currency: not a known asset
+    accounts[0].customer_id: not a valid identifier
+    accounts[0].status: not a known status
+    accounts[0].merchant_id: not a valid identifier
+    accounts[0].history[0].balance_at: not an RFC 3339 date-time
+    accounts[1].id: listed twice; its past belongs in `history`
+    rate_sheets[0].entries[0].usd: not positive
+    rate_sheets[0].entries[0].method: not a known method
+    ");
+}
+
+#[tokio::test]
+async fn every_route_of_the_template_is_served_and_no_other() {
+    let app = App::start(json!({})).await;
+    for route in template::routes().unwrap() {
+        let Some(path) = route.path else { continue };
+        let answer = send(app.request(Method::DELETE, &path)).await;
+        assert_eq!(answer.status, 405, "{path}");
+    }
+    // The embedded database's guarded port speaks DynamoDB to tools.
+    let tables = app
+        .client
+        .post(app.stack.dynamodb_url())
+        .header("x-amz-target", "DynamoDB_20120810.ListTables")
+        .header("x-amz-date", "20260101T000000Z")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/dynamodb/aws4_request, SignedHeaders=host, Signature=a",
+        )
+        .header("content-type", "application/x-amz-json-1.0")
+        .body("{}");
+    assert_snapshot!(send(tables).await, @r#"200 {"TableNames":["AccessTable","AccountsTable","HistoryTable","RatesTable"]}"#);
+}

@@ -1,0 +1,14 @@
+//! The system from outside: real HTTP on the local stack with its embedded DynamoDB, a stack of its own for every test.
+
+mod architecture;
+mod balance;
+mod balance_as_of;
+mod balance_parameters;
+mod balance_properties;
+mod credentials;
+mod faults;
+mod harness;
+mod keys;
+mod local_stack;
+mod record;
+mod replies;
