@@ -9,6 +9,7 @@ mod credentials;
 mod faults;
 mod harness;
 mod keys;
+mod lambda_events;
 mod local_stack;
 mod record;
 mod replies;

@@ -18,7 +18,7 @@ pub use number::Number;
 pub use observe::RequestTime;
 pub use params::pairs;
 pub use reply::{MAX_BODY_BYTES, json};
-pub use serve::serve;
+pub use serve::{handler, serve};
 
 use axum::Router;
 use axum::middleware::from_fn;

@@ -6,7 +6,7 @@ use crate::query::InvalidParameter;
 use percent_encoding::percent_decode_str;
 
 /// Longest query that is read; the longest useful one, a comma list of ids, is far below.
-const MAX_QUERY_BYTES: usize = 8_192;
+pub(super) const MAX_QUERY_BYTES: usize = 8_192;
 
 /// The decoded name–value pairs of a raw query, in their order. `+` is a space, as forms write it.
 pub fn pairs(raw: Option<String>) -> Result<Vec<(String, String)>, InvalidParameter> {
