@@ -72,10 +72,20 @@ fn config(endpoint: &str) -> Config {
         access_key_id: "test".to_owned(),
         secret_access_key: "test".to_owned(),
         session_token: None,
-        tables: Tables { accounts: table("accounts"), history: table("history"), rates: table("rates"), access: table("access") },
+        tables: Tables {
+            accounts: table("accounts"),
+            history: table("history"),
+            rates: table("rates"),
+            access: table("access"),
+            limits: table("limits"),
+        },
     };
     let keys = SigningKeys::Hs256Secret(SECRET.to_owned());
-    Config { store, auth: AuthConfig { issuer: "issuer".to_owned(), audience: "ballast".to_owned(), keys } }
+    Config {
+        store,
+        auth: AuthConfig { issuer: "issuer".to_owned(), audience: "ballast".to_owned(), keys },
+        rate_limit_per_minute: 0,
+    }
 }
 
 /// The function's own service over this endpoint, on a port of its own.

@@ -11,5 +11,6 @@ mod harness;
 mod keys;
 mod lambda_events;
 mod local_stack;
+mod rate_limit;
 mod record;
 mod replies;

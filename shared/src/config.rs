@@ -8,6 +8,9 @@ use thiserror::Error;
 /// Shortest shared secret for HS256, in bytes (RFC 7518 section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
+/// Calls a caller may make to one route group in a clock minute unless configured otherwise.
+pub const DEFAULT_RATE_LIMIT_PER_MINUTE: u64 = 600;
+
 /// Why the environment is not a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
@@ -30,6 +33,8 @@ pub struct Tables {
     pub rates: String,
     /// API keys and the cached JWKS.
     pub access: String,
+    /// Rate-limit counters.
+    pub limits: String,
 }
 
 /// How to reach DynamoDB.
@@ -91,6 +96,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The callers.
     pub auth: AuthConfig,
+    /// Calls per caller, route group and clock minute; 0 is no limit.
+    pub rate_limit_per_minute: u64,
 }
 
 impl Config {
@@ -114,6 +121,7 @@ impl Config {
                 history: required("HISTORY_TABLE")?,
                 rates: required("RATES_TABLE")?,
                 access: required("ACCESS_TABLE")?,
+                limits: required("LIMITS_TABLE")?,
             },
         };
         let keys = match (optional("JWT_JWKS_URL"), optional("JWT_HS256_SECRET")) {
@@ -125,7 +133,10 @@ impl Config {
             }
             (None, None) => return Err(ConfigError::Missing("JWT_JWKS_URL")),
         };
-        Ok(Self { store, auth: AuthConfig { issuer: required("JWT_ISSUER")?, audience: required("JWT_AUDIENCE")?, keys } })
+        let auth = AuthConfig { issuer: required("JWT_ISSUER")?, audience: required("JWT_AUDIENCE")?, keys };
+        let rate_limit = optional("RATE_LIMIT_PER_MINUTE").map(|text| text.parse()).transpose();
+        let rate_limit = rate_limit.map_err(|_| ConfigError::Invalid("RATE_LIMIT_PER_MINUTE", "is not a whole number"))?;
+        Ok(Self { store, auth, rate_limit_per_minute: rate_limit.unwrap_or(DEFAULT_RATE_LIMIT_PER_MINUTE) })
     }
 }
 
@@ -139,7 +150,7 @@ fn jwks_url(url: String) -> Result<SigningKeys, ConfigError> {
 mod tests {
     use super::*;
 
-    const COMPLETE: [(&str, &str); 10] = [
+    const COMPLETE: [(&str, &str); 11] = [
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -147,6 +158,7 @@ mod tests {
         ("HISTORY_TABLE", "h"),
         ("RATES_TABLE", "r"),
         ("ACCESS_TABLE", "x"),
+        ("LIMITS_TABLE", "l"),
         ("JWT_ISSUER", "i"),
         ("JWT_AUDIENCE", "b"),
         ("JWT_JWKS_URL", "https://issuer.example/jwks.json"),
@@ -181,6 +193,18 @@ mod tests {
                 ConfigError::Missing(name) | ConfigError::Invalid(name, _) => name,
             });
             assert_eq!(name, refused, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn the_rate_limit_is_a_whole_number_with_a_default() {
+        assert_eq!(read(&[]).unwrap().rate_limit_per_minute, 600);
+        assert_eq!(read(&[("RATE_LIMIT_PER_MINUTE", "0")]).unwrap().rate_limit_per_minute, 0);
+        for text in ["-1", "many", "1.5"] {
+            assert!(
+                matches!(read(&[("RATE_LIMIT_PER_MINUTE", text)]), Err(ConfigError::Invalid("RATE_LIMIT_PER_MINUTE", _))),
+                "{text}"
+            );
         }
     }
 

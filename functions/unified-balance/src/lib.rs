@@ -11,7 +11,11 @@ use axum::routing::get;
 use shared::auth::Authenticator;
 use shared::config::Config;
 use shared::domain::{AgeLimits, Timestamp};
+use shared::http::RateLimiter;
 use shared::store::{Sheets, Store};
+
+/// The routes that share a caller's rate limit.
+const ROUTE_GROUP: &str = "unified";
 
 /// What the routes need, built once per instance; cheap to clone.
 #[derive(Debug, Clone)]
@@ -19,7 +23,14 @@ pub struct App {
     store: Store,
     sheets: Sheets,
     authenticator: Authenticator,
+    limiter: RateLimiter,
     age_limits: AgeLimits,
+}
+
+impl FromRef<App> for RateLimiter {
+    fn from_ref(app: &App) -> Self {
+        app.limiter.clone()
+    }
 }
 
 impl FromRef<App> for Authenticator {
@@ -34,7 +45,8 @@ impl App {
     pub fn new(config: &Config, age_limits: AgeLimits) -> Self {
         let store = Store::new(&config.store);
         let authenticator = Authenticator::new(&config.auth, store.clone());
-        Self { sheets: Sheets::new(store.clone()), store, authenticator, age_limits }
+        let limiter = RateLimiter::new(store.clone(), ROUTE_GROUP, config.rate_limit_per_minute);
+        Self { sheets: Sheets::new(store.clone()), store, authenticator, limiter, age_limits }
     }
 
     /// Opens the connection and reads what every request needs, while Lambda still gives a start its full CPU.

@@ -22,6 +22,9 @@ struct Arguments {
     /// Keeps the tables in this directory; without it they are in memory. The dataset is recorded again at every start.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Calls per caller, route group and clock minute; no limit without it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rate_limit: u64,
     /// Runs no schedule; the control endpoints still run functions on demand.
     #[arg(long)]
     no_schedules: bool,
@@ -31,13 +34,13 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     // The embedded database logs every refused condition; to Ballast those are answers, not events.
     shared::telemetry::init(std::io::stderr, &["dynoxide"]);
-    let Arguments { port, dynamodb_port, data, state, no_schedules: _ } = Arguments::parse();
+    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules: _ } = Arguments::parse();
     let dataset = match data {
         Some(path) => Dataset::read(&path)?,
         None => Dataset::demo()?,
     };
     let examples = examples::examples(&dataset)?;
-    let stack = Stack::start(Options { port, dynamodb_port, state, dataset }).await?;
+    let stack = Stack::start(Options { port, dynamodb_port, state, rate_limit_per_minute: rate_limit, dataset }).await?;
     announce(&stack, &examples)?;
     tokio::signal::ctrl_c().await?;
     stack.stop().await;

@@ -28,6 +28,8 @@ pub struct Options {
     pub dynamodb_port: u16,
     /// Where tables are kept; in memory without it.
     pub state: Option<PathBuf>,
+    /// Calls per caller, route group and clock minute; 0 is no limit.
+    pub rate_limit_per_minute: u64,
     /// What is recorded at the start.
     pub dataset: Dataset,
 }
@@ -77,7 +79,7 @@ pub struct Stack {
 impl Stack {
     /// Starts everything and returns once it serves.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, dynamodb_port, state, dataset } = options;
+        let Options { port, dynamodb_port, state, rate_limit_per_minute, dataset } = options;
         let (listener, address) = listen(port).await?;
         let (dynamodb_listener, dynamodb_address) = listen(dynamodb_port).await?;
         let stop = CancellationToken::new();
@@ -85,7 +87,7 @@ impl Stack {
         let private =
             dynamodb::serve_privately(database, stop.clone()).await.map_err(|source| StartError::Listen { port: 0, source })?;
         let issuer = Issuer::new()?;
-        let config = config(private, address);
+        let config = config(private, address, rate_limit_per_minute);
         let store = Store::new(&config.store);
         tables::create(store.client()).await.map_err(StartError::Tables)?;
         // Keys of an earlier start may lie in a kept state: the new ones take their place.
@@ -144,7 +146,7 @@ async fn functions(config: &Config, age_limits: AgeLimits) -> HashMap<&'static s
     HashMap::from([("unified-balance", unified_balance::routes(unified_balance))])
 }
 
-fn config(dynamodb: SocketAddr, api: SocketAddr) -> Config {
+fn config(dynamodb: SocketAddr, api: SocketAddr, rate_limit_per_minute: u64) -> Config {
     let table = |logical_id: &str| logical_id.to_owned();
     Config {
         store: StoreConfig {
@@ -158,6 +160,7 @@ fn config(dynamodb: SocketAddr, api: SocketAddr) -> Config {
                 history: table("HistoryTable"),
                 rates: table("RatesTable"),
                 access: table("AccessTable"),
+                limits: table("LimitsTable"),
             },
         },
         auth: AuthConfig {
@@ -165,6 +168,7 @@ fn config(dynamodb: SocketAddr, api: SocketAddr) -> Config {
             audience: AUDIENCE.to_owned(),
             keys: SigningKeys::JwksUrl(format!("http://{api}{}", control::JWKS_PATH)),
         },
+        rate_limit_per_minute,
     }
 }
 

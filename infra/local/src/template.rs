@@ -155,7 +155,7 @@ mod tests {
     fn every_table_is_read_with_its_keys() {
         let tables = tables().unwrap();
         let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(names, ["AccountsTable", "HistoryTable", "RatesTable", "AccessTable"]);
+        assert_eq!(names, ["AccountsTable", "HistoryTable", "RatesTable", "AccessTable", "LimitsTable"]);
         let accounts = tables.first().unwrap();
         assert_eq!(accounts.key, Key { hash: "customer_id".to_owned(), range: Some("account_id".to_owned()) });
         assert_eq!(accounts.indexes.len(), 1);

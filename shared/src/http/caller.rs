@@ -1,5 +1,6 @@
-//! Authentication as the first thing a handler asks for.
+//! Authentication and the rate limit, as the first thing a handler asks for.
 
+use super::limit::{RateLimiter, Verdict};
 use super::{ApiError, RequestTime};
 use crate::auth::{Authenticator, Caller, Headers};
 use axum::extract::{FromRef, FromRequestParts};
@@ -12,7 +13,7 @@ const API_KEY: &str = "x-api-key";
 /// Characters of the caller's hash in a log line: enough to follow one caller, no use as a lookup.
 const LOGGED_CHARACTERS: usize = 16;
 
-/// The caller, proven. As a handler's first argument it comes before every other check.
+/// The caller, proven and within their rate limit. As a handler's first argument it comes before every other check.
 #[derive(Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -20,6 +21,7 @@ impl<S> FromRequestParts<S> for Authenticated
 where
     S: Send + Sync,
     Authenticator: FromRef<S>,
+    RateLimiter: FromRef<S>,
 {
     type Rejection = ApiError;
 
@@ -27,6 +29,11 @@ where
         let Ok(RequestTime(now)) = RequestTime::from_request_parts(parts, state).await;
         let caller = Authenticator::from_ref(state).authenticate(headers(&parts.headers), now).await?;
         Span::current().record("caller", caller.id.get(..LOGGED_CHARACTERS));
+        match RateLimiter::from_ref(state).check(&caller, now).await {
+            Verdict::Admitted => {}
+            Verdict::AdmittedUncounted => drop(Span::current().record("limiter", "unreachable")),
+            Verdict::Refused { retry_after_seconds } => return Err(ApiError::RateLimitExceeded { retry_after_seconds }),
+        }
         Ok(Self(caller))
     }
 }

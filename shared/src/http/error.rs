@@ -36,6 +36,11 @@ pub enum ApiError {
         /// The target, if it has no usable rate itself.
         target: Option<Asset>,
     },
+    /// 429: too many calls within a clock minute.
+    RateLimitExceeded {
+        /// When the minute is over.
+        retry_after_seconds: i64,
+    },
     /// 500: our fault.
     Internal {
         /// For the log.
@@ -97,6 +102,7 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnpricedAssets { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimitExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -112,6 +118,7 @@ impl ApiError {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnpricedAssets { .. } => "unpriced_assets",
+            Self::RateLimitExceeded { .. } => "rate_limit_exceeded",
             Self::Internal { .. } => "internal_error",
             Self::ServiceUnavailable { .. } => "service_unavailable",
         }
@@ -127,7 +134,8 @@ impl ApiError {
             | Self::InsufficientPermissions
             | Self::NotFound
             | Self::MethodNotAllowed
-            | Self::UnpricedAssets { .. } => None,
+            | Self::UnpricedAssets { .. }
+            | Self::RateLimitExceeded { .. } => None,
         }
     }
 
@@ -144,6 +152,7 @@ impl ApiError {
             Self::UnpricedAssets { .. } => {
                 "Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.".to_owned()
             }
+            Self::RateLimitExceeded { .. } => "You have exceeded the rate limit; see the Retry-After header.".to_owned(),
             Self::Internal { .. } => "An internal error occurred.".to_owned(),
             Self::ServiceUnavailable { .. } => "The service is temporarily unavailable. Try again shortly.".to_owned(),
         }
@@ -160,6 +169,7 @@ impl ApiError {
             | Self::InsufficientPermissions
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::RateLimitExceeded { .. }
             | Self::Internal { .. }
             | Self::ServiceUnavailable { .. } => none,
         }
@@ -203,6 +213,9 @@ pub(super) fn render(mut response: Response, request_id: &str) -> (Response, Opt
     match &error {
         ApiError::AuthenticationFailed(_) => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         ApiError::ServiceUnavailable { .. } => drop(headers.insert(RETRY_AFTER, STORE_RETRY_AFTER)),
+        ApiError::RateLimitExceeded { retry_after_seconds } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+        }
         _ => {}
     }
     (response, Some(error))

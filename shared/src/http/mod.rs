@@ -6,6 +6,7 @@
 
 mod caller;
 mod error;
+mod limit;
 mod number;
 mod observe;
 mod params;
@@ -14,6 +15,7 @@ mod serve;
 
 pub use caller::Authenticated;
 pub use error::ApiError;
+pub use limit::{RateLimiter, Verdict};
 pub use number::Number;
 pub use observe::RequestTime;
 pub use params::pairs;

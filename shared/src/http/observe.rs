@@ -60,5 +60,5 @@ fn request_id(request: &Request) -> String {
 fn span(request: &Request, request_id: &str) -> Span {
     // The route's pattern, not the path: paths can carry ids, and junk paths are the caller's words.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    tracing::info_span!("request", request_id, method = %request.method(), route, caller = field::Empty)
+    tracing::info_span!("request", request_id, method = %request.method(), route, caller = field::Empty, limiter = field::Empty)
 }

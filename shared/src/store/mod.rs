@@ -8,6 +8,7 @@ mod accounts;
 mod client;
 mod error;
 mod history;
+mod limits;
 mod rates;
 mod record;
 mod record_batch;
