@@ -115,8 +115,8 @@ async fn rates_have_a_limit_of_age_unless_the_dataset_lifts_it() {
 async fn a_total_that_does_not_fit_is_refused() {
     let largest = "999999999999999999.99";
     let app = App::start(dataset(vec![account(1, "EUR", largest), account(2, "EUR", "0.01")])).await;
-    assert_snapshot!(app.balance("EUR", "").await, @r#"400 {"error":"invalid_request","message":"A total has more than 18 digits before the point; ask for another `currency` or narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
-    assert_snapshot!(app.balance("JPY", "&search.balance.gt=1").await, @r#"400 {"error":"invalid_request","message":"A total has more than 18 digits before the point; ask for another `currency` or narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
+    assert_snapshot!(app.balance("EUR", "").await, @r#"400 {"error":"invalid_request","message":"An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
+    assert_snapshot!(app.balance("JPY", "&search.balance.gt=1").await, @r#"400 {"error":"invalid_request","message":"An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
     assert_snapshot!(app.balance("EUR", "&search.balance.gt=1").await, @r#"200 {"total_balance":999999999999999999.99,"currency":"EUR","fiat_balance":999999999999999999.99,"crypto_balance":0.00}"#);
 }
 

@@ -113,7 +113,7 @@ async fn every_faulty_parameter_is_named() {
     …&as_of=9999-01-01T00:00:00Z
       400 {"error":"invalid_request","message":"`as_of` must be an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B).","details":{"parameter":"as_of","request_id":"…"}}
     …&
-      400 {"error":"invalid_request","message":"The query has a part without a name.","details":{"parameter":"","request_id":"…"}}
+      400 {"error":"invalid_request","message":"The query has a part without a name.","details":{"parameter":"query","request_id":"…"}}
     …&details=%zz
       400 {"error":"invalid_request","message":"`details` is not valid percent-encoded UTF-8.","details":{"parameter":"details","request_id":"…"}}
     …&details=%ff

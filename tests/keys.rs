@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use shared::auth::{AuthError, Authenticator, Headers, sha256_hex};
 use shared::config::{AuthConfig, SigningKeys};
 use shared::domain::{Grants, Timestamp};
-use shared::store::ApiKey;
+use shared::store::{ApiKey, StoredJwks};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -174,6 +174,53 @@ async fn an_issuer_that_is_down_stops_nobody_for_a_day() {
     }
     let next_day = Timestamp::parse("2027-01-02T00:00:01Z").unwrap();
     assert!(matches!(authenticate(&authenticator, &signer.token(), next_day).await, Err(AuthError::KeysUnavailable(_))));
+}
+
+/// An empty access table: the stack puts its own keys there at its start.
+async fn forget_stored_keys(app: &App) {
+    let key = aws_sdk_dynamodb::types::AttributeValue::S("jwks".to_owned());
+    app.stack.store().client().delete_item().table_name("AccessTable").key("key", key).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_any_key_nobody_is_told_that_their_token_is_bad() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    forget_stored_keys(&app).await;
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(500)).expect(1).mount(&issuer).await;
+    let authenticator = authenticator(&app, &issuer);
+    let token = Signer::ec("first").token();
+    // Those who wait for the one request to the issuer, and those who come just after it, learn the same.
+    for answer in join_all((0..8).map(|_| authenticate(&authenticator, &token, later(0)))).await {
+        assert!(matches!(answer, Err(AuthError::KeysUnavailable(_))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_junk_key_is_a_bad_credential_even_while_the_issuer_is_down() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let signer = Signer::ec("first");
+    publish(&issuer, &[&signer], 1).await;
+    let authenticator = authenticator(&app, &issuer);
+    assert!(accepts(&authenticator, &signer.token(), later(0)).await);
+    issuer.reset().await;
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(500)).mount(&issuer).await;
+    let answer = authenticate(&authenticator, &Signer::ec("junk").token(), later(2)).await;
+    assert_eq!(answer, Err(AuthError::Refused("the token is signed by an unknown key")));
+}
+
+#[tokio::test]
+async fn a_stored_set_that_is_corrupt_or_older_than_ours_is_passed_over() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let store = app.stack.store();
+    let (old, new) = (Signer::ec("old"), Signer::ec("new"));
+    store.put_jwks(&StoredJwks { document: "not JSON".to_owned(), fetched_at: later(0) }).await.unwrap();
+    publish(&issuer, &[&new], 1).await;
+    let authenticator = authenticator(&app, &issuer);
+    assert!(accepts(&authenticator, &new.token(), later(2)).await);
+    let stale = json!({"keys": [old.jwk()]}).to_string();
+    store.put_jwks(&StoredJwks { document: stale, fetched_at: later(1) }).await.unwrap();
+    authenticator.warm().await.unwrap();
+    assert!(accepts(&authenticator, &new.token(), later(2)).await);
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn a_counter_that_is_down_refuses_nobody() {
 
 #[tokio::test]
 async fn the_limit_comes_after_the_credential_and_before_the_parameters() {
-    let dataset = Dataset::parse(&dataset(vec![]).to_string()).unwrap();
+    let dataset = Dataset::parse(&dataset(vec![]).to_string(), "test").unwrap();
     let stack = Stack::start(Options { rate_limit_per_minute: 3, dataset, ..Options::default() }).await.unwrap();
     let app = App { stack, client: Client::new() };
     let path = format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR");

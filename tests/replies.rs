@@ -1,6 +1,6 @@
 //! What every read has in common: request ids, tags, 304, gzip, HEAD.
 
-use crate::harness::{ALICE, Answer, App, BOB, account, dataset, send, with};
+use crate::harness::{ALICE, Answer, App, BOB, account, dataset, send};
 use flate2::read::GzDecoder;
 use reqwest::Method;
 use serde_json::json;
@@ -93,7 +93,7 @@ async fn head_is_get_without_the_body() {
 
 #[tokio::test]
 async fn every_answer_has_an_id_of_its_own() {
-    let app = App::start(with(dataset(vec![]), json!({}))).await;
+    let app = App::start(dataset(vec![])).await;
     let (first, second) = (app.balance("EUR", "").await, app.balance("EUR", "").await);
     assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
     let error = app.balance("EURO", "").await;

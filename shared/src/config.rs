@@ -142,8 +142,14 @@ impl Config {
 
 /// Keys fetched in the clear could be anybody's, except from this machine.
 fn jwks_url(url: String) -> Result<SigningKeys, ConfigError> {
-    let is_trusted = url.starts_with("https://") || (url.starts_with("http://127.0.0.1:") && !url.contains('@'));
+    let is_trusted = url.starts_with("https://") || is_loopback(&url);
     if is_trusted { Ok(SigningKeys::JwksUrl(url)) } else { Err(ConfigError::Invalid("JWT_JWKS_URL", "is not an https URL")) }
+}
+
+/// Whether a URL is of a port of 127.0.0.1.
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
+    url.starts_with("http://127.0.0.1:") && !url.contains('@')
 }
 
 #[cfg(test)]

@@ -27,9 +27,17 @@ where
     capture_panics();
 }
 
-/// Replaces the panic hook by one that only remembers where a panic came from, for [`take_panic`].
+/// Replaces the panic hook: within a request the panic is kept for [`take_panic`] and the request's line, elsewhere it is a
+/// line of its own.
 pub fn capture_panics() {
-    panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| LAST_PANIC.set(Some(describe(info)))));
+    panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
+        let cause = describe(info);
+        if tracing::Span::current().is_none() {
+            tracing::error!(cause, "panic outside a request");
+        } else {
+            LAST_PANIC.set(Some(cause));
+        }
+    }));
 }
 
 /// Where this thread last panicked and why, once.

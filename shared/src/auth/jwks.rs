@@ -1,10 +1,12 @@
 //! The issuer's published keys, cached in memory and in the store, and refreshed in a way that junk tokens cannot drive.
 //!
-//! A request that names an unknown key leads to at most one read of the stored set per instance and cooldown, and to at most
-//! one request to the issuer per minute over all instances; requests that wait for it share its outcome.
+//! A request that names an unknown key leads to at most one read of the stored set per instance and cooldown, and, once there
+//! is a set, to at most one request to the issuer per minute over all instances. Requests that wait for a refresh, and those
+//! within its cooldown, share its outcome.
 
 use super::AuthError;
 use super::jwt::VerificationKey;
+use crate::config::is_loopback;
 use crate::domain::Timestamp;
 use crate::store::{Store, StoredJwks};
 use base64::Engine;
@@ -35,8 +37,8 @@ pub(super) struct Jwks {
     url: String,
     store: Store,
     current: RwLock<Option<Arc<KeySet>>>,
-    /// Held by the one request that refreshes; says when that last ended.
-    refresh: tokio::sync::Mutex<Option<Timestamp>>,
+    /// Held by the one request that refreshes; says when that last was and how it ended.
+    refresh: tokio::sync::Mutex<Option<(Timestamp, Result<(), AuthError>)>>,
 }
 
 #[derive(Debug)]
@@ -63,54 +65,70 @@ impl Jwks {
         if let Some(key) = self.find(kid, now, REFRESH_AFTER) {
             return Ok(Some(key));
         }
-        let mut looked_at = self.refresh.lock().await;
+        let mut last = self.refresh.lock().await;
         // Another request may have refreshed while this one waited for its turn.
         if let Some(key) = self.find(kid, now, REFRESH_AFTER) {
             return Ok(Some(key));
         }
-        if looked_at.is_none_or(|at| at.age_at(now) >= COOLDOWN) {
-            let refreshed = self.refresh(kid, now).await;
-            *looked_at = Some(now);
-            if let Err(error) = refreshed {
-                // An old set serves on for a day while the issuer is down; without one nobody can be recognised.
-                let Some(key) = self.find(kid, now, MAX_AGE) else { return Err(error) };
-                tracing::warn!(cause = %error, "the issuer's keys could not be refreshed; older ones serve on");
-                return Ok(Some(key));
-            }
+        let outcome = match last.take().filter(|(at, _)| at.age_at(now) < COOLDOWN) {
+            Some(recent) => last.insert(recent),
+            None => last.insert((now, self.refresh(kid, now).await)),
+        };
+        // An old set serves on for a day while the issuer is down; without one nobody can be recognised.
+        match &outcome.1 {
+            Err(error) if !self.has_set(now, MAX_AGE) => Err(error.clone()),
+            _ => Ok(self.find(kid, now, MAX_AGE)),
         }
-        Ok(self.find(kid, now, MAX_AGE))
+    }
+
+    fn current(&self) -> Option<Arc<KeySet>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_set(&self, now: Timestamp, max_age: SignedDuration) -> bool {
+        self.current().is_some_and(|current| current.fetched_at.age_at(now) < max_age)
     }
 
     fn find(&self, kid: &str, now: Timestamp, max_age: SignedDuration) -> Option<VerificationKey> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone()?;
-        if current.fetched_at.age_at(now) < max_age { current.keys.get(kid).cloned() } else { None }
+        let current = self.current().filter(|current| current.fetched_at.age_at(now) < max_age)?;
+        current.keys.get(kid).cloned()
     }
 
     async fn refresh(&self, kid: &str, now: Timestamp) -> Result<(), AuthError> {
-        self.warm().await?;
+        if let Err(cause) = self.warm().await {
+            tracing::warn!(%cause, "the stored key set could not be used; asking the issuer");
+        }
         // Before the first fetch ever there is nothing to fall back on, and waiting for another instance's would refuse callers.
-        let is_first = self.current.read().unwrap_or_else(PoisonError::into_inner).is_none();
+        let is_first = !self.has_set(now, MAX_AGE);
         if self.find(kid, now, REFRESH_AFTER).is_some() || !(self.store.claim_jwks_refresh(now).await? || is_first) {
             return Ok(());
         }
-        let document = fetch(&self.url).await.map_err(AuthError::KeysUnavailable)?;
+        let document = fetch(&self.url).await.map_err(|cause| {
+            tracing::warn!(cause, "the issuer's keys could not be fetched");
+            AuthError::KeysUnavailable(cause)
+        })?;
         let fetched = StoredJwks { document, fetched_at: now };
         self.install(&fetched)?;
         Ok(self.store.put_jwks(&fetched).await?)
     }
 
+    /// Takes the set unless a newer one is here already, which may not have reached the store.
     fn install(&self, stored: &StoredJwks) -> Result<(), AuthError> {
         let keys = parse(&stored.document).map_err(|error| AuthError::KeysUnavailable(error.to_string()))?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::new(KeySet { keys, fetched_at: stored.fetched_at }));
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_none_or(|current| current.fetched_at <= stored.fetched_at) {
+            *current = Some(Arc::new(KeySet { keys, fetched_at: stored.fetched_at }));
+        }
         Ok(())
     }
 }
 
 async fn fetch(url: &str) -> Result<String, String> {
     let without_url = |error: reqwest::Error| error.without_url().to_string();
-    // Built here, because it is needed once an hour at most and costs milliseconds of a cold start.
+    // Built here, because it is rarely needed and costs milliseconds of a cold start.
     let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none());
+    // This machine is never reached through a proxy.
+    let client = if is_loopback(url) { client.no_proxy() } else { client };
     let request = client.build().map_err(without_url)?.get(url);
     let mut response = request.send().await.and_then(reqwest::Response::error_for_status).map_err(without_url)?;
     let mut document = Vec::new();

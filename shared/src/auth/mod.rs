@@ -28,7 +28,7 @@ pub enum AuthError {
     /// It could not be checked.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The issuer's keys could not be fetched and there are none from before.
+    /// The issuer's keys could not be fetched and there are none from the last day.
     #[error("the issuer's keys are unavailable: {0}")]
     KeysUnavailable(String),
 }

@@ -78,8 +78,12 @@ fn has_rfc3339_shape(text: &str) -> bool {
     let fraction_digits = tail.len() - offset.len();
     follows(head, SECONDS)
         && (tail.starts_with('.') == (2..=10).contains(&fraction_digits))
-        && (offset.eq_ignore_ascii_case("z")
-            || (offset.starts_with(['+', '-']) && offset.get(1..).is_some_and(|rest| follows(rest, "dd:dd"))))
+        && (offset.eq_ignore_ascii_case("z") || (offset.starts_with(['+', '-']) && offset.get(1..).is_some_and(is_offset)))
+}
+
+/// Hours to 23 and minutes to 59; jiff reads hours to 25.
+fn is_offset(text: &str) -> bool {
+    follows(text, "dd:dd") && text.split_once(':').is_some_and(|(hours, minutes)| hours <= "23" && minutes <= "59")
 }
 
 /// Whether `text` has a digit for every `d` of the pattern and otherwise the pattern's characters, in either case.
@@ -119,6 +123,8 @@ mod tests {
             "2025-04-16T15:30:25,5Z",
             "2025-04-16T15:30:25+0200",
             "2025-04-16T15:30:25+02",
+            "2025-04-16T15:30:25+24:00",
+            "2025-04-16T15:30:25+02:60",
             "2025-04-16T15:30:25Z[UTC]",
             "2025-02-30T00:00:00Z",
             "2025-04-16T25:00:00Z",

@@ -29,12 +29,12 @@ pub enum ApiError {
     NotFound,
     /// 405: a route, but not by this method.
     MethodNotAllowed,
-    /// 422: holdings without a usable rate, and the target if it is the one without.
+    /// 422: holdings without a usable rate.
     UnpricedAssets {
         /// The currencies that could not be converted.
         currencies: Vec<Asset>,
-        /// The target, if it has no usable rate itself.
-        target: Option<Asset>,
+        /// What is missing.
+        missing: MissingRate,
     },
     /// 429: too many calls within a clock minute.
     RateLimitExceeded {
@@ -51,6 +51,17 @@ pub enum ApiError {
         /// For the log.
         cause: String,
     },
+}
+
+/// Why holdings could not be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingRate {
+    /// There is no sheet at all.
+    Sheet,
+    /// The target has no usable rate.
+    Target(Asset),
+    /// The holdings have none.
+    Holdings,
 }
 
 impl From<InvalidParameter> for ApiError {
@@ -82,7 +93,8 @@ impl ApiError {
     /// A sum or conversion into the asked currency that does not fit an amount.
     #[must_use]
     pub fn too_large(TooLarge: TooLarge) -> Self {
-        let message = "A total has more than 18 digits before the point; ask for another `currency` or narrow the search.";
+        let message =
+            "An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.";
         InvalidParameter::new("currency", message).into()
     }
 
@@ -146,10 +158,13 @@ impl ApiError {
             Self::InsufficientPermissions => "You do not have permission to view these accounts.".to_owned(),
             Self::NotFound => "There is no such route.".to_owned(),
             Self::MethodNotAllowed => "This route does not support this method; see the Allow header.".to_owned(),
-            Self::UnpricedAssets { target: Some(target), .. } => {
+            Self::UnpricedAssets { missing: MissingRate::Sheet, .. } => {
+                "There was no rate sheet at that time, so nothing can be converted.".to_owned()
+            }
+            Self::UnpricedAssets { missing: MissingRate::Target(target), .. } => {
                 format!("The target {} has no usable rate, so nothing can be converted into it.", target.code())
             }
-            Self::UnpricedAssets { .. } => {
+            Self::UnpricedAssets { missing: MissingRate::Holdings, .. } => {
                 "Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.".to_owned()
             }
             Self::RateLimitExceeded { .. } => "You have exceeded the rate limit; see the Retry-After header.".to_owned(),

@@ -14,7 +14,7 @@ mod reply;
 mod serve;
 
 pub use caller::Authenticated;
-pub use error::ApiError;
+pub use error::{ApiError, MissingRate};
 pub use limit::{RateLimiter, Verdict};
 pub use number::Number;
 pub use observe::RequestTime;

@@ -1,19 +1,26 @@
 //! The outermost layer: one id, one clock reading and one log line per request.
 
-use super::error;
+use super::error::{self, ApiError};
 use crate::domain::Timestamp;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
-use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use lambda_http::RequestExt;
 use std::convert::Infallible;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 const REQUEST_ID: &str = "x-request-id";
+/// A request that takes longer is given up, before Lambda (20 s) or the gateway (30 s) would answer it in their words.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Any other method is the caller's invention and not worth a line's space.
+const STANDARD_METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 /// The request's one clock reading.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +40,16 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
     request.extensions_mut().insert(RequestTime(Timestamp::now()));
     let span = span(&request, &request_id);
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = timeout(REQUEST_TIMEOUT, next.run(request)).instrument(span.clone()).await;
+    let late = |_| ApiError::ServiceUnavailable { cause: format!("no answer within {REQUEST_TIMEOUT:?}") }.into_response();
+    let response = response.unwrap_or_else(late);
     let (mut response, error) = error::render(response, &request_id);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let status = response.status().as_u16();
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (error, cause) = (error.as_ref().map(error::ApiError::code), error.as_ref().and_then(error::ApiError::cause));
+    let (error, cause) = (error.as_ref().map(ApiError::code), error.as_ref().and_then(ApiError::cause));
     span.in_scope(|| {
         if status >= 500 {
             tracing::error!(status, latency_ms, error, cause, "request failed");
@@ -60,5 +69,6 @@ fn request_id(request: &Request) -> String {
 fn span(request: &Request, request_id: &str) -> Span {
     // The route's pattern, not the path: paths can carry ids, and junk paths are the caller's words.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    tracing::info_span!("request", request_id, method = %request.method(), route, caller = field::Empty, limiter = field::Empty)
+    let method = if STANDARD_METHODS.contains(request.method()) { request.method().as_str() } else { "other" };
+    tracing::info_span!("request", request_id, method, route, caller = field::Empty, limiter = field::Empty)
 }

@@ -23,7 +23,7 @@ pub fn pairs(raw: Option<String>) -> Result<Vec<(String, String)>, InvalidParame
 fn pair(raw: &str) -> Result<(String, String), InvalidParameter> {
     let (raw_name, raw_value) = raw.split_once('=').unwrap_or((raw, ""));
     if raw_name.is_empty() {
-        return Err(InvalidParameter::new("", "The query has a part without a name."));
+        return Err(InvalidParameter::new("query", "The query has a part without a name."));
     }
     let name = decode(raw_name).ok_or_else(|| InvalidParameter::new(raw_name, "The name is not valid percent-encoded UTF-8."))?;
     let value = decode(raw_value)
@@ -63,9 +63,9 @@ mod tests {
             ("a=x+y%2Bz", ok(&[("a", "x y+z")])),
             ("a=%2541", ok(&[("a", "%41")])),
             ("a%2Eb=1", ok(&[("a.b", "1")])),
-            ("&a=1", Err(String::new())),
-            ("a=1&", Err(String::new())),
-            ("=1", Err(String::new())),
+            ("&a=1", Err("query".to_owned())),
+            ("a=1&", Err("query".to_owned())),
+            ("=1", Err("query".to_owned())),
             ("a=%", Err("a".to_owned())),
             ("a=%4", Err("a".to_owned())),
             ("a=%zz", Err("a".to_owned())),

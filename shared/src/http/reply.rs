@@ -85,7 +85,7 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Weak comparison (RFC 9110 section 8.8.3.2), and the compressed body's tag stands for the same answer.
 fn matches(known_tags: &str, tag: &str) -> bool {
-    let mut known = known_tags.split(',').map(|known| known.trim().trim_start_matches("W/"));
+    let mut known = known_tags.split(',').map(str::trim).map(|known| known.strip_prefix("W/").unwrap_or(known));
     known.any(|known| {
         let opaque = known.strip_prefix('"').and_then(|known| known.strip_suffix('"'));
         known == "*" || opaque.is_some_and(|opaque| opaque.strip_suffix(GZIP_SUFFIX).unwrap_or(opaque) == tag)

@@ -75,7 +75,7 @@ impl Store {
     }
 
     async fn attempt(&self, update: &Account) -> Result<Attempt, RecordError> {
-        let writes = [self.advance_account(update)?, self.add_history(update)?];
+        let writes = self.advance(update)?;
         let refused = match self.transact(writes).await? {
             Transaction::Committed => return Ok(Attempt::Done(Outcome::Recorded)),
             Transaction::Collided => return Ok(Attempt::Changed),
@@ -175,6 +175,11 @@ impl Store {
         Ok([self.claim_owner(account)?, self.create_account(account)?, self.add_history(account)?])
     }
 
+    /// The two writes that move an account on.
+    pub(super) fn advance(&self, account: &Account) -> Result<[TransactWriteItem; 2], StoreError> {
+        Ok([self.advance_account(account)?, self.add_history(account)?])
+    }
+
     /// One balance per instant: the same again is welcome, another is refused.
     fn add_history(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
@@ -254,6 +259,7 @@ impl Transaction {
                 code => return Err(StoreError::Refused(code.to_owned())),
             }
         }
-        Ok(if has_collided { Self::Collided } else { Self::Refused(refusals) })
+        // Cancelled without a reason: nothing is known, so nothing is concluded.
+        Ok(if has_collided || refusals.is_empty() { Self::Collided } else { Self::Refused(refusals) })
     }
 }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use body::Body;
 use query::BalanceQuery;
 use shared::domain::{Account, Asset, Pricing, Summary, Timestamp, summarize};
-use shared::http::{self, ApiError, Authenticated, RequestTime};
+use shared::http::{self, ApiError, Authenticated, MissingRate, RequestTime};
 use shared::query::InvalidParameter;
 use shared::store::{MAX_HISTORY_READS, PastError, Sheets, StoreError};
 
@@ -73,6 +73,10 @@ fn past_error(error: PastError) -> ApiError {
 
 fn unpriced(summary: &Summary, pricing: Pricing<'_>) -> ApiError {
     let currencies: Vec<Asset> = summary.unpriced.iter().map(|(asset, _)| *asset).collect();
-    let target = pricing.rate(pricing.target).is_none().then_some(pricing.target);
-    ApiError::UnpricedAssets { currencies, target }
+    let missing = match pricing.sheet {
+        None => MissingRate::Sheet,
+        Some(_) if pricing.rate(pricing.target).is_none() => MissingRate::Target(pricing.target),
+        Some(_) => MissingRate::Holdings,
+    };
+    ApiError::UnpricedAssets { currencies, missing }
 }
