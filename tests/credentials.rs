@@ -210,5 +210,5 @@ async fn the_token_endpoint_refuses_what_it_cannot_sign() {
         let answer = send(app.request(Method::POST, path).body(body)).await;
         assert_eq!(answer.status, 400, "{path} {body}");
     }
-    assert_snapshot!(send(app.request(Method::POST, "/_local/tokens").header(AUTHORIZATION, "x").body("nonsense")).await, @r#"400 {"error":"invalid_request","message":"The body must be a JSON object of claims.","details":{}}"#);
+    assert_snapshot!(send(app.request(Method::POST, "/_local/tokens").header(AUTHORIZATION, "x").body("nonsense")).await, @r#"400 {"error":"invalid_request","message":"The body must be a JSON object of claims.","details":{"parameter":"body","request_id":"…"}}"#);
 }

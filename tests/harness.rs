@@ -25,7 +25,7 @@ pub struct Answer {
 impl App {
     /// A stack with this dataset.
     pub async fn start(dataset: Value) -> Self {
-        Self::with(Dataset::parse(&dataset.to_string()).unwrap()).await
+        Self::with(Dataset::parse(&dataset.to_string(), "test").unwrap()).await
     }
 
     pub async fn with(dataset: Dataset) -> Self {

@@ -1,10 +1,11 @@
 //! The local stack itself: who may talk to it, what it promises to print, what survives a restart.
 
-use crate::harness::{App, account, dataset, send};
+use crate::harness::{App, account, dataset, send, sheet, with};
 use insta::assert_snapshot;
 use local::{Dataset, Options, Stack, StartError, examples, template};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use shared::domain::Timestamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,7 +39,7 @@ async fn only_this_machine_is_answered_on_every_port() {
     for (headers, is_refused) in rows {
         for (url, request) in [
             (app.stack.url(), "GET /_local/health"),
-            (app.stack.dynamodb_url(), "GET /"),
+            (app.stack.dynamodb_url(), "POST /"),
             (app.stack.url(), "OPTIONS /_local/tokens"),
         ] {
             let status = raw(&url, &format!("{request} HTTP/1.1\r\n{headers}")).await;
@@ -70,10 +71,25 @@ async fn it_is_ready_when_it_says_so() {
 
 #[tokio::test]
 async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
+    // A par entry that may not be used, a sheet of the future, a balance of the future, old rates.
+    let par = json!({"observed_at": "2026-01-01T00:00:00Z", "entries": [{"currency": "USDC", "usd": "1", "source": "s", "method": "par"}]});
+    let future = with(
+        account(1, "EUR", "1"),
+        json!({"balance_at": "2100-01-01T00:00:00Z", "history": [{"balance": "2", "balance_at": "2099-01-01T00:00:00Z"}]}),
+    );
+    let odd = [
+        json!({"rates_never_expire": true, "accounts": [account(1, "USDC", "1")], "rate_sheets": [par]}),
+        json!({"accounts": [account(1, "EUR", "1")], "rate_sheets": [sheet("2100-01-01T00:00:00Z", &[("EUR", "1.1")])]}),
+        dataset(vec![future]),
+    ];
     let sparse = [json!({}), json!({"accounts": [account(1, "SOL", "1")]}), dataset(vec![account(1, "EUR", "1")])];
-    let datasets = sparse.iter().map(|dataset| Dataset::parse(&dataset.to_string()).unwrap()).chain([Dataset::demo().unwrap()]);
+    let datasets = sparse
+        .iter()
+        .chain(&odd)
+        .map(|dataset| Dataset::parse(&dataset.to_string(), "test").unwrap())
+        .chain([Dataset::demo().unwrap()]);
     for dataset in datasets {
-        let examples = examples::examples(&dataset).unwrap();
+        let examples = examples::examples(&dataset, Timestamp::now()).unwrap();
         assert!(!examples.is_empty());
         let app = App::with(dataset).await;
         for example in examples {
@@ -103,7 +119,7 @@ async fn a_kept_state_is_there_after_a_restart_and_takes_the_same_data_again() {
     let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(Uuid::new_v4().to_string());
     let options = |accounts: Vec<Value>| Options {
         state: Some(state.clone()),
-        dataset: Dataset::parse(&dataset(accounts).to_string()).unwrap(),
+        dataset: Dataset::parse(&dataset(accounts).to_string(), "test").unwrap(),
         ..Options::default()
     };
     for accounts in [vec![account(1, "EUR", "5")], vec![account(1, "EUR", "5")], vec![]] {
@@ -132,7 +148,7 @@ fn a_faulty_dataset_is_refused_by_place() {
         account.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         json!({"accounts": [account]})
     };
-    let sheet = |entry: Value| json!({"rate_sheets": [{"observed_at": "2026-01-01T00:00:00Z", "entries": [entry]}]});
+    let of_entry = |entry: Value| json!({"rate_sheets": [{"observed_at": "2026-01-01T00:00:00Z", "entries": [entry]}]});
     let rows = [
         json!({"acounts": []}),
         broken(json!({"colour": "red"})),
@@ -144,26 +160,30 @@ fn a_faulty_dataset_is_refused_by_place() {
         broken(json!({"merchant_id": "mrc_1"})),
         broken(json!({"history": [{"balance": "1", "balance_at": "yesterday"}]})),
         json!({"accounts": [account(1, "EUR", "1"), account(1, "EUR", "2")]}),
-        sheet(json!({"currency": "EUR", "usd": "0", "source": "s", "method": "market"})),
-        sheet(json!({"currency": "EUR", "usd": "1", "source": "s", "method": "guess"})),
+        broken(json!({"history": [{"balance": "1", "balance_at": "2026-06-01T00:00:01Z"}]})),
+        json!({"rate_sheets": [sheet("2026-01-01T00:00:00Z", &[]), sheet("2026-01-01T01:00:00+01:00", &[])]}),
+        of_entry(json!({"currency": "EUR", "usd": "0", "source": "s", "method": "market"})),
+        of_entry(json!({"currency": "EUR", "usd": "1", "source": "s", "method": "guess"})),
     ];
     let refused = |dataset: Value| {
-        let dataset = Dataset::parse(&dataset.to_string()).map_err(|error| error.to_string())?;
+        let dataset = Dataset::parse(&dataset.to_string(), "test").map_err(|error| error.to_string())?;
         dataset.accounts().map_err(|error| error.to_string())?;
         dataset.sheets().map(|_| ()).map_err(|error| error.to_string())
     };
     let errors: Vec<_> = rows.into_iter().map(|row| refused(row).unwrap_err()).collect();
     assert_snapshot!(errors.join("\n"), @"
-    the dataset is not as documented: unknown field `acounts`, expected one of `rates_never_expire`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
-    the dataset is not as documented: unknown field `colour`, expected one of `id`, `customer_id`, `currency`, `balance`, `available`, `active`, `status`, `balance_at`, `iban`, `account_number`, `address`, `address_tag`, `network`, `description`, `organization_id`, `merchant_id`, `contact_id`, `history` at line 1 column 72
-    the dataset is not as documented: invalid type: integer `1`, expected a string at line 1 column 25
+    test: unknown field `acounts`, expected one of `rates_never_expire`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
+    test: unknown field `colour`, expected one of `id`, `customer_id`, `currency`, `balance`, `available`, `active`, `status`, `balance_at`, `iban`, `account_number`, `address`, `address_tag`, `network`, `description`, `organization_id`, `merchant_id`, `contact_id`, `history` at line 1 column 72
+    test: invalid type: integer `1`, expected a string at line 1 column 25
     accounts[0].balance: not a decimal number
     accounts[0].currency: not a known asset
     accounts[0].customer_id: not a valid identifier
     accounts[0].status: not a known status
     accounts[0].merchant_id: not a valid identifier
     accounts[0].history[0].balance_at: not an RFC 3339 date-time
-    accounts[1].id: listed twice; its past belongs in `history`
+    accounts[1].id: listed twice
+    accounts[0].history[0].balance_at: later than the account's own balance_at
+    rate_sheets[1].observed_at: listed twice
     rate_sheets[0].entries[0].usd: not positive
     rate_sheets[0].entries[0].method: not a known method
     ");
@@ -189,5 +209,42 @@ async fn every_route_of_the_template_is_served_and_no_other() {
         )
         .header("content-type", "application/x-amz-json-1.0")
         .body("{}");
-    assert_snapshot!(send(tables).await, @r#"200 {"TableNames":["AccessTable","AccountsTable","HistoryTable","RatesTable"]}"#);
+    assert_snapshot!(send(tables).await, @r#"200 {"TableNames":["AccessTable","AccountsTable","HistoryTable","LimitsTable","RatesTable"]}"#);
+}
+
+#[tokio::test]
+async fn control_endpoints_refuse_in_the_apis_form() {
+    let app = App::start(json!({})).await;
+    let rows = [
+        (Method::GET, "/_local/tokens", vec![], 405, "method_not_allowed"),
+        (Method::POST, "/_local/tokens", vec![0xff], 400, "invalid_request"),
+        (Method::POST, "/_local/tokens", vec![b' '; 3_000_000], 400, "invalid_request"),
+        (Method::GET, "/_local/unknown", vec![], 404, "not_found"),
+        (Method::GET, "/_local", vec![], 404, "not_found"),
+    ];
+    for (method, path, body, status, error) in rows {
+        let answer = send(app.request(method, path).body(body)).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (status, &json!(error)), "{path}");
+        assert_eq!(answer.json()["details"]["request_id"], json!(answer.header("x-request-id")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn two_stacks_do_not_share_a_state() {
+    let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(Uuid::new_v4().to_string());
+    let options = || Options { state: Some(state.clone()), ..Options::default() };
+    let first = Stack::start(options()).await.unwrap();
+    let refused = Stack::start(options()).await.unwrap_err();
+    assert!(refused.to_string().contains("another local stack uses this directory"), "{refused}");
+    first.stop().await;
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+#[tokio::test]
+async fn the_environment_for_function_binaries_is_the_one_that_is_shipped() {
+    let app = App::start(json!({})).await;
+    let shipped = include_str!("../infra/local/watch.env").replace("http://127.0.0.1:8000", &app.stack.dynamodb_url());
+    let shipped = shipped.replace("http://127.0.0.1:9000", &app.stack.url());
+    let expected = app.stack.environment().into_iter().map(|(name, value)| format!("{name}={value}\n"));
+    assert_eq!(shipped, expected.collect::<String>());
 }

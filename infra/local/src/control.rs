@@ -1,17 +1,23 @@
-//! The control endpoints under `/_local`: health, tokens and the key set.
+//! The control endpoints under `/_local`: health, tokens and the key set. Their errors have the API's own form.
 
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, IssuerError};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::domain::Timestamp;
+use shared::http::ApiError;
+use shared::query::InvalidParameter;
 
 /// Where functions find the issuer's keys.
 pub(crate) const JWKS_PATH: &str = "/_local/jwks.json";
+/// Every path of these routes.
+pub(crate) const PATHS: &str = "/_local/{*path}";
 
 #[derive(Serialize)]
 struct Health {
@@ -32,40 +38,36 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
         .with_state(issuer)
 }
 
-async fn jwks(State(issuer): State<Issuer>) -> Response {
-    match issuer.jwks() {
-        Ok(jwks) => Json(jwks).into_response(),
-        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+async fn jwks(State(issuer): State<Issuer>) -> Result<Json<JwkSet>, ApiError> {
+    issuer.jwks().map(Json).map_err(|error| internal(&error))
+}
+
+async fn token(
+    State(issuer): State<Issuer>,
+    RawQuery(query): RawQuery,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let claims = body.ok().and_then(|body| claims(&body));
+    let claims = claims.ok_or_else(|| InvalidParameter::new("body", "The body must be a JSON object of claims."))?;
+    let token = issuer.sign(claims, header(query)?, Timestamp::now()).map_err(|error| internal(&error))?;
+    shared::http::json(&Token { token })
+}
+
+fn claims(body: &[u8]) -> Option<Map<String, Value>> {
+    if body.is_empty() { Some(Map::new()) } else { serde_json::from_slice(body).ok() }
+}
+
+fn header(query: Option<String>) -> Result<Map<String, Value>, InvalidParameter> {
+    let mut header = Map::new();
+    for (name, value) in shared::http::pairs(query)? {
+        header = match serde_json::from_str(&value) {
+            Ok(fields) if name == "header" => fields,
+            _ => return Err(InvalidParameter::new(name, "The only parameter is `header`, a percent-encoded JSON object.")),
+        };
     }
+    Ok(header)
 }
 
-async fn token(State(issuer): State<Issuer>, RawQuery(query): RawQuery, body: String) -> Response {
-    let Some(claims) = object(&body) else {
-        return refused(StatusCode::BAD_REQUEST, "The body must be a JSON object of claims.");
-    };
-    let Some(header) = header(query) else {
-        return refused(StatusCode::BAD_REQUEST, "The only parameter is `header`, a percent-encoded JSON object.");
-    };
-    match issuer.sign(claims, header, Timestamp::now()) {
-        Ok(token) => Json(Token { token }).into_response(),
-        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
-}
-
-fn object(text: &str) -> Option<Map<String, Value>> {
-    serde_json::from_str(if text.trim().is_empty() { "{}" } else { text }).ok()
-}
-
-fn header(query: Option<String>) -> Option<Map<String, Value>> {
-    let pairs = shared::http::pairs(query).ok()?;
-    match pairs.as_slice() {
-        [] => Some(Map::new()),
-        [(name, value)] if name == "header" => object(value),
-        _ => None,
-    }
-}
-
-fn refused(status: StatusCode, message: &str) -> Response {
-    let error = if status.is_server_error() { "internal_error" } else { "invalid_request" };
-    crate::refusal::refusal(status, error, message)
+fn internal(error: &IssuerError) -> ApiError {
+    ApiError::Internal { cause: error.to_string() }
 }

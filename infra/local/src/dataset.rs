@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use shared::auth::{is_api_key, sha256_hex};
 use shared::domain::{
-    Account, AccountId, Amount, Asset, ContactId, CustomerId, Grants, MerchantId, Method, OrganizationId, Permission, Rate,
-    RateSheet, Status, Timestamp, UsdPrice,
+    Account, AccountId, AgeLimits, Amount, Asset, ContactId, CustomerId, Grants, MerchantId, Method, OrganizationId, Permission,
+    Rate, RateSheet, Status, Timestamp, UsdPrice,
 };
 use shared::store::{ApiKey, RecordError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +25,13 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// It is not JSON of the dataset's shape.
-    #[error("the dataset is not as documented: {0}")]
-    Shape(#[from] serde_json::Error),
+    #[error("{file}: {source}")]
+    Shape {
+        /// The file's path.
+        file: String,
+        /// Where and why.
+        source: serde_json::Error,
+    },
     /// A value is not what its field holds.
     #[error("{path}: {problem}")]
     Value {
@@ -196,57 +201,74 @@ fn active() -> String {
 impl Dataset {
     /// The demo data.
     pub fn demo() -> Result<Self, LoadError> {
-        Self::parse(DEMO)
+        Self::parse(DEMO, "demo.json")
     }
 
     /// The dataset in a file.
     pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let failed = |source| LoadError::File { file: path.display().to_string(), source };
-        Self::parse(&std::fs::read_to_string(path).map_err(failed)?)
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| LoadError::File { file: file.clone(), source })?;
+        Self::parse(&text, &file)
     }
 
-    /// The dataset in a text; an unknown field is refused.
-    pub fn parse(text: &str) -> Result<Self, LoadError> {
-        Ok(serde_json::from_str(text)?)
+    /// The dataset in a text that came from `file`; an unknown field is refused.
+    pub fn parse(text: &str, file: &str) -> Result<Self, LoadError> {
+        serde_json::from_str(text).map_err(|source| LoadError::Shape { file: file.to_owned(), source })
+    }
+
+    /// How old a rate may be here.
+    #[must_use]
+    pub const fn age_limits(&self) -> AgeLimits {
+        if self.rates_never_expire { AgeLimits::NONE } else { AgeLimits::STANDARD }
     }
 
     /// The accounts, parsed, each with its history, oldest first.
     pub fn accounts(&self) -> Result<Vec<Vec<Account>>, LoadError> {
-        let mut ids = BTreeSet::new();
-        let parsed = self.accounts.iter().enumerate().map(|(index, entry)| {
-            let path = format!("accounts[{index}]");
-            let states = account(entry, &path)?;
-            let is_new = states.first().is_none_or(|state| ids.insert(state.id));
-            if is_new { Ok(states) } else { value(Err("listed twice; its past belongs in `history`"), &path, "id") }
-        });
-        parsed.collect()
+        let accounts = parsed(&self.accounts, "accounts", account)?;
+        distinct(accounts, "accounts", "id", |states| states.first().map(|state| state.id))
     }
 
     /// The rate sheets, parsed.
     pub fn sheets(&self) -> Result<Vec<RateSheet>, LoadError> {
-        self.rate_sheets.iter().enumerate().map(|(index, entry)| sheet(entry, &format!("rate_sheets[{index}]"))).collect()
+        distinct(parsed(&self.rate_sheets, "rate_sheets", sheet)?, "rate_sheets", "observed_at", |sheet| sheet.observed_at)
     }
 
     fn api_keys(&self) -> Result<Vec<ApiKey>, LoadError> {
-        self.api_keys.iter().enumerate().map(|(index, entry)| api_key(entry, &format!("api_keys[{index}]"))).collect()
+        distinct(parsed(&self.api_keys, "api_keys", api_key)?, "api_keys", "key", |key| key.sha256.clone())
     }
 }
 
-/// Records the dataset. What is there already stays: recording is safe to repeat.
+/// Every entry of a list, parsed with its place as the path.
+fn parsed<E, T>(entries: &[E], list: &str, parse: impl Fn(&E, &str) -> Result<T, LoadError>) -> Result<Vec<T>, LoadError> {
+    entries.iter().enumerate().map(|(index, entry)| parse(entry, &format!("{list}[{index}]"))).collect()
+}
+
+/// Refuses a list in which two entries have the same key, of which one would silently win.
+fn distinct<T, K: Ord>(values: Vec<T>, list: &str, field: &str, key: impl Fn(&T) -> K) -> Result<Vec<T>, LoadError> {
+    let mut seen = BTreeSet::new();
+    match values.iter().position(|entry| !seen.insert(key(entry))) {
+        None => Ok(values),
+        Some(index) => value(Err("listed twice"), &format!("{list}[{index}]"), field),
+    }
+}
+
+/// Records the dataset, all of which is checked before any of it is written. What is there already stays: recording is safe
+/// to repeat.
 pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadError> {
-    for sheet in dataset.sheets()? {
+    let (sheets, keys, accounts) = (dataset.sheets()?, dataset.api_keys()?, dataset.accounts()?);
+    for sheet in sheets {
         store.put_sheet(&sheet).await?;
     }
-    for key in dataset.api_keys()? {
+    for key in keys {
         store.put_api_key(&key).await?;
     }
-    let accounts = dataset.accounts()?;
-    let first: Vec<Account> = accounts.iter().filter_map(|states| states.first().cloned()).collect();
-    for (account, outcome) in first.iter().zip(store.record_many(&first).await?) {
-        outcome.map_err(|source| refused(account, source))?;
-    }
-    for state in accounts.iter().flat_map(|states| states.iter().skip(1)) {
-        store.record(state).await.map_err(|source| refused(state, source))?;
+    // The first states of all accounts, then their second ones, and so on: a batch holds an account once.
+    let longest = accounts.iter().map(Vec::len).max().unwrap_or_default();
+    for age in 0..longest {
+        let states: Vec<Account> = accounts.iter().filter_map(|states| states.get(age).cloned()).collect();
+        for (account, outcome) in states.iter().zip(store.record_many(&states).await?) {
+            outcome.map_err(|source| refused(account, source))?;
+        }
     }
     Ok(())
 }
@@ -268,6 +290,11 @@ fn optional<T, E: std::fmt::Display>(
     value(text.map(|text| parse(text)).transpose(), path, field)
 }
 
+/// An empty text is no text.
+fn text(entry: Option<&String>) -> Option<String> {
+    entry.filter(|text| !text.is_empty()).cloned()
+}
+
 fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
     let balance = value(Amount::parse(&entry.balance), path, "balance")?;
     let balance_at = value(Timestamp::parse(&entry.balance_at), path, "balance_at")?;
@@ -281,12 +308,12 @@ fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> 
         status: value(Status::parse(&entry.status), path, "status")?,
         balance_at,
         created_at: balance_at,
-        iban: entry.iban.clone(),
-        account_number: entry.account_number.clone(),
-        address: entry.address.clone(),
-        address_tag: entry.address_tag.clone(),
-        network: entry.network.clone(),
-        description: entry.description.clone(),
+        iban: text(entry.iban.as_ref()),
+        account_number: text(entry.account_number.as_ref()),
+        address: text(entry.address.as_ref()),
+        address_tag: text(entry.address_tag.as_ref()),
+        network: text(entry.network.as_ref()),
+        description: text(entry.description.as_ref()),
         organization_id: optional(entry.organization_id.as_ref(), OrganizationId::parse, path, "organization_id")?,
         merchant_id: optional(entry.merchant_id.as_ref(), MerchantId::parse, path, "merchant_id")?,
         contact_id: optional(entry.contact_id.as_ref(), ContactId::parse, path, "contact_id")?,
@@ -296,6 +323,9 @@ fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> 
         let path = format!("{path}.history[{index}]");
         let balance = value(Amount::parse(&past.balance), &path, "balance")?;
         let balance_at = value(Timestamp::parse(&past.balance_at), &path, "balance_at")?;
+        if balance_at > latest.balance_at {
+            return value(Err("later than the account's own balance_at"), &path, "balance_at");
+        }
         // An entry that repeats the latest balance is that balance, whatever else the account says.
         if (balance, balance_at) != (latest.balance, latest.balance_at) {
             states.push(Account { balance, available: balance, balance_at, created_at: balance_at, ..latest.clone() });

@@ -1,77 +1,98 @@
-//! The embedded DynamoDB, served twice: unguarded to this process at an address nobody knows, and guarded to other tools.
+//! The embedded DynamoDB on a port, for the functions and for other tools.
 //!
-//! Its own server answers any web page that finds it, so the published port is a small proxy that first checks `Host` and
-//! `Origin` like every other port of the stack.
+//! The engine comes with a server of its own, which answers any web page that finds its port. This one speaks the same
+//! protocol behind the stack's guard, and there is no other way in.
 
 use crate::guard;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use dynoxide::{Database, server};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use axum::routing::post;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::File;
 use std::path::Path;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use std::sync::Arc;
 
 /// DynamoDB's own limit for a request.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+/// What names the operation, after this prefix.
+const TARGET: &str = "x-amz-target";
+const TARGET_PREFIX: &str = "DynamoDB_20120810.";
+
+/// An open database, and the lock on its directory while it is.
+#[derive(Clone)]
+pub(crate) struct Embedded {
+    database: Database,
+    _lock: Option<Arc<File>>,
+}
 
 /// Opens the database, in memory or as a file in `state`.
-pub(crate) fn open(state: Option<&Path>) -> Result<Database, String> {
-    let Some(directory) = state else { return Database::memory().map_err(|error| error.to_string()) };
-    std::fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let file = directory.join("dynamodb.sqlite");
-    let path = file.to_str().ok_or_else(|| format!("{} is not a UTF-8 path", file.display()))?;
-    Database::new(path).map_err(|error| format!("{path}: {error}"))
-}
-
-/// Serves the database to this process and returns its address, a random one of 127.0.0.0/8 where the system allows it.
-pub(crate) async fn serve_privately(database: Database, stop: CancellationToken) -> std::io::Result<SocketAddr> {
-    let [_, b, c, d, ..] = Uuid::new_v4().into_bytes();
-    let listener = match TcpListener::bind((IpAddr::V4(Ipv4Addr::new(127, b, c, d)), 0)).await {
-        Ok(listener) => listener,
-        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,
+pub(crate) fn open(state: Option<&Path>) -> Result<Embedded, String> {
+    let Some(directory) = state else {
+        return Ok(Embedded { database: Database::memory().map_err(|error| error.to_string())?, _lock: None });
     };
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        if let Err(cause) = server::serve_with_shutdown(listener, database, stop.cancelled_owned()).await {
-            tracing::error!(cause, "the embedded DynamoDB stopped");
-        }
-    });
-    Ok(address)
+    let at = |path: &Path, cause: String| format!("{}: {cause}", path.display());
+    std::fs::create_dir_all(directory).map_err(|error| at(directory, error.to_string()))?;
+    let lock = File::create(directory.join("lock")).map_err(|error| at(directory, error.to_string()))?;
+    lock.try_lock().map_err(|_| at(directory, "another local stack uses this directory".to_owned()))?;
+    let file = directory.join("dynamodb.sqlite");
+    let path = file.to_str().ok_or_else(|| at(&file, "not a UTF-8 path".to_owned()))?;
+    let database = Database::new(path).map_err(|error| at(&file, error.to_string()))?;
+    Ok(Embedded { database, _lock: Some(Arc::new(lock)) })
 }
 
-#[derive(Clone)]
-struct Proxy {
-    client: reqwest::Client,
-    url: String,
-}
-
-/// The published port: everything that passes the guard goes on to the private address.
-pub(crate) fn proxy(private: SocketAddr) -> Router {
-    let proxy = Proxy { client: reqwest::Client::new(), url: format!("http://{private}/") };
+/// The DynamoDB protocol (JSON 1.0) over the database.
+pub(crate) fn routes(embedded: Embedded) -> Router {
     Router::new()
-        .fallback(forward)
+        .route("/", post(answer))
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .layer(from_fn(guard::loopback_only))
-        .with_state(proxy)
+        .with_state(embedded)
 }
 
-async fn forward(State(proxy): State<Proxy>, method: Method, mut headers: HeaderMap, body: Bytes) -> Response {
-    headers.remove(header::HOST);
-    headers.remove(header::ORIGIN);
-    match proxy.client.request(method, &proxy.url).headers(headers).body(body).send().await {
-        Ok(answer) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = answer.headers().clone();
-            *response.body_mut() = Body::from_stream(answer.bytes_stream());
-            response
-        }
-        Err(error) => (StatusCode::BAD_GATEWAY, error.without_url().to_string()).into_response(),
+async fn answer(State(embedded): State<Embedded>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let (status, body) = match dispatch(&embedded.database, target.strip_prefix(TARGET_PREFIX).unwrap_or_default(), &body) {
+        Ok(answer) => (StatusCode::OK, answer),
+        Err(error) => (StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST), error.to_json()),
+    };
+    (status, [(CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
+}
+
+fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    match operation {
+        "BatchGetItem" => call(body, |request| database.batch_get_item(request)),
+        "BatchWriteItem" => call(body, |request| database.batch_write_item(request)),
+        "CreateTable" => call(body, |request| database.create_table(request)),
+        "DeleteItem" => call(body, |request| database.delete_item(request)),
+        "DeleteTable" => call(body, |request| database.delete_table(request)),
+        "DescribeTable" => call(body, |request| database.describe_table(request)),
+        "DescribeTimeToLive" => call(body, |request| database.describe_time_to_live(request)),
+        "ExecuteStatement" => call(body, |request| database.execute_statement(request)),
+        "GetItem" => call(body, |request| database.get_item(request)),
+        "ListTables" => call(body, |request| database.list_tables(request)),
+        "PutItem" => call(body, |request| database.put_item(request)),
+        "Query" => call(body, |request| database.query(request)),
+        "Scan" => call(body, |request| database.scan(request)),
+        "TransactGetItems" => call(body, |request| database.transact_get_items(request)),
+        "TransactWriteItems" => call(body, |request| database.transact_write_items(request)),
+        "UpdateItem" => call(body, |request| database.update_item(request)),
+        "UpdateTable" => call(body, |request| database.update_table(request)),
+        "UpdateTimeToLive" => call(body, |request| database.update_time_to_live(request)),
+        _ => Err(DynoxideError::ValidationException(format!("the local stack does not serve the operation '{operation}'"))),
     }
+}
+
+fn call<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_slice(body).map_err(|error| DynoxideError::ValidationException(error.to_string()))?;
+    serde_json::to_string(&operation(request)?).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }

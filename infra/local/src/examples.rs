@@ -4,8 +4,11 @@ use crate::dataset::{Dataset, LoadError};
 use crate::issuer::IssuerError;
 use crate::stack::Stack;
 use serde_json::Value;
-use shared::domain::{Account, Asset, CustomerId, RateSheet, Timestamp};
+use shared::domain::{Account, Asset, CustomerId, Timestamp};
 use uuid::Uuid;
+
+/// Customers that are asked about.
+const MAX_CUSTOMERS: usize = 3;
 
 /// One request worth making.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +32,12 @@ impl Example {
 }
 
 /// A few requests that this dataset answers with 200.
-pub fn examples(dataset: &Dataset) -> Result<Vec<Example>, LoadError> {
+pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadError> {
     let (accounts, sheets) = (dataset.accounts()?, dataset.sheets()?);
-    let newest = sheets.iter().max_by_key(|sheet| sheet.observed_at);
-    let latest: Vec<&Account> = accounts.iter().filter_map(|states| states.last()).collect();
-    let mut customers: Vec<CustomerId> = latest.iter().map(|account| account.customer_id).collect();
+    let sheet = sheets.iter().filter(|sheet| sheet.observed_at <= now).max_by_key(|sheet| sheet.observed_at);
+    let limits = dataset.age_limits();
+    let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
+    let mut customers: Vec<CustomerId> = accounts.iter().flatten().map(|state| state.customer_id).collect();
     customers.sort_unstable();
     customers.dedup();
     // Without accounts there is still a customer to ask about, who holds nothing.
@@ -41,47 +45,35 @@ pub fn examples(dataset: &Dataset) -> Result<Vec<Example>, LoadError> {
         customers.push(Uuid::nil().into());
     }
     let mut examples = Vec::new();
-    for customer_id in customers.into_iter().take(3) {
-        let held: Vec<Asset> =
-            latest.iter().filter(|account| account.customer_id == customer_id).map(|account| account.asset).collect();
-        let base = balance(customer_id, &held, newest, dataset.rates_never_expire);
-        examples.push(Example {
-            title: format!("What customer {customer_id} holds, by currency"),
+    for customer_id in customers.into_iter().take(MAX_CUSTOMERS) {
+        let own: Vec<&Account> = accounts.iter().flatten().filter(|state| state.customer_id == customer_id).collect();
+        let base = balance(customer_id, &own, has_rate);
+        let example = |title: &str, more: String| Example {
+            title: format!("{title}: customer {customer_id}"),
             customer_id,
-            path: format!("{base}&stack=currency"),
-        });
+            path: base.clone() + &more,
+        };
+        examples.push(example("What is held, by currency", "&stack=currency".to_owned()));
+        if examples.len() == 1 {
+            examples.push(example("Every account, and the rates it was converted by", "&details=true".to_owned()));
+            examples.extend(
+                penultimate_change(&own, now).map(|at| example("As it stood then", format!("&as_of={}", at.to_millis_text()))),
+            );
+        }
     }
-    examples.extend(more(examples.first(), &accounts));
     Ok(examples)
 }
 
-/// What else the first customer's balance can show.
-fn more(first: Option<&Example>, accounts: &[Vec<Account>]) -> Vec<Example> {
-    let Some(Example { customer_id, path, .. }) = first else { return Vec::new() };
-    let base = path.trim_end_matches("&stack=currency");
-    let example = |title: &str, path: String| Example { title: title.to_owned(), customer_id: *customer_id, path };
-    let mut examples =
-        vec![example("The same with every account and the rates it was converted by", format!("{base}&details=true"))];
-    let own = accounts.iter().flatten().filter(|state| state.customer_id == *customer_id);
-    let instants: Vec<Timestamp> = own.map(|state| state.balance_at).collect();
-    if let Some((earliest, latest)) =
-        instants.iter().min().zip(instants.iter().max()).filter(|(earliest, latest)| earliest < latest)
-    {
-        let middle = instants.iter().filter(|at| *at < latest).max().unwrap_or(earliest);
-        examples.push(example(
-            "The same as it stood then, partial if a rate of that time is missing",
-            format!("{}&as_of={}&partial=true", base.trim_end_matches("&partial=true"), middle.to_millis_text()),
-        ));
-    }
-    examples
+/// An instant at which something was different: the last but one at which a balance changed.
+fn penultimate_change(own: &[&Account], now: Timestamp) -> Option<Timestamp> {
+    let latest = own.iter().map(|state| state.balance_at).max()?;
+    own.iter().map(|state| state.balance_at).filter(|at| *at < latest && *at <= now).max()
 }
 
-/// Converted into euro where the newest sheet has it; partial where a rate may be missing, so that the answer is a 200.
-fn balance(customer_id: CustomerId, held: &[Asset], newest: Option<&RateSheet>, never_expire: bool) -> String {
-    let euro = Asset::parse("EUR").ok();
-    let has_rate = |asset: &Asset| *asset == Asset::USD || newest.is_some_and(|sheet| sheet.entries.contains_key(asset));
-    let target = euro.filter(has_rate).unwrap_or(Asset::USD);
-    let is_priced = never_expire && held.iter().all(has_rate);
+/// Converted into euro where that can be done, and partial where a rate may be missing, so that the answer is a 200.
+fn balance(customer_id: CustomerId, own: &[&Account], has_rate: impl Fn(Asset) -> bool) -> String {
+    let target = Asset::parse("EUR").ok().filter(|euro| has_rate(*euro)).unwrap_or(Asset::USD);
+    let is_priced = own.iter().all(|state| has_rate(state.asset));
     let partial = if is_priced { "" } else { "&partial=true" };
     format!("/v2/accounts/balance?customer_id={customer_id}&currency={}{partial}", target.code())
 }

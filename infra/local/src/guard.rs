@@ -20,7 +20,7 @@ pub(crate) async fn loopback_only(request: Request, next: Next) -> Response {
         (_, Header::One(origin)) if !is_loopback_origin(origin) => "Origin",
         _ => return next.run(request).await,
     };
-    let message = format!("The local stack answers this machine only; the {refused} header names another.");
+    let message = format!("The local stack answers this machine only; the {refused} header does not name it.");
     refusal(StatusCode::FORBIDDEN, "insufficient_permissions", &message)
 }
 

@@ -6,6 +6,7 @@
 mod control;
 pub mod dataset;
 mod dynamodb;
+mod environment;
 pub mod examples;
 mod gateway;
 mod guard;

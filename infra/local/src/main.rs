@@ -2,9 +2,11 @@
 
 use clap::Parser;
 use local::{Dataset, Options, Stack, examples};
+use shared::domain::Timestamp;
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Runs the whole of Ballast in this process, on loopback only. Logs go to stderr as JSON lines.
 #[derive(Debug, Parser)]
@@ -25,21 +27,31 @@ struct Arguments {
     /// Calls per caller, route group and clock minute; no limit without it.
     #[arg(long, value_name = "N", default_value_t = 0)]
     rate_limit: u64,
-    /// Runs no schedule; the control endpoints still run functions on demand.
+    /// Runs no schedule.
     #[arg(long)]
     no_schedules: bool,
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
     // The embedded database logs every refused condition; to Ballast those are answers, not events.
     shared::telemetry::init(std::io::stderr, &["dynoxide"]);
-    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules: _ } = Arguments::parse();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules: _ } = arguments;
     let dataset = match data {
         Some(path) => Dataset::read(&path)?,
         None => Dataset::demo()?,
     };
-    let examples = examples::examples(&dataset)?;
+    let examples = examples::examples(&dataset, Timestamp::now())?;
     let stack = Stack::start(Options { port, dynamodb_port, state, rate_limit_per_minute: rate_limit, dataset }).await?;
     announce(&stack, &examples)?;
     tokio::signal::ctrl_c().await?;

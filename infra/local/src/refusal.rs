@@ -1,21 +1,26 @@
-//! How the stack itself refuses: the same shape as the API's errors, without a request behind it.
+//! How the guard refuses, in the form of the API's errors: no function ever sees such a request.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use uuid::Uuid;
 
 #[derive(Serialize)]
 struct Body<'a> {
     error: &'a str,
     message: &'a str,
-    details: Details,
+    details: Details<'a>,
 }
 
 #[derive(Serialize)]
-struct Details {}
+struct Details<'a> {
+    request_id: &'a str,
+}
 
-/// An error of the local stack.
+/// A refusal of a known code.
 pub(crate) fn refusal(status: StatusCode, error: &str, message: &str) -> Response {
-    (status, Json(Body { error, message, details: Details {} })).into_response()
+    let request_id = Uuid::new_v4().to_string();
+    let body = Json(Body { error, message, details: Details { request_id: &request_id } });
+    (status, [("x-request-id", request_id.clone())], body).into_response()
 }

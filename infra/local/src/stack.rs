@@ -4,7 +4,7 @@ use crate::dataset::{self, Dataset, LoadError};
 use crate::gateway::gateway;
 use crate::issuer::{AUDIENCE, ISSUER, Issuer, IssuerError};
 use crate::template::TemplateError;
-use crate::{control, dynamodb, guard, tables};
+use crate::{control, dynamodb, environment, guard, tables};
 use axum::Router;
 use axum::middleware::from_fn;
 use serde_json::{Map, Value};
@@ -14,10 +14,15 @@ use shared::store::{Store, StoreError, StoredJwks};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+
+/// How long a stop waits for requests under way.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to start.
 #[derive(Debug, Clone, Default)]
@@ -83,22 +88,19 @@ impl Stack {
         let (listener, address) = listen(port).await?;
         let (dynamodb_listener, dynamodb_address) = listen(dynamodb_port).await?;
         let stop = CancellationToken::new();
-        let database = dynamodb::open(state.as_deref()).map_err(StartError::Database)?;
-        let private =
-            dynamodb::serve_privately(database, stop.clone()).await.map_err(|source| StartError::Listen { port: 0, source })?;
+        let embedded = dynamodb::open(state.as_deref()).map_err(StartError::Database)?;
+        let servers = TaskTracker::new();
+        servers.spawn(serve(dynamodb_listener, dynamodb::routes(embedded), stop.clone()));
         let issuer = Issuer::new()?;
-        let config = config(private, address, rate_limit_per_minute);
+        let config = config(dynamodb_address, address, rate_limit_per_minute);
         let store = Store::new(&config.store);
         tables::create(store.client()).await.map_err(StartError::Tables)?;
         // Keys of an earlier start may lie in a kept state: the new ones take their place.
         let document = serde_json::to_string(&issuer.jwks()?).map_err(IssuerError::from)?;
         store.put_jwks(&StoredJwks { document, fetched_at: Timestamp::now() }).await?;
-        let age_limits = if dataset.rates_never_expire { AgeLimits::NONE } else { AgeLimits::STANDARD };
         dataset::load(&store, &dataset).await?;
-        let api = gateway(functions(&config, age_limits).await)?.merge(control::routes(issuer.clone()));
-        let servers = TaskTracker::new();
+        let api = gateway(functions(&config, dataset.age_limits()).await, control::routes(issuer.clone()))?;
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
-        servers.spawn(serve(dynamodb_listener, dynamodb::proxy(private), stop.clone()));
         servers.close();
         Ok(Self { address, dynamodb_address, config, issuer, servers, stop: stop.drop_guard() })
     }
@@ -126,16 +128,24 @@ impl Stack {
         Store::new(&self.config.store)
     }
 
+    /// What a function's own process is told by its environment to be part of this stack.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        environment::of(&self.config)
+    }
+
     /// What the functions were started with.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Stops taking requests and waits for those under way.
+    /// Stops taking requests and waits for those under way, though not for a client that never ends its own.
     pub async fn stop(self) {
         drop(self.stop);
-        self.servers.wait().await;
+        if timeout(STOP_TIMEOUT, self.servers.wait()).await.is_err() {
+            tracing::warn!("connections were still open when the local stack stopped");
+        }
     }
 }
 
