@@ -1,0 +1,231 @@
+//! What the function costs: cold start, warm latency, CPU, memory and store capacity, against yardsticks in the same run.
+//!
+//! `tests/benches/run` builds the release binaries and starts this. Yardsticks and function take turns, so that a slow moment of
+//! the machine hits all of them; figures are medians, and what is worth quoting are the ratios.
+
+mod capacity;
+mod function;
+mod runtime_api;
+
+use capacity::Capacity;
+use function::{Function, binary};
+use local::{Dataset, Options, Stack};
+use serde_json::{Map, Value, json};
+use std::error::Error;
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Customers by the number of their accounts.
+const CUSTOMERS: [u32; 4] = [10, 50, 1_000, 10_000];
+const API_KEY: &str = "bk_bench_0000000000000000000000000000000000000000";
+const FUNCTION: &str = "unified-balance";
+
+/// Rounds of each measurement.
+struct Rounds {
+    cold: usize,
+    warm: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let rounds = match std::env::args().nth(1).as_deref() {
+        None => Rounds { cold: 50, warm: 300 },
+        Some("--quick") => Rounds { cold: 2, warm: 3 },
+        Some(other) => return Err(format!("unknown argument {other}; the only one is --quick").into()),
+    };
+    let dataset = Dataset::parse(&dataset().to_string(), "bench")?;
+    let stack = Stack::start(Options { dataset, ..Options::default() }).await?;
+    let bench = Bench { environment: environment(&stack), token: token(&stack)?, rounds };
+    bench.sizes()?;
+    bench.cold().await?;
+    bench.warm().await?;
+    bench.capacity(&stack).await
+}
+
+struct Bench {
+    environment: Vec<(String, String)>,
+    token: String,
+    rounds: Rounds,
+}
+
+impl Bench {
+    fn sizes(&self) -> Result<()> {
+        println!("binary, MB");
+        for name in ["bench-noop", "bench-bare-query", FUNCTION] {
+            println!("  {name:<18} {:>6.1}", std::fs::metadata(binary(name))?.len() as f64 / 1e6);
+        }
+        Ok(())
+    }
+
+    /// Spawn to first answer, for a customer of 10 accounts.
+    async fn cold(&self) -> Result<()> {
+        let event = self.event(10, false, Credential::Jwt);
+        let names = ["bench-noop", "bench-bare-query", FUNCTION];
+        let mut times = [const { Vec::new() }; 3];
+        for _ in 0..self.rounds.cold {
+            for (name, times) in names.iter().zip(&mut times) {
+                times.push(self.spawn(name, 10).await?.first(&event).await?);
+            }
+        }
+        let [noop, _, _] = &times;
+        let base = median(noop);
+        println!("cold start, p50 of {} runs", self.rounds.cold);
+        for (name, times) in names.iter().zip(&times) {
+            println!("  {name:<18} {:>8.2} ms  {:>5.2} × no-op", ms(median(times)), ratio(median(times), base));
+        }
+        Ok(())
+    }
+
+    /// A request to a running function, against a bare Query of the same customer.
+    async fn warm(&self) -> Result<()> {
+        println!(
+            "warm request, p50 of {} runs: latency, ratio to the bare Query of the same accounts, CPU per request, peak memory",
+            self.rounds.warm
+        );
+        for accounts in CUSTOMERS {
+            let rounds = if accounts > 1_000 { self.rounds.warm.div_ceil(10) } else { self.rounds.warm };
+            let bare_event = self.event(accounts, false, Credential::Jwt);
+            for (has_details, credential) in [(false, Credential::Jwt), (false, Credential::ApiKey), (true, Credential::Jwt)] {
+                // Ten thousand rows are beyond the limit of a body: that answer is a 400.
+                if has_details && accounts > 1_000 {
+                    continue;
+                }
+                let event = self.event(accounts, has_details, credential);
+                let (mut bare, mut own) =
+                    (self.spawn("bench-bare-query", accounts).await?, self.spawn(FUNCTION, accounts).await?);
+                bare.first(&bare_event).await?;
+                own.first(&event).await?;
+                let (mut bare_times, mut own_times) = (Vec::new(), Vec::new());
+                let cpu = own.cpu()?;
+                for _ in 0..rounds {
+                    bare_times.push(bare.warm(&bare_event).await?);
+                    own_times.push(own.warm(&event).await?);
+                }
+                let cpu = (own.cpu()? - cpu) / u32::try_from(rounds)?;
+                let (bare_median, own_median) = (median(&bare_times), median(&own_times));
+                println!(
+                    "  {accounts:>6} accounts {:<8} {:<8} {:>8.2} ms  {:>5.2} ×  {:>7.2} ms CPU  {:>5.1} MiB",
+                    if has_details { "details" } else { "totals" },
+                    credential.name(),
+                    ms(own_median),
+                    ratio(own_median, bare_median),
+                    ms(cpu),
+                    own.peak_memory_kib()? as f64 / 1024.0,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls and read units of one warm request, after the start has filled the caches.
+    async fn capacity(&self, stack: &Stack) -> Result<()> {
+        let proxy = Capacity::start(stack.dynamodb_url()).await?;
+        println!("store, per warm request: calls, capacity units");
+        for accounts in CUSTOMERS {
+            let mut environment = self.environment.clone();
+            environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url.clone()));
+            let mut function = Function::spawn(FUNCTION, &environment).await?;
+            let event = self.event(accounts, false, Credential::Jwt);
+            function.first(&event).await?;
+            proxy.take();
+            function.warm(&event).await?;
+            let usage = proxy.take();
+            println!("  {accounts:>6} accounts {:>4} {:>8.1}", usage.calls, usage.units);
+        }
+        Ok(())
+    }
+
+    async fn spawn(&self, name: &str, accounts: u32) -> Result<Function> {
+        let mut environment = self.environment.clone();
+        environment.push(("BENCH_CUSTOMER".to_owned(), customer(accounts)));
+        Function::spawn(name, &environment).await
+    }
+
+    fn event(&self, accounts: u32, has_details: bool, credential: Credential) -> String {
+        let path = "/v2/accounts/balance";
+        let details = if has_details { "&details=true" } else { "" };
+        let (name, value) = match credential {
+            Credential::Jwt => ("authorization", format!("Bearer {}", self.token)),
+            Credential::ApiKey => ("x-api-key", API_KEY.to_owned()),
+        };
+        json!({
+            "version": "2.0", "routeKey": "ANY /v2/accounts/balance", "rawPath": path,
+            "rawQueryString": format!("customer_id={}&currency=EUR{details}", customer(accounts)),
+            "headers": {name: value, "host": "abc.execute-api.eu-central-1.amazonaws.com", "accept-encoding": "identity"},
+            "requestContext": {
+                "accountId": "123456789012", "apiId": "abc", "domainName": "abc.execute-api.eu-central-1.amazonaws.com",
+                "http": {"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "bench"},
+                "requestId": "id", "stage": "$default", "time": "16/Apr/2025:15:30:25 +0000", "timeEpoch": 1_744_817_425_000_i64,
+            },
+            "isBase64Encoded": false,
+        })
+        .to_string()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Credential {
+    Jwt,
+    ApiKey,
+}
+
+impl Credential {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Jwt => "JWT",
+            Self::ApiKey => "API key",
+        }
+    }
+}
+
+fn customer(accounts: u32) -> String {
+    format!("00000000-0000-4000-8000-{accounts:012}")
+}
+
+/// Customers whose accounts are in four currencies and half of whom have an address, as in life; a sheet of today.
+fn dataset() -> Value {
+    let now = shared::domain::Timestamp::now().to_millis_text();
+    let account = |of: u32, number: u32| {
+        let currency = ["EUR", "USD", "USDC", "BTC"][usize::try_from(number % 4).unwrap_or_default()];
+        json!({
+            "id": format!("{of:08}-0000-4000-8000-{number:012}"), "customer_id": customer(of), "currency": currency, "balance": format!("{number}.25"),
+            "balance_at": "2026-01-01T00:00:00Z", "address": number.is_multiple_of(2).then_some("0x00000000219ab540356cbb839cbe05303d7705fa"),
+        })
+    };
+    let accounts: Vec<_> = CUSTOMERS.iter().flat_map(|of| (0..*of).map(move |number| account(*of, number))).collect();
+    let rate = |(currency, usd): (&str, &str)| json!({"currency": currency, "usd": usd, "source": "bench", "method": "market"});
+    let rates: Vec<_> = [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5")].map(rate).into();
+    let customers: Vec<_> = CUSTOMERS.iter().map(|of| customer(*of)).collect();
+    json!({
+        "accounts": accounts, "rate_sheets": [{"observed_at": now, "entries": rates}],
+        "api_keys": [{"key": API_KEY, "claims": {"sub": "bench", "customer_ids": customers}}],
+    })
+}
+
+fn token(stack: &Stack) -> Result<String> {
+    let customers: Vec<_> = CUSTOMERS.iter().map(|of| Value::from(customer(*of))).collect();
+    let claims: Map<_, _> =
+        [("sub".to_owned(), "bench".into()), ("customer_ids".to_owned(), customers.into())].into_iter().collect();
+    Ok(stack.token(claims)?)
+}
+
+/// The variables that the template would set. The limit is out of reach, yet counted.
+fn environment(stack: &Stack) -> Vec<(String, String)> {
+    let limit = ("RATE_LIMIT_PER_MINUTE".to_owned(), "100000000".to_owned());
+    stack.environment().into_iter().chain([limit]).collect()
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn ratio(time: Duration, base: Duration) -> f64 {
+    time.as_secs_f64() / base.as_secs_f64()
+}
