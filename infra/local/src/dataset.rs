@@ -1,10 +1,10 @@
 //! The JSON dataset that a local stack starts with, and how it is recorded: by the same writes that production uses.
 
 use serde::Deserialize;
-use shared::auth::{is_api_key, sha256_hex};
+use shared::auth::{GrantClaims, is_api_key, sha256_hex};
 use shared::domain::{
-    Account, AccountId, AgeLimits, Amount, Asset, ContactId, CustomerId, Grants, MerchantId, Method, OrganizationId, Permission,
-    Rate, RateSheet, Status, Timestamp, UsdPrice,
+    Account, AccountId, AgeLimits, Amount, Asset, ContactId, CustomerId, MerchantId, Method, OrganizationId, Rate, RateSheet,
+    Status, Timestamp, UsdPrice,
 };
 use shared::store::{ApiKey, RecordError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,17 +177,10 @@ impl std::fmt::Debug for ApiKeyEntry {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ClaimsEntry {
     sub: String,
-    #[serde(default)]
-    customer_ids: Vec<String>,
-    #[serde(default)]
-    organization_ids: Vec<String>,
-    #[serde(default)]
-    merchant_ids: Vec<String>,
-    #[serde(default)]
-    permissions: Vec<String>,
+    #[serde(flatten)]
+    grants: GrantClaims,
 }
 
 const fn yes() -> bool {
@@ -360,20 +353,10 @@ fn api_key(entry: &ApiKeyEntry, path: &str) -> Result<ApiKey, LoadError> {
     if !is_api_key(key) {
         return value(Err("an API key is bk_ and at least 40 characters of A-Z, a-z, 0-9 and _"), path, "key");
     }
-    let ids = |texts: &[String], field: &str| -> Result<_, LoadError> {
-        texts.iter().map(|text| value(CustomerId::parse(text), path, field)).collect()
-    };
-    let organizations = claims.organization_ids.iter().map(|text| value(OrganizationId::parse(text), path, "organization_ids"));
-    let merchants = claims.merchant_ids.iter().map(|text| value(MerchantId::parse(text), path, "merchant_ids"));
     Ok(ApiKey {
         sha256: sha256_hex(key),
         subject: claims.sub.clone(),
-        grants: Grants {
-            customers: ids(&claims.customer_ids, "customer_ids")?,
-            organizations: organizations.collect::<Result<_, _>>()?,
-            merchants: merchants.collect::<Result<_, _>>()?,
-            permissions: claims.permissions.iter().filter_map(|name| Permission::parse(name)).collect(),
-        },
+        grants: value(claims.grants.grants(), path, "claims")?,
         expires_at: optional(expires_at.as_ref(), Timestamp::parse, path, "expires_at")?,
         revoked_at: None,
     })

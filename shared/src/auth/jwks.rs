@@ -5,16 +5,11 @@
 //! within its cooldown, share its outcome.
 
 use super::AuthError;
-use super::jwt::VerificationKey;
+use super::key::{VerificationKey, parse};
 use crate::config::is_loopback;
 use crate::domain::Timestamp;
 use crate::store::{Store, StoredJwks};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -29,8 +24,6 @@ const COOLDOWN: SignedDuration = SignedDuration::from_secs(5);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest set that is read.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
-/// RSA keys below this are not accepted.
-const MIN_RSA_BITS: usize = 2048;
 
 #[derive(Debug)]
 pub(super) struct Jwks {
@@ -140,67 +133,4 @@ async fn fetch(url: &str) -> Result<String, String> {
     }
     let document = String::from_utf8(document).map_err(|error| error.to_string())?;
     parse(&document).map(|_| document).map_err(|error| error.to_string())
-}
-
-#[derive(Deserialize)]
-struct Document {
-    keys: Vec<serde_json::Value>,
-}
-
-/// The usable keys of a set by their ids. Keys of other kinds are passed over: issuers publish them side by side.
-fn parse(document: &str) -> Result<HashMap<String, VerificationKey>, serde_json::Error> {
-    let Document { keys } = serde_json::from_str(document)?;
-    let usable = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    Ok(usable.filter_map(|key| Some((key.common.key_id.clone()?, verification_key(&key)?))).collect())
-}
-
-fn verification_key(jwk: &Jwk) -> Option<VerificationKey> {
-    let (algorithm, declared) = match &jwk.algorithm {
-        AlgorithmParameters::RSA(rsa) if rsa_bits(&rsa.n) >= MIN_RSA_BITS => (Algorithm::RS256, KeyAlgorithm::RS256),
-        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => (Algorithm::ES256, KeyAlgorithm::ES256),
-        AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => (Algorithm::EdDSA, KeyAlgorithm::EdDSA),
-        _ => return None,
-    };
-    let common = &jwk.common;
-    let is_for_this = common.key_algorithm.is_none_or(|algorithm| algorithm == declared)
-        && common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
-    let key = is_for_this.then(|| DecodingKey::from_jwk(jwk).ok())??;
-    Some(VerificationKey { key, algorithm })
-}
-
-fn rsa_bits(modulus: &str) -> usize {
-    let bytes = URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
-    let significant = bytes.iter().skip_while(|byte| **byte == 0);
-    let leading_zeros = significant.clone().next().map_or(0, |byte| usize::try_from(byte.leading_zeros()).unwrap_or_default());
-    significant.count() * 8 - leading_zeros
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_strong_signing_keys_of_a_known_kind_are_used() {
-        let rsa = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff_u8; bytes]);
-        let point = URL_SAFE_NO_PAD.encode([7_u8; 32]);
-        let (strong, weak) = (rsa(256), rsa(255));
-        let rows = [
-            (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB"}}"#), Some(Algorithm::RS256)),
-            (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","alg":"RS256","use":"sig"}}"#), Some(Algorithm::RS256)),
-            (format!(r#"{{"kty":"RSA","kid":"k","n":"{weak}","e":"AQAB"}}"#), None),
-            (format!(r#"{{"kty":"RSA","n":"{strong}","e":"AQAB"}}"#), None),
-            (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","alg":"RS512"}}"#), None),
-            (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","use":"enc"}}"#), None),
-            (format!(r#"{{"kty":"EC","kid":"k","crv":"P-256","x":"{point}","y":"{point}"}}"#), Some(Algorithm::ES256)),
-            (format!(r#"{{"kty":"EC","kid":"k","crv":"P-384","x":"{point}","y":"{point}"}}"#), None),
-            (format!(r#"{{"kty":"OKP","kid":"k","crv":"Ed25519","x":"{point}"}}"#), Some(Algorithm::EdDSA)),
-            (format!(r#"{{"kty":"oct","kid":"k","k":"{point}"}}"#), None),
-            (r#"{"kty":"from-the-future","kid":"k"}"#.to_owned(), None),
-        ];
-        for (key, expected) in rows {
-            let found = parse(&format!(r#"{{"keys":[{key}]}}"#)).unwrap().remove("k").map(|key| key.algorithm);
-            assert_eq!(found, expected, "{key}");
-        }
-        assert!(parse("{}").is_err());
-    }
 }

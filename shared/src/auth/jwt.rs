@@ -2,37 +2,23 @@
 //!
 //! The header is never trusted to say where a key is to be found, and its algorithm must be the one the key is for.
 
+use super::claims::GrantClaims;
 use super::jwks::Jwks;
+use super::key::VerificationKey;
 use super::{AuthError, Caller, sha256_hex};
 use crate::config::{AuthConfig, SigningKeys};
-use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
+use crate::domain::Timestamp;
 use crate::store::Store;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Validation;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
-use std::collections::BTreeSet;
 
 /// How far the issuer's clock may be off; the contract allows up to 30 s.
 const LEEWAY_SECONDS: u64 = 10;
-/// Most customers one token may name.
-const MAX_CUSTOMERS: usize = 100;
 /// Header fields that bring their own key or demand an extension: always refused.
 const REFUSED_HEADERS: [&str; 6] = ["crit", "jwk", "jku", "x5u", "x5c", "b64"];
-
-/// A key and the one algorithm it is for.
-#[derive(Clone)]
-pub(super) struct VerificationKey {
-    pub(super) key: DecodingKey,
-    pub(super) algorithm: Algorithm,
-}
-
-impl std::fmt::Debug for VerificationKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VerificationKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
-    }
-}
 
 #[derive(Debug)]
 enum Keys {
@@ -51,9 +37,7 @@ impl Verifier {
         let AuthConfig { issuer, audience, keys } = config;
         let keys = match keys {
             SigningKeys::JwksUrl(url) => Keys::Published(Jwks::new(url.clone(), store)),
-            SigningKeys::Hs256Secret(secret) => {
-                Keys::Shared(VerificationKey { key: DecodingKey::from_secret(secret.as_bytes()), algorithm: Algorithm::HS256 })
-            }
+            SigningKeys::Hs256Secret(secret) => Keys::Shared(VerificationKey::from_secret(secret)),
         };
         // The library's own defaults are a minute of leeway and `exp` alone.
         let mut validation = Validation { leeway: LEEWAY_SECONDS, validate_nbf: true, ..Validation::default() };
@@ -120,45 +104,22 @@ impl Header {
     }
 }
 
-/// The claims. A missing list is empty; one of the wrong type, `null` included, refuses the token.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
     iss: String,
-    #[serde(default)]
-    customer_ids: Vec<String>,
-    #[serde(default)]
-    organization_ids: Vec<String>,
-    #[serde(default)]
-    merchant_ids: Vec<String>,
-    #[serde(default)]
-    permissions: Vec<String>,
+    #[serde(flatten)]
+    grants: GrantClaims,
 }
 
 impl Claims {
     fn into_caller(self) -> Result<Caller, AuthError> {
-        let Self { sub, iss, customer_ids, organization_ids, merchant_ids, permissions } = self;
+        let Self { sub, iss, grants } = self;
         if sub.is_empty() {
             return Err(AuthError::Refused("the token's subject is empty"));
         }
-        if customer_ids.len() > MAX_CUSTOMERS {
-            return Err(AuthError::Refused("the token names too many customers"));
-        }
-        let grants = Grants {
-            customers: ids(&customer_ids, |id| CustomerId::parse(id).ok())?,
-            organizations: ids(&organization_ids, |id| OrganizationId::parse(id).ok())?,
-            merchants: ids(&merchant_ids, |id| MerchantId::parse(id).ok())?,
-            permissions: permissions.iter().filter_map(|name| Permission::parse(name)).collect(),
-        };
+        let grants = grants.grants().map_err(|_| AuthError::Refused("the token's claims are no lists of ids, or too long"))?;
         // The length keeps ("ab", "c") and ("a", "bc") apart.
         Ok(Caller { id: sha256_hex(&format!("{}:{iss}{sub}", iss.len())), grants })
     }
-}
-
-fn ids<T: Ord>(texts: &[String], parse: impl Fn(&str) -> Option<T>) -> Result<BTreeSet<T>, AuthError> {
-    texts
-        .iter()
-        .map(|text| parse(text))
-        .collect::<Option<_>>()
-        .ok_or(AuthError::Refused("a claim of the token is not a list of ids"))
 }

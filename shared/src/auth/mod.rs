@@ -3,8 +3,10 @@
 //! It knows neither routes nor status codes. Why a credential was refused is for the log; the caller is told only that it was.
 
 mod api_key;
+mod claims;
 mod jwks;
 mod jwt;
+mod key;
 
 use crate::config::AuthConfig;
 use crate::domain::{Grants, Timestamp};
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use api_key::{PREFIX as API_KEY_PREFIX, is_api_key, sha256_hex};
+pub use claims::{ClaimsError, GrantClaims};
 
 /// Longest credential that is looked at; a token with 100 customers is about 6 KB.
 const MAX_CREDENTIAL_BYTES: usize = 10_240;

@@ -1,6 +1,6 @@
 //! What can be held: ISO 4217 money and a table of crypto assets.
 //!
-//! Adding a crypto asset is one row of [`CRYPTO`]. Rates, networks and icons are not known here.
+//! Adding a crypto asset is one row of `CRYPTO`. Rates, networks and icons are not known here.
 
 use super::Amount;
 use iso_currency::Currency;

@@ -1,7 +1,7 @@
 //! HTTP around the functions: what every route shares, and the one place that knows status codes.
 //!
 //! A function brings a router of its routes; [`service`] puts the fallbacks and layers around it, the same under Lambda and
-//! locally. Outermost first: [`observe`](mod@observe) (request id, clock, log line, error bodies), panics, then entity tags and
+//! locally. Outermost first: `observe` (request id, clock, log line, error bodies), panics, then entity tags and
 //! compression.
 
 mod caller;
