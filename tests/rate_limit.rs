@@ -1,13 +1,18 @@
 //! The rate limit: exact for one instance, boundedly more across many, and never somebody else's.
 
 use crate::harness::{ALICE, App, BOB, dataset, send};
+use futures::future::join_all;
 use local::{Dataset, Options, Stack};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use shared::auth::Caller;
+use shared::config::StoreConfig;
 use shared::domain::{Grants, Timestamp};
 use shared::http::{RateLimiter, Verdict};
 use shared::store::Store;
+use std::time::Duration;
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn caller(id: &str) -> Caller {
     Caller { id: id.to_owned(), grants: Grants::default() }
@@ -65,37 +70,72 @@ async fn callers_and_groups_do_not_share() {
 }
 
 #[tokio::test]
+async fn one_instance_is_exact_under_concurrency_and_when_callers_hang_up() {
+    let app = App::start(json!({})).await;
+    for limit in [99_usize, 600] {
+        let (limiters, alice) =
+            (instances(&app.stack.store(), 1, u64::try_from(limit).unwrap()), caller(&format!("alice {limit}")));
+        // Some leave while their count is being posted: they have called all the same.
+        for _ in 0..20 {
+            let _ = tokio::time::timeout(Duration::ZERO, limiters[0].check(&alice, at(0))).await;
+        }
+        let verdicts = join_all((0..limit * 2).map(|_| limiters[0].check(&alice, at(1)))).await;
+        assert_eq!(verdicts.into_iter().filter(|verdict| *verdict == Verdict::Admitted).count(), limit - 20);
+    }
+}
+
+#[tokio::test]
 async fn most_calls_cost_no_write() {
     let app = App::start(json!({})).await;
     let store = app.stack.store();
     let limiters = instances(&store, 1, 600);
     assert_eq!(admitted(&limiters, &caller("alice"), 600, at(0)).await, 600);
-    // 600 calls in one second were posted in batches of 12: one more makes the sum visible.
+    // 600 calls in one second were posted in batches of 12.
     let end = at(60).unix_seconds();
     assert_eq!(store.add_calls("test#alice", 0, end).await.unwrap(), 600);
-    // A slow caller is posted after two seconds, not after twelve calls.
-    assert_eq!(admitted(&limiters, &caller("bob"), 1, at(0)).await, 1);
-    assert_eq!(store.add_calls("test#bob", 0, end).await.unwrap(), 0);
-    assert_eq!(admitted(&limiters, &caller("bob"), 1, at(2)).await, 1);
-    assert_eq!(store.add_calls("test#bob", 0, end).await.unwrap(), 2);
+    // A slow caller is posted with every third call, once two seconds have passed.
+    for (second, posted) in [(0, 0), (2, 0), (4, 3), (6, 3), (8, 3), (10, 6)] {
+        assert_eq!(admitted(&limiters, &caller("bob"), 1, at(second)).await, 1);
+        assert_eq!(store.add_calls("test#bob", 0, end).await.unwrap(), posted, "{second}");
+    }
+}
+
+fn limiter_over(endpoint: String, app: &App, per_minute: u64) -> RateLimiter {
+    let config = StoreConfig { endpoint_url: Some(endpoint), ..app.stack.config().store.clone() };
+    RateLimiter::new(Store::new(&config), "test", per_minute)
 }
 
 #[tokio::test]
-async fn a_counter_that_is_down_refuses_nobody() {
+async fn while_the_counter_is_down_an_instance_limits_by_itself() {
     let app = App::start(json!({})).await;
-    let mut config = app.stack.config().store.clone();
-    config.endpoint_url = Some("http://127.0.0.1:9".to_owned());
-    let limiter = RateLimiter::new(Store::new(&config), "test", 1_000);
-    let alice = caller("alice");
-    let mut uncounted = 0;
-    for call in 0..100 {
-        match limiter.check(&alice, at(call / 50)).await {
-            Verdict::AdmittedUncounted => uncounted += 1,
-            Verdict::Admitted => {}
-            Verdict::Refused { .. } => panic!("refused"),
-        }
+    let limiter = limiter_over("http://127.0.0.1:9".to_owned(), &app, 200);
+    let mut verdicts = Vec::new();
+    for _ in 0..250 {
+        verdicts.push(limiter.check(&caller("alice"), at(0)).await);
     }
-    assert!(uncounted > 0);
+    let count = |expected: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| expected(verdict)).count();
+    assert_eq!(count(|verdict| matches!(verdict, Verdict::Refused { .. })), 50);
+    // One call in four, a batch of this limit, tried to post.
+    assert_eq!(count(|verdict| *verdict == Verdict::AdmittedUncounted), 50);
+}
+
+#[tokio::test]
+async fn a_batch_that_may_have_been_counted_is_not_posted_again() {
+    let (app, counter) = (App::start(json!({})).await, MockServer::start().await);
+    let answer = json!({"Attributes": {"calls": {"N": "8"}}});
+    let late = ResponseTemplate::new(200).set_body_json(answer).set_delay(Duration::from_secs(2));
+    Mock::given(method("POST")).respond_with(late).mount(&counter).await;
+    let limiter = limiter_over(counter.uri(), &app, 400);
+    for call in 0..20 {
+        let verdict = limiter.check(&caller("alice"), at(0)).await;
+        assert_eq!(verdict == Verdict::AdmittedUncounted, call % 8 == 7, "{call}: {verdict:?}");
+    }
+    let posted = |request: &wiremock::Request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        body["ExpressionAttributeValues"][":calls"]["N"].as_str().unwrap().parse::<u64>().unwrap()
+    };
+    let requests = counter.received_requests().await.unwrap();
+    assert_eq!(requests.iter().map(posted).collect::<Vec<_>>(), [8, 8]);
 }
 
 #[tokio::test]
@@ -106,19 +146,20 @@ async fn the_limit_comes_after_the_credential_and_before_the_parameters() {
     let path = format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR");
     let ask = async |token: String, path: &str| send(app.request(Method::GET, path).bearer_auth(token)).await;
     let token = |sub: &str| app.token(json!({"sub": sub, "customer_ids": [ALICE, BOB]}));
-    let mut statuses = Vec::new();
-    for _ in 0..8 {
-        statuses.push(ask(token("greedy"), &path).await);
+    // What is refused before the limit, or never reaches it, is not counted: more of it than the limit changes nothing.
+    for _ in 0..4 {
+        assert_eq!(ask("junk".to_owned(), &path).await.status, 401);
+        assert_eq!(ask(token("greedy"), "/v2/accounts/nothing").await.status, 404);
     }
-    // A clock minute may end among them; then as many are admitted again.
-    let admitted = statuses.iter().filter(|answer| answer.status == 200).count();
-    assert!((3..=6).contains(&admitted), "{admitted}");
-    let refused = statuses.iter().find(|answer| answer.status == 429).unwrap();
+    // Eight faulty questions cannot all fall within the limit, even if a clock minute ends among them.
+    let mut answers = Vec::new();
+    for _ in 0..8 {
+        answers.push(ask(token("greedy"), "/v2/accounts/balance?colour=red").await);
+    }
+    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert!(count(400) + count(429) == 8 && (3..=6).contains(&count(400)), "{} {}", count(400), count(429));
+    let refused = answers.iter().find(|answer| answer.status == 429).unwrap();
     assert_eq!(refused.json()["error"], json!("rate_limit_exceeded"));
     assert!((1..=60).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
     assert_eq!(ask(token("modest"), &path).await.status, 200);
-    assert_eq!(ask("junk".to_owned(), &path).await.status, 401);
-    assert_eq!(ask(token("modest"), "/v2/accounts/nothing").await.status, 404);
-    let limited: Value = ask(token("greedy"), "/v2/accounts/balance?colour=red").await.json();
-    assert!(limited["error"] == "rate_limit_exceeded" || limited["error"] == "invalid_request");
 }

@@ -1,10 +1,12 @@
 //! The rate limit: calls per caller, route group and clock minute, counted in the store by all instances together.
 //!
-//! An instance counts by itself and posts its count in batches, so most requests cost no write. One instance alone is exact.
-//! With `n` instances, each can admit less than one batch before it learns what the others counted: at most
-//! `n × (batch − 1)` calls beyond the limit in a minute, where the batch is a fiftieth of the limit, at least one.
-//! A limit below 100 has a batch of one and is exact over all instances. If the counter cannot be reached, callers are
-//! admitted: a limiter must not take the system down.
+//! An instance counts by itself and posts its count in batches, so most calls cost no write. One instance alone is exact. With
+//! `n` instances, each can admit less than one batch before it learns what the others counted: at most `n × (batch − 1)` calls
+//! beyond the limit in a minute, where the batch is a fiftieth of the limit, at least one. A limit below 100 has a batch of one
+//! and is exact over all instances.
+//!
+//! A limiter must not take the system down: while the counter cannot be reached, every instance limits by its own count alone.
+//! A batch whose outcome is unknown is not posted again, because it may have been counted: callers are given the doubt.
 
 use crate::auth::Caller;
 use crate::domain::Timestamp;
@@ -18,11 +20,11 @@ use std::time::Duration;
 const WINDOW_SECONDS: i64 = 60;
 /// A batch is this fraction of the limit.
 const BATCHES_PER_LIMIT: u64 = 50;
-/// A count is posted after this many seconds even if its batch is not full.
+/// After this many seconds a quarter of a batch is posted too, so that other instances learn of a slow caller.
 const POST_AFTER_SECONDS: i64 = 2;
 /// A counter that does not answer within this is not waited for.
 const POST_TIMEOUT: Duration = Duration::from_millis(500);
-/// Callers one instance counts at once; beyond, it forgets those of past minutes, and if need be all.
+/// Callers one instance counts at once; beyond, it forgets those of past minutes, then those it has posted, and at last all.
 const MAX_CALLERS: usize = 10_000;
 
 /// How the limiter decides.
@@ -52,12 +54,14 @@ pub struct RateLimiter {
 #[derive(Debug, Clone, Copy)]
 struct Count {
     window_end: i64,
-    /// The sum over all instances when it was last asked for.
-    counted: u64,
-    /// Admitted here and being posted.
-    posting: u64,
-    /// Admitted here and not yet posted.
-    pending: u64,
+    /// Admitted here.
+    own: u64,
+    /// Of those, posted, whether or not the outcome is known.
+    posted: u64,
+    /// Admitted by others, when the counter last answered.
+    others: u64,
+    /// A post is under way.
+    is_posting: bool,
     posted_at: i64,
 }
 
@@ -65,7 +69,12 @@ struct Count {
 enum Step {
     Refuse,
     Admit,
-    Post(u64),
+    /// Admit if the counter agrees.
+    Post {
+        calls: u64,
+        /// All that this instance has posted then.
+        posted: u64,
+    },
 }
 
 impl RateLimiter {
@@ -80,54 +89,65 @@ impl RateLimiter {
         let Some(limit) = self.per_minute.map(NonZeroU64::get) else { return Verdict::Admitted };
         let (now, window_end) = (now.unix_seconds(), window_end(now));
         let refused = Verdict::Refused { retry_after_seconds: (window_end - now).max(1) };
-        let calls = match self.count(&caller.id, limit, now, window_end) {
+        let (calls, posted) = match self.count(&caller.id, limit, now, window_end) {
             Step::Refuse => return refused,
             Step::Admit => return Verdict::Admitted,
-            Step::Post(calls) => calls,
+            Step::Post { calls, posted } => (calls, posted),
         };
+        let mut post = Post { limiter: self, caller: &caller.id, window_end, others: None };
         let key = format!("{}#{}", self.group, caller.id);
-        let posted = tokio::time::timeout(POST_TIMEOUT, self.store.add_calls(&key, calls, window_end)).await;
-        let mut counts = self.lock();
-        let count = counts.get_mut(&caller.id).filter(|count| count.window_end == window_end);
-        let Ok(Ok(counted)) = posted else {
-            if let Some(count) = count {
-                count.posting = count.posting.saturating_sub(calls);
-                count.pending += calls;
-            }
-            return Verdict::AdmittedUncounted;
-        };
-        if let Some(count) = count {
-            count.posting = count.posting.saturating_sub(calls);
-            count.counted = count.counted.max(counted);
-        }
+        let answer = tokio::time::timeout(POST_TIMEOUT, self.store.add_calls(&key, calls, window_end)).await;
+        let Ok(Ok(counted)) = answer else { return Verdict::AdmittedUncounted };
+        post.others = Some(counted.saturating_sub(posted));
         if counted > limit { refused } else { Verdict::Admitted }
     }
 
     /// The instance's own part: refuses what it knows to be too much, and says when to post.
     fn count(&self, caller: &str, limit: u64, now: i64, window_end: i64) -> Step {
+        let batch = (limit / BATCHES_PER_LIMIT).max(1);
         let mut counts = self.lock();
-        make_room(&mut counts, window_end);
-        let fresh = Count { window_end, counted: 0, posting: 0, pending: 0, posted_at: now };
+        if !counts.contains_key(caller) {
+            make_room(&mut counts, window_end);
+        }
+        let fresh = Count { window_end, own: 0, posted: 0, others: 0, is_posting: false, posted_at: now };
         let count = counts.entry(caller.to_owned()).or_insert(fresh);
-        if count.window_end != window_end {
+        // A call of the minute before that comes late counts in the new one.
+        if count.window_end < window_end {
             *count = fresh;
         }
-        if count.counted + count.posting + count.pending >= limit {
+        if count.own + count.others >= limit {
             return Step::Refuse;
         }
-        count.pending += 1;
-        let is_due = count.pending >= (limit / BATCHES_PER_LIMIT).max(1) || now - count.posted_at >= POST_AFTER_SECONDS;
-        if !is_due {
+        count.own += 1;
+        let calls = count.own - count.posted;
+        let is_due = calls >= batch || (now - count.posted_at >= POST_AFTER_SECONDS && calls >= batch.div_ceil(4));
+        if count.is_posting || !is_due {
             return Step::Admit;
         }
-        let calls = std::mem::take(&mut count.pending);
-        count.posting += calls;
-        count.posted_at = now;
-        Step::Post(calls)
+        (count.posted, count.is_posting, count.posted_at) = (count.own, true, now);
+        Step::Post { calls, posted: count.posted }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Count>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A post under way; its end is noted however it ends, a caller who hangs up included.
+struct Post<'a> {
+    limiter: &'a RateLimiter,
+    caller: &'a str,
+    window_end: i64,
+    others: Option<u64>,
+}
+
+impl Drop for Post<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.limiter.lock();
+        if let Some(count) = counts.get_mut(self.caller).filter(|count| count.window_end == self.window_end) {
+            count.is_posting = false;
+            count.others = count.others.max(self.others.unwrap_or_default());
+        }
     }
 }
 
@@ -138,6 +158,9 @@ fn window_end(now: Timestamp) -> i64 {
 fn make_room(counts: &mut HashMap<String, Count>, window_end: i64) {
     if counts.len() >= MAX_CALLERS {
         counts.retain(|_, count| count.window_end == window_end);
+    }
+    if counts.len() >= MAX_CALLERS {
+        counts.retain(|_, count| count.is_posting || count.posted < count.own);
     }
     if counts.len() >= MAX_CALLERS {
         counts.clear();
