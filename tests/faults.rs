@@ -97,7 +97,11 @@ async fn serve(routes: Router) -> String {
 }
 
 async fn ask(endpoint: &str) -> Answer {
-    let url = serve(routes(App::new(&config(endpoint), AgeLimits::STANDARD))).await;
+    ask_with(&config(endpoint)).await
+}
+
+async fn ask_with(config: &Config) -> Answer {
+    let url = serve(routes(App::new(config, AgeLimits::STANDARD))).await;
     let claims = json!({"sub": "s", "iss": "issuer", "aud": "ballast", "exp": 4_102_444_800_u64, "customer_ids": [ALICE]});
     let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
@@ -260,4 +264,30 @@ async fn requests_to_the_store_are_signed_and_strongly_consistent() {
         assert!(request.headers["authorization"].to_str().unwrap().starts_with("AWS4-HMAC-SHA256"));
     }
     assert_eq!(requests.len(), 2, "accounts and rates, nothing more");
+}
+
+#[tokio::test]
+async fn a_call_that_could_not_be_counted_says_so_in_its_line() {
+    let (lines, _guard) = Lines::capture();
+    let server = MockServer::start().await;
+    let operation =
+        |name: &str| Mock::given(method("POST")).and(header("x-amz-target", format!("DynamoDB_20120810.{name}").as_str()));
+    operation("Query").respond_with(canned(200, &json!({"Items": [], "Count": 0}))).mount(&server).await;
+    operation("UpdateItem").respond_with(refusal(500, "InternalServerError")).expect(1).mount(&server).await;
+    let answer = ask_with(&Config { rate_limit_per_minute: 1, ..config(&server.uri()) }).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    let lines = lines.of(answer.header("x-request-id"));
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    // The template's metric filter reads this field.
+    assert_eq!(line["span"]["limiter"], json!("unreachable"));
+}
+
+#[tokio::test]
+async fn a_start_does_not_wait_for_a_store_that_hangs() {
+    // It accepts and never answers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = App::new(&config(&format!("http://{}", listener.local_addr().unwrap())), AgeLimits::STANDARD);
+    let started = std::time::Instant::now();
+    app.warm().await;
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }

@@ -235,21 +235,35 @@ async fn hostile_events_have_their_documented_answers() {
     "#);
 }
 
-/// Any path, query, host, protocol and stage: an answer of ours, never a panic. A fuzzer runs it for as long as it is given
-/// (`cargo bolero test -p e2e --test e2e lambda_events::fuzz`); without one it runs a bounded number of random cases.
+/// What a fuzzer varies of a well-formed event with a valid token; `None` leaves a field as it is.
+type Changes = (Option<String>, String, Option<String>, Option<String>, Option<String>, Option<String>, bool);
+
+/// Any path, query, host, protocol, stage and method, and a body that says it is base64: an answer of ours, never a panic.
+/// A fuzzer runs it for as long as it is given (`cargo bolero test --package e2e --test e2e lambda_events::fuzz_events`);
+/// without one it runs a bounded number of random cases.
 #[test]
 fn fuzz_events() {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(async { App { stack: app().await.stack, client: Client::new() } });
-    check!().with_type::<(String, String, String, String, String)>().with_iterations(1_000).for_each(
-        |(path, query, host, proto, stage)| {
-            let mut event = event(&format!("/v2/accounts/{path}"), query, "junk");
-            event["headers"]["host"] = json!(host);
-            event["headers"]["x-forwarded-proto"] = json!(proto);
-            event["requestContext"]["stage"] = json!(stage);
-            let answer = runtime.block_on(invoke(&app.stack, &event));
-            let status = answer.map(|answer| answer["statusCode"].as_u64().unwrap());
-            assert!(matches!(status, None | Some(401 | 404)), "{event}: {status:?}");
-        },
-    );
+    let token = app.token_of(&[ALICE]);
+    check!().with_type::<Changes>().with_iterations(1_000).for_each(|(path, query, host, proto, stage, method, has_body)| {
+        let path = path.as_ref().map_or("/v2/accounts/balance".to_owned(), |path| format!("/v2/accounts/{path}"));
+        let mut event = event(&path, &format!("customer_id={ALICE}&currency=EUR&{query}"), &token);
+        let fields = [
+            ("/headers/host", host),
+            ("/headers/x-forwarded-proto", proto),
+            ("/requestContext/stage", stage),
+            ("/requestContext/http/method", method),
+        ];
+        for (place, value) in fields {
+            if let Some(value) = value {
+                *event.pointer_mut(place).unwrap() = json!(value);
+            }
+        }
+        event["isBase64Encoded"] = json!(has_body);
+        event["body"] = json!(query);
+        let answer = runtime.block_on(invoke(&app.stack, &event));
+        let status = answer.map(|answer| answer["statusCode"].as_u64().unwrap());
+        assert!(matches!(status, None | Some(200 | 400 | 404 | 405)), "{event}: {status:?}");
+    });
 }

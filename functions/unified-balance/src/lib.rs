@@ -13,7 +13,10 @@ use shared::config::Config;
 use shared::domain::{AgeLimits, Timestamp};
 use shared::http::RateLimiter;
 use shared::store::{Sheets, Store};
+use std::time::Duration;
 
+/// How long a start waits for the store; Lambda gives a start 10 s in all.
+const WARM_TIMEOUT: Duration = Duration::from_secs(2);
 /// The routes that share a caller's rate limit.
 const ROUTE_GROUP: &str = "unified";
 
@@ -51,13 +54,16 @@ impl App {
 
     /// Opens the connection and reads what every request needs, while Lambda still gives a start its full CPU.
     ///
-    /// A failure is only logged: the first request will try again, and can answer for itself.
+    /// A failure is only logged, and a store that hangs is not waited for: the first request will try again, and can answer for
+    /// itself.
     pub async fn warm(&self) {
-        if let Err(cause) = self.authenticator.warm().await {
-            tracing::warn!(%cause, "the issuer's keys were not read at start");
-        }
-        if let Err(cause) = self.sheets.newest(Timestamp::now()).await {
-            tracing::warn!(%cause, "the newest rate sheet was not read at start");
+        let reads = async { tokio::join!(self.authenticator.warm(), self.sheets.newest(Timestamp::now())) };
+        match tokio::time::timeout(WARM_TIMEOUT, reads).await {
+            Err(_) => tracing::warn!("the store did not answer at start"),
+            Ok((keys, sheet)) => {
+                keys.unwrap_or_else(|cause| tracing::warn!(%cause, "the issuer's keys were not read at start"));
+                sheet.map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
+            }
         }
     }
 }
