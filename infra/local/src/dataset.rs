@@ -255,6 +255,7 @@ pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadErr
     for key in keys {
         store.put_api_key(&key).await?;
     }
+    let accounts = not_yet_recorded(store, accounts).await?;
     // The first states of all accounts, then their second ones, and so on: a batch holds an account once.
     let longest = accounts.iter().map(Vec::len).max().unwrap_or_default();
     for age in 0..longest {
@@ -264,6 +265,19 @@ pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadErr
         }
     }
     Ok(())
+}
+
+/// Leaves out accounts that a kept state has as the dataset's last state has them, since the dataset's first.
+async fn not_yet_recorded(store: &Store, accounts: Vec<Vec<Account>>) -> Result<Vec<Vec<Account>>, StoreError> {
+    let mut stored = BTreeMap::new();
+    for customer_id in accounts.iter().flatten().map(|state| state.customer_id).collect::<BTreeSet<_>>() {
+        stored.extend(store.customer_accounts(customer_id).await?.into_iter().map(|account| (account.id, account)));
+    }
+    let is_recorded = |states: &Vec<Account>| {
+        let (first, last) = (states.first()?, states.last()?);
+        Some(*stored.get(&last.id)? == Account { created_at: first.balance_at, ..last.clone() })
+    };
+    Ok(accounts.into_iter().filter(|states| is_recorded(states) != Some(true)).collect())
 }
 
 fn refused(account: &Account, source: RecordError) -> LoadError {
