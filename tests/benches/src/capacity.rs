@@ -22,7 +22,8 @@ pub(crate) struct Capacity {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) calls: u32,
-    pub(crate) units: f64,
+    pub(crate) read: f64,
+    pub(crate) write: f64,
 }
 
 impl Capacity {
@@ -42,6 +43,8 @@ impl Capacity {
 }
 
 async fn forward(State(capacity): State<Capacity>, mut headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let is_write = target.contains("Update") || target.contains("Put") || target.contains("TransactWrite");
     headers.remove(header::HOST);
     headers.remove(header::CONTENT_LENGTH);
     let mut request: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -53,6 +56,11 @@ async fn forward(State(capacity): State<Capacity>, mut headers: HeaderMap, body:
     let consumed = answer.as_object_mut().and_then(|answer| answer.remove("ConsumedCapacity")).unwrap_or_default();
     let mut sum = capacity.sum.lock().unwrap_or_else(PoisonError::into_inner);
     sum.calls += 1;
-    sum.units += consumed["CapacityUnits"].as_f64().unwrap_or_default();
+    let units = consumed["CapacityUnits"].as_f64().unwrap_or_default();
+    if is_write {
+        sum.write += units;
+    } else {
+        sum.read += units;
+    }
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string()).into_response()
 }

@@ -7,10 +7,11 @@ mod capacity;
 mod function;
 mod runtime_api;
 
-use capacity::Capacity;
+use capacity::{Capacity, Usage};
 use function::{Function, binary};
 use local::{Dataset, Options, Stack};
 use serde_json::{Map, Value, json};
+use shared::config::DEFAULT_RATE_LIMIT_PER_MINUTE;
 use std::error::Error;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Customers by the number of their accounts.
 const CUSTOMERS: [u32; 4] = [10, 50, 1_000, 10_000];
-const API_KEY: &str = "bk_bench_0000000000000000000000000000000000000000";
+/// A whole number of the rate limit's batches, whose writes are part of the figure.
+const CAPACITY_REQUESTS: u32 = 24;
 const FUNCTION: &str = "unified-balance";
 
 /// Rounds of each measurement.
@@ -35,17 +37,17 @@ async fn main() -> Result<()> {
         Some(other) => return Err(format!("unknown argument {other}; the only one is --quick").into()),
     };
     let dataset = Dataset::parse(&dataset().to_string(), "bench")?;
-    let stack = Stack::start(Options { dataset, ..Options::default() }).await?;
-    let bench = Bench { environment: environment(&stack), token: token(&stack)?, rounds };
+    let stack =
+        Stack::start(Options { dataset, rate_limit_per_minute: DEFAULT_RATE_LIMIT_PER_MINUTE, ..Options::default() }).await?;
+    let bench = Bench { stack, rounds };
     bench.sizes()?;
     bench.cold().await?;
     bench.warm().await?;
-    bench.capacity(&stack).await
+    bench.capacity().await
 }
 
 struct Bench {
-    environment: Vec<(String, String)>,
-    token: String,
+    stack: Stack,
     rounds: Rounds,
 }
 
@@ -60,7 +62,7 @@ impl Bench {
 
     /// Spawn to first answer, for a customer of 10 accounts.
     async fn cold(&self) -> Result<()> {
-        let event = self.event(10, false, Credential::Jwt);
+        let event = self.event("cold", 10, false, Credential::Jwt)?;
         let names = ["bench-noop", "bench-bare-query", FUNCTION];
         let mut times = [const { Vec::new() }; 3];
         for _ in 0..self.rounds.cold {
@@ -85,13 +87,13 @@ impl Bench {
         );
         for accounts in CUSTOMERS {
             let rounds = if accounts > 1_000 { self.rounds.warm.div_ceil(10) } else { self.rounds.warm };
-            let bare_event = self.event(accounts, false, Credential::Jwt);
+            let bare_event = self.event("bare", accounts, false, Credential::Jwt)?;
             for (has_details, credential) in [(false, Credential::Jwt), (false, Credential::ApiKey), (true, Credential::Jwt)] {
                 // Ten thousand rows are beyond the limit of a body: that answer is a 400.
                 if has_details && accounts > 1_000 {
                     continue;
                 }
-                let event = self.event(accounts, has_details, credential);
+                let event = self.event(&format!("warm {has_details}"), accounts, has_details, credential)?;
                 let (mut bare, mut own) =
                     (self.spawn("bench-bare-query", accounts).await?, self.spawn(FUNCTION, accounts).await?);
                 bare.first(&bare_event).await?;
@@ -119,37 +121,46 @@ impl Bench {
     }
 
     /// Calls and read units of one warm request, after the start has filled the caches.
-    async fn capacity(&self, stack: &Stack) -> Result<()> {
-        let proxy = Capacity::start(stack.dynamodb_url()).await?;
-        println!("store, per warm request: calls, capacity units");
+    async fn capacity(&self) -> Result<()> {
+        let proxy = Capacity::start(self.stack.dynamodb_url()).await?;
+        println!("store, per warm request, mean of {CAPACITY_REQUESTS}: calls, read units, write units");
         for accounts in CUSTOMERS {
-            let mut environment = self.environment.clone();
+            let mut environment = self.stack.environment();
             environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url.clone()));
             let mut function = Function::spawn(FUNCTION, &environment).await?;
-            let event = self.event(accounts, false, Credential::Jwt);
+            let event = self.event("capacity", accounts, false, Credential::Jwt)?;
             function.first(&event).await?;
             proxy.take();
-            function.warm(&event).await?;
-            let usage = proxy.take();
-            println!("  {accounts:>6} accounts {:>4} {:>8.1}", usage.calls, usage.units);
+            for _ in 0..CAPACITY_REQUESTS {
+                function.warm(&event).await?;
+            }
+            let Usage { calls, read, write } = proxy.take();
+            let per_request = |sum: f64| sum / f64::from(CAPACITY_REQUESTS);
+            println!(
+                "  {accounts:>6} accounts {:>6.2} {:>8.2} {:>6.2}",
+                per_request(f64::from(calls)),
+                per_request(read),
+                per_request(write)
+            );
         }
         Ok(())
     }
 
     async fn spawn(&self, name: &str, accounts: u32) -> Result<Function> {
-        let mut environment = self.environment.clone();
+        let mut environment = self.stack.environment();
         environment.push(("BENCH_CUSTOMER".to_owned(), customer(accounts)));
         Function::spawn(name, &environment).await
     }
 
-    fn event(&self, accounts: u32, has_details: bool, credential: Credential) -> String {
+    /// A question of a caller: one for each measurement, who stays within the deployed rate limit.
+    fn event(&self, caller: &str, accounts: u32, has_details: bool, credential: Credential) -> Result<String> {
         let path = "/v2/accounts/balance";
         let details = if has_details { "&details=true" } else { "" };
         let (name, value) = match credential {
-            Credential::Jwt => ("authorization", format!("Bearer {}", self.token)),
-            Credential::ApiKey => ("x-api-key", API_KEY.to_owned()),
+            Credential::Jwt => ("authorization", format!("Bearer {}", token(&self.stack, &format!("{caller} {accounts}"))?)),
+            Credential::ApiKey => ("x-api-key", api_key(accounts)),
         };
-        json!({
+        Ok(json!({
             "version": "2.0", "routeKey": "ANY /v2/accounts/balance", "rawPath": path,
             "rawQueryString": format!("customer_id={}&currency=EUR{details}", customer(accounts)),
             "headers": {name: value, "host": "abc.execute-api.eu-central-1.amazonaws.com", "accept-encoding": "identity"},
@@ -160,7 +171,7 @@ impl Bench {
             },
             "isBase64Encoded": false,
         })
-        .to_string()
+        .to_string())
     }
 }
 
@@ -199,21 +210,19 @@ fn dataset() -> Value {
     let customers: Vec<_> = CUSTOMERS.iter().map(|of| customer(*of)).collect();
     json!({
         "accounts": accounts, "rate_sheets": [{"observed_at": now, "entries": rates}],
-        "api_keys": [{"key": API_KEY, "claims": {"sub": "bench", "customer_ids": customers}}],
+        "api_keys": CUSTOMERS.map(|of| json!({"key": api_key(of), "claims": {"sub": "bench", "customer_ids": customers}})),
     })
 }
 
-fn token(stack: &Stack) -> Result<String> {
-    let customers: Vec<_> = CUSTOMERS.iter().map(|of| Value::from(customer(*of))).collect();
-    let claims: Map<_, _> =
-        [("sub".to_owned(), "bench".into()), ("customer_ids".to_owned(), customers.into())].into_iter().collect();
-    Ok(stack.token(claims)?)
+fn api_key(accounts: u32) -> String {
+    format!("bk_bench_{accounts:0>40}")
 }
 
-/// The variables that the template would set. The limit is out of reach, yet counted.
-fn environment(stack: &Stack) -> Vec<(String, String)> {
-    let limit = ("RATE_LIMIT_PER_MINUTE".to_owned(), "100000000".to_owned());
-    stack.environment().into_iter().chain([limit]).collect()
+fn token(stack: &Stack, caller: &str) -> Result<String> {
+    let customers: Vec<_> = CUSTOMERS.iter().map(|of| Value::from(customer(*of))).collect();
+    let claims: Map<_, _> =
+        [("sub".to_owned(), caller.into()), ("customer_ids".to_owned(), customers.into())].into_iter().collect();
+    Ok(stack.token(claims)?)
 }
 
 fn median(times: &[Duration]) -> Duration {
