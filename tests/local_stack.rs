@@ -81,6 +81,10 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
         json!({"rates_never_expire": true, "accounts": [account(1, "USDC", "1")], "rate_sheets": [par]}),
         json!({"accounts": [account(1, "EUR", "1")], "rate_sheets": [sheet("2100-01-01T00:00:00Z", &[("EUR", "1.1")])]}),
         dataset(vec![future]),
+        dataset(vec![with(
+            account(1, "EUR", "1"),
+            json!({"currency": "USDC", "history": [{"balance": "2", "balance_at": "2020-01-01T00:00:00Z"}]}),
+        )]),
     ];
     let sparse = [json!({}), json!({"accounts": [account(1, "SOL", "1")]}), dataset(vec![account(1, "EUR", "1")])];
     let datasets = sparse
@@ -151,6 +155,7 @@ fn a_faulty_dataset_is_refused_by_place() {
     let of_entry = |entry: Value| json!({"rate_sheets": [{"observed_at": "2026-01-01T00:00:00Z", "entries": [entry]}]});
     let rows = [
         json!({"acounts": []}),
+        broken(json!({"description": "x".repeat(1_025)})),
         broken(json!({"colour": "red"})),
         broken(json!({"balance": 1})),
         broken(json!({"balance": "1e3"})),
@@ -173,6 +178,7 @@ fn a_faulty_dataset_is_refused_by_place() {
     let errors: Vec<_> = rows.into_iter().map(|row| refused(row).unwrap_err()).collect();
     assert_snapshot!(errors.join("\n"), @"
     test: unknown field `acounts`, expected one of `rates_never_expire`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
+    accounts[0].description: longer than 1024 characters
     test: unknown field `colour`, expected one of `id`, `customer_id`, `currency`, `balance`, `available`, `active`, `status`, `balance_at`, `iban`, `account_number`, `address`, `address_tag`, `network`, `description`, `organization_id`, `merchant_id`, `contact_id`, `history` at line 1 column 72
     test: invalid type: integer `1`, expected a string at line 1 column 25
     accounts[0].balance: not a decimal number

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use thiserror::Error;
 
+/// Longest descriptive field: a batch of accounts must fit a transaction of 4 MB.
+const MAX_TEXT_CHARACTERS: usize = 1_024;
 const DEMO: &str = include_str!("../demo.json");
 
 /// Why a dataset was refused.
@@ -298,8 +300,13 @@ fn optional<T, E: std::fmt::Display>(
 }
 
 /// An empty text is no text.
-fn text(entry: Option<&String>) -> Option<String> {
-    entry.filter(|text| !text.is_empty()).cloned()
+fn text(entry: Option<&String>, path: &str, field: &str) -> Result<Option<String>, LoadError> {
+    let is_short = |text: &&String| text.chars().count() <= MAX_TEXT_CHARACTERS;
+    match entry.filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) if is_short(&text) => Ok(Some(text.clone())),
+        Some(_) => value(Err(format!("longer than {MAX_TEXT_CHARACTERS} characters")), path, field),
+    }
 }
 
 fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
@@ -315,12 +322,12 @@ fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> 
         status: value(Status::parse(&entry.status), path, "status")?,
         balance_at,
         created_at: balance_at,
-        iban: text(entry.iban.as_ref()),
-        account_number: text(entry.account_number.as_ref()),
-        address: text(entry.address.as_ref()),
-        address_tag: text(entry.address_tag.as_ref()),
-        network: text(entry.network.as_ref()),
-        description: text(entry.description.as_ref()),
+        iban: text(entry.iban.as_ref(), path, "iban")?,
+        account_number: text(entry.account_number.as_ref(), path, "account_number")?,
+        address: text(entry.address.as_ref(), path, "address")?,
+        address_tag: text(entry.address_tag.as_ref(), path, "address_tag")?,
+        network: text(entry.network.as_ref(), path, "network")?,
+        description: text(entry.description.as_ref(), path, "description")?,
         organization_id: optional(entry.organization_id.as_ref(), OrganizationId::parse, path, "organization_id")?,
         merchant_id: optional(entry.merchant_id.as_ref(), MerchantId::parse, path, "merchant_id")?,
         contact_id: optional(entry.contact_id.as_ref(), ContactId::parse, path, "contact_id")?,

@@ -10,6 +10,8 @@ use uuid::Uuid;
 /// Customers that are asked about.
 const MAX_CUSTOMERS: usize = 3;
 
+const PARTIAL: &str = "&partial=true";
+
 /// One request worth making.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
@@ -56,9 +58,10 @@ pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadE
         examples.push(example("What is held, by currency", "&stack=currency".to_owned()));
         if examples.len() == 1 {
             examples.push(example("Every account, and the rates it was converted by", "&details=true".to_owned()));
-            examples.extend(
-                penultimate_change(&own, now).map(|at| example("As it stood then", format!("&as_of={}", at.to_millis_text()))),
-            );
+            // The rates of that time are another sheet's: what it lacks is left out.
+            let partial = if base.ends_with(PARTIAL) { "" } else { PARTIAL };
+            let as_of = |at: Timestamp| example("As it stood then", format!("&as_of={}{partial}", at.to_millis_text()));
+            examples.extend(penultimate_change(&own, now).map(as_of));
         }
     }
     Ok(examples)
@@ -74,6 +77,6 @@ fn penultimate_change(own: &[&Account], now: Timestamp) -> Option<Timestamp> {
 fn balance(customer_id: CustomerId, own: &[&Account], has_rate: impl Fn(Asset) -> bool) -> String {
     let target = Asset::parse("EUR").ok().filter(|euro| has_rate(*euro)).unwrap_or(Asset::USD);
     let is_priced = own.iter().all(|state| has_rate(state.asset));
-    let partial = if is_priced { "" } else { "&partial=true" };
+    let partial = if is_priced { "" } else { PARTIAL };
     format!("/v2/accounts/balance?customer_id={customer_id}&currency={}{partial}", target.code())
 }
