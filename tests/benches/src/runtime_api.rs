@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -15,6 +15,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// What an invocation may take before the function would be stopped.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Lambda's own limit for an answer.
+const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
 /// One function's runtime API.
 pub(crate) struct RuntimeApi {
@@ -48,6 +51,7 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(answer))
             .route("/2018-06-01/runtime/init/error", post(answer))
+            .layer(DefaultBodyLimit::max(MAX_ANSWER_BYTES))
             .with_state(shared);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
