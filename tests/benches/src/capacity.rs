@@ -52,7 +52,7 @@ async fn forward(State(capacity): State<Capacity>, mut headers: HeaderMap, body:
     let answer = capacity.client.post(&capacity.target).headers(headers).body(request.to_string()).send().await;
     let Ok(answer) = answer else { return axum::http::StatusCode::BAD_GATEWAY.into_response() };
     let status = answer.status();
-    let mut answer: Value = answer.json().await.unwrap_or_default();
+    let mut answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap_or_default()).unwrap_or_default();
     let consumed = answer.as_object_mut().and_then(|answer| answer.remove("ConsumedCapacity")).unwrap_or_default();
     let mut sum = capacity.sum.lock().unwrap_or_else(PoisonError::into_inner);
     sum.calls += 1;

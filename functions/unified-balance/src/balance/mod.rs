@@ -8,10 +8,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::Body;
 use query::BalanceQuery;
-use shared::domain::{Account, Asset, Pricing, Summary, Timestamp, summarize};
+use shared::domain::{Account, Asset, Pricing, RateSheet, Summary, Timestamp, summarize};
 use shared::http::{self, ApiError, Authenticated, MissingRate, RequestTime};
 use shared::query::InvalidParameter;
 use shared::store::{MAX_HISTORY_READS, PastError, Sheets, StoreError};
+use std::sync::Arc;
 
 pub(crate) async fn get(
     Authenticated(caller): Authenticated,
@@ -47,11 +48,7 @@ async fn accounts(app: &App, query: &BalanceQuery) -> Result<Vec<Account>, ApiEr
     Ok(accounts)
 }
 
-async fn sheet(
-    sheets: &Sheets,
-    query: &BalanceQuery,
-    now: Timestamp,
-) -> Result<Option<std::sync::Arc<shared::domain::RateSheet>>, StoreError> {
+async fn sheet(sheets: &Sheets, query: &BalanceQuery, now: Timestamp) -> Result<Option<Arc<RateSheet>>, StoreError> {
     match query.as_of {
         None => sheets.newest(now).await,
         Some(at) => sheets.as_of(at).await,
