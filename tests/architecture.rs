@@ -11,7 +11,7 @@ const FLOORS: [(&str, &[&str]); 7] = [
     ("query", &["domain"]),
     ("store", &["config", "domain", "query"]),
     ("auth", &["config", "domain", "store"]),
-    ("http", &["auth", "domain", "query", "store", "telemetry"]),
+    ("http", &["auth", "config", "domain", "query", "store", "telemetry"]),
 ];
 
 fn root() -> PathBuf {

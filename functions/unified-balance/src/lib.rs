@@ -1,22 +1,22 @@
-//! A customer's unified balance: fiat and crypto, converted into one currency.
+//! A customer's unified view: fiat and crypto, as one balance in one currency, and as a list of accounts.
 //!
-//! `GET /v2/accounts/balance`. This crate knows what the route asks and answers; how accounts are kept, credentials are
-//! checked and errors are worded is `shared`'s business.
+//! `GET /v2/accounts/balance`, `GET /v2/accounts`, and the assets' icons. This crate knows what the routes ask and answer; how
+//! accounts are kept, credentials are checked and errors are worded is `shared`'s business.
 
 mod balance;
+mod icon;
+mod list;
+mod stack;
 
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::get;
-use shared::auth::Authenticator;
 use shared::config::Config;
 use shared::domain::{AgeLimits, Timestamp};
-use shared::http::RateLimiter;
+use shared::http::{self, Gate};
+use shared::query::RouteParameters;
 use shared::store::{Sheets, Store};
-use std::time::Duration;
 
-/// How long a start waits for the store; Lambda gives a start 10 s in all.
-const WARM_TIMEOUT: Duration = Duration::from_secs(2);
 /// The routes that share a caller's rate limit.
 const ROUTE_GROUP: &str = "unified";
 
@@ -25,20 +25,13 @@ const ROUTE_GROUP: &str = "unified";
 pub struct App {
     store: Store,
     sheets: Sheets,
-    authenticator: Authenticator,
-    limiter: RateLimiter,
+    gate: Gate,
     age_limits: AgeLimits,
 }
 
-impl FromRef<App> for RateLimiter {
+impl FromRef<App> for Gate {
     fn from_ref(app: &App) -> Self {
-        app.limiter.clone()
-    }
-}
-
-impl FromRef<App> for Authenticator {
-    fn from_ref(app: &App) -> Self {
-        app.authenticator.clone()
+        app.gate.clone()
     }
 }
 
@@ -47,28 +40,38 @@ impl App {
     #[must_use]
     pub fn new(config: &Config, age_limits: AgeLimits) -> Self {
         let store = Store::new(&config.store);
-        let authenticator = Authenticator::new(&config.auth, store.clone());
-        let limiter = RateLimiter::new(store.clone(), ROUTE_GROUP, config.rate_limit_per_minute);
-        Self { sheets: Sheets::new(store.clone()), store, authenticator, limiter, age_limits }
+        Self { sheets: Sheets::new(store.clone()), gate: Gate::new(config, &store, ROUTE_GROUP), store, age_limits }
     }
 
-    /// Opens the connection and reads what every request needs, while Lambda still gives a start its full CPU.
-    ///
-    /// A failure is only logged, and a store that hangs is not waited for: the first request will try again, and can answer for
-    /// itself.
+    /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
-        let reads = async { tokio::join!(self.authenticator.warm(), self.sheets.newest(Timestamp::now())) };
-        match tokio::time::timeout(WARM_TIMEOUT, reads).await {
-            Err(_) => tracing::warn!("the store did not answer at start"),
-            Ok((keys, sheet)) => {
-                keys.unwrap_or_else(|cause| tracing::warn!(%cause, "the issuer's keys were not read at start"));
-                sheet.map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
-            }
-        }
+        let sheet = async {
+            let sheet = self.sheets.newest(Timestamp::now()).await;
+            sheet.map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
+        };
+        http::warm(Box::pin(async { tokio::join!(self.gate.warm(), sheet) })).await;
     }
 }
 
 /// The routes, without fallbacks: those belong to whoever serves them.
 pub fn routes(app: App) -> Router {
-    Router::new().route("/v2/accounts/balance", get(balance::get)).with_state(app)
+    Router::new()
+        .route(BALANCE_PATH, get(balance::get))
+        .route(LIST_PATH, get(list::get))
+        .route(ICON_PATH, get(icon::get))
+        .with_state(app)
+}
+
+const BALANCE_PATH: &str = "/v2/accounts/balance";
+const LIST_PATH: &str = "/v2/accounts";
+const ICON_PATH: &str = "/v2/assets/{code}/icon.svg";
+
+/// What each route can be asked, for the reference.
+#[must_use]
+pub fn parameters() -> Vec<RouteParameters> {
+    vec![
+        RouteParameters { path: BALANCE_PATH, parameters: balance::query::DECLARED.clone() },
+        RouteParameters { path: LIST_PATH, parameters: list::query::DECLARED.clone() },
+        RouteParameters { path: ICON_PATH, parameters: vec![&icon::CODE] },
+    ]
 }

@@ -4,7 +4,6 @@ use crate::issuer::{Issuer, IssuerError};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
-use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jsonwebtoken::jwk::JwkSet;
@@ -46,11 +45,11 @@ async fn token(
     State(issuer): State<Issuer>,
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Token>, ApiError> {
     let claims = body.ok().and_then(|body| claims(&body));
     let claims = claims.ok_or_else(|| InvalidParameter::new("body", "The body must be a JSON object of claims."))?;
     let token = issuer.sign(claims, header(query)?, Timestamp::now()).map_err(|error| internal(&error))?;
-    shared::http::json(&Token { token })
+    Ok(Json(Token { token }))
 }
 
 fn claims(body: &[u8]) -> Option<Map<String, Value>> {

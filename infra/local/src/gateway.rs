@@ -6,7 +6,7 @@ use crate::control;
 use crate::template::{Route, TemplateError, routes};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::routing::{MethodRouter, RouterIntoService, any_service};
 use shared::http;
 use std::collections::HashMap;
@@ -32,8 +32,8 @@ fn service_of(service: RouterIntoService<Body>) -> MethodRouter {
     any_service(service.map_request(unrouted))
 }
 
-/// A function sees a request that nobody has routed yet, as behind the real gateway.
+/// A function sees a request that nobody has routed yet, as behind the real gateway: a router leaves its path's segments and more.
 fn unrouted(mut request: Request) -> Request {
-    request.extensions_mut().remove::<MatchedPath>();
+    request.extensions_mut().clear();
     request
 }

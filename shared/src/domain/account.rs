@@ -2,7 +2,7 @@
 //!
 //! It does not know its past: balances of other instants are read from the store's history.
 
-use super::{AccountId, Amount, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Timestamp};
+use super::{AccountId, Amount, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Timestamp, TooLarge};
 use thiserror::Error;
 
 /// A text that is none of the four statuses.
@@ -83,4 +83,11 @@ pub struct Account {
     pub merchant_id: Option<MerchantId>,
     /// The contact behind it.
     pub contact_id: Option<ContactId>,
+}
+
+impl Account {
+    /// What is held but cannot be spent: the balance less what is available, and never below zero.
+    pub fn locked(&self) -> Result<Amount, TooLarge> {
+        Amount::from_wide(self.balance.wide() - self.available.wide()).map(|locked| locked.max(Amount::ZERO))
+    }
 }

@@ -125,6 +125,15 @@ impl Asset {
         }
     }
 
+    /// The code in ASCII, for paths: the alias where the code itself is not.
+    #[must_use]
+    pub fn ascii_code(self) -> &'static str {
+        match self {
+            Self::Crypto(CryptoAsset { alias: Some(alias), .. }) => alias,
+            Self::Crypto(_) | Self::Fiat(_) => self.code(),
+        }
+    }
+
     /// Whether it is crypto rather than fiat money.
     #[must_use]
     pub const fn is_crypto(self) -> bool {

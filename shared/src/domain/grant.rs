@@ -46,6 +46,18 @@ impl Grants {
     /// Whether it sees the customer's accounts.
     #[must_use]
     pub fn may_see_customer(&self, customer_id: CustomerId) -> bool {
-        self.permissions.contains(&Permission::ReadAll) || self.customers.contains(&customer_id)
+        self.may_see_all() || self.customers.contains(&customer_id)
+    }
+
+    /// Whether it sees the merchant's accounts within the organization.
+    #[must_use]
+    pub fn may_see_merchant(&self, organization_id: OrganizationId, merchant_id: MerchantId) -> bool {
+        self.may_see_all() || self.organizations.contains(&organization_id) || self.merchants.contains(&merchant_id)
+    }
+
+    /// Whether it sees every account, and may know which do not exist.
+    #[must_use]
+    pub fn may_see_all(&self) -> bool {
+        self.permissions.contains(&Permission::ReadAll)
     }
 }

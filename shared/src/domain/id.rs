@@ -55,6 +55,9 @@ identifier!(
     /// One account.
     AccountId, "");
 identifier!(
+    /// One account as the merchant view names it, `acc_<uuid>`.
+    MerchantAccountId, "acc_");
+identifier!(
     /// Whose accounts they are, in the unified and custody views.
     CustomerId, "");
 identifier!(
@@ -66,6 +69,18 @@ identifier!(
 identifier!(
     /// The contact behind an account, `con_<uuid>`.
     ContactId, "con_");
+
+impl From<MerchantAccountId> for AccountId {
+    fn from(id: MerchantAccountId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<AccountId> for MerchantAccountId {
+    fn from(id: AccountId) -> Self {
+        Self(id.0)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -89,6 +104,8 @@ mod tests {
         for text in bad {
             assert_eq!(CustomerId::parse(text), Err(IdError), "{text:?}");
         }
+        let named = MerchantAccountId::parse(&format!("acc_{uuid}")).unwrap();
+        assert_eq!((AccountId::from(named).to_string().as_str(), MerchantAccountId::from(AccountId::from(named))), (uuid, named));
         for text in [uuid, "MRC_497f6eca-6276-4993-bfeb-53cbbbba6f08", "org_497f6eca-6276-4993-bfeb-53cbbbba6f08"] {
             assert_eq!(MerchantId::parse(text), Err(IdError), "{text:?}");
         }

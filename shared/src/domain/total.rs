@@ -57,6 +57,12 @@ pub enum Rows {
     Omitted,
 }
 
+/// The exact sum of balances, which must all be of one currency to mean anything.
+pub fn sum<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Result<Amount, TooLarge> {
+    // No memory holds enough accounts to leave 256 bits.
+    Amount::from_wide(accounts.into_iter().map(|account| account.balance.wide()).sum())
+}
+
 #[derive(Default)]
 struct Holding {
     accounts: usize,

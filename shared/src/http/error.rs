@@ -5,9 +5,9 @@
 
 use super::reply::MAX_BODY_BYTES;
 use crate::auth::AuthError;
-use crate::domain::{Asset, TooLarge};
+use crate::domain::{Asset, Grants, TooLarge};
 use crate::query::InvalidParameter;
-use crate::store::StoreError;
+use crate::store::{MAX_HISTORY_READS, PastError, StoreError};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +25,8 @@ pub enum ApiError {
     AuthenticationFailed(&'static str),
     /// 403: a known caller asks for what is not theirs.
     InsufficientPermissions,
+    /// 404: no such account, said only to those who may know.
+    AccountNotFound,
     /// 404: no such route.
     NotFound,
     /// 405: a route, but not by this method.
@@ -51,6 +53,15 @@ pub enum ApiError {
         /// For the log.
         cause: String,
     },
+}
+
+/// How a question that costs too much can be made smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Narrowing {
+    /// The parameter to change, for `details.parameter`.
+    pub parameter: &'static str,
+    /// What to do, to complete "That is too much; …".
+    pub advice: &'static str,
 }
 
 /// Why holdings could not be converted.
@@ -98,12 +109,31 @@ impl ApiError {
         InvalidParameter::new("currency", message).into()
     }
 
+    /// An account that does not exist: only those who see all may know.
+    #[must_use]
+    pub fn no_account(grants: &Grants) -> Self {
+        if grants.may_see_all() { Self::AccountNotFound } else { Self::InsufficientPermissions }
+    }
+
+    /// Balances of another time that could not be read.
+    #[must_use]
+    pub fn past(error: PastError, narrowing: Narrowing) -> Self {
+        let Narrowing { parameter, advice } = narrowing;
+        match error {
+            PastError::Store(error) => error.into(),
+            PastError::TooManyReads => {
+                let message = format!("More than {MAX_HISTORY_READS} accounts have changed since that time; {advice}.");
+                InvalidParameter::new(parameter, message).into()
+            }
+        }
+    }
+
     /// An answer larger than [`MAX_BODY_BYTES`].
     #[must_use]
-    pub fn body_too_large() -> Self {
+    pub fn body_too_large(narrowing: Narrowing) -> Self {
+        let Narrowing { parameter, advice } = narrowing;
         let limit = MAX_BODY_BYTES / (1024 * 1024);
-        let message = format!("The answer is larger than {limit} MiB; leave `details` out or narrow it with `search.currency`.");
-        InvalidParameter::new("details", message).into()
+        InvalidParameter::new(parameter, format!("The answer is larger than {limit} MiB; {advice}.")).into()
     }
 
     const fn status(&self) -> StatusCode {
@@ -111,7 +141,7 @@ impl ApiError {
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::AuthenticationFailed(_) => StatusCode::UNAUTHORIZED,
             Self::InsufficientPermissions => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::AccountNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnpricedAssets { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimitExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -127,6 +157,7 @@ impl ApiError {
             Self::InvalidRequest(_) => "invalid_request",
             Self::AuthenticationFailed(_) => "authentication_failed",
             Self::InsufficientPermissions => "insufficient_permissions",
+            Self::AccountNotFound => "account_not_found",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnpricedAssets { .. } => "unpriced_assets",
@@ -144,6 +175,7 @@ impl ApiError {
             Self::AuthenticationFailed(reason) => Some(reason),
             Self::InvalidRequest(_)
             | Self::InsufficientPermissions
+            | Self::AccountNotFound
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::UnpricedAssets { .. }
@@ -156,6 +188,7 @@ impl ApiError {
             Self::InvalidRequest(invalid) => invalid.message.clone(),
             Self::AuthenticationFailed(_) => "Authentication failed. Check your API key or JWT token.".to_owned(),
             Self::InsufficientPermissions => "You do not have permission to view these accounts.".to_owned(),
+            Self::AccountNotFound => "There is no such account, or there was none at that time.".to_owned(),
             Self::NotFound => "There is no such route.".to_owned(),
             Self::MethodNotAllowed => "This route does not support this method; see the Allow header.".to_owned(),
             Self::UnpricedAssets { missing: MissingRate::Sheet, .. } => {
@@ -182,6 +215,7 @@ impl ApiError {
             }
             Self::AuthenticationFailed(_)
             | Self::InsufficientPermissions
+            | Self::AccountNotFound
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::RateLimitExceeded { .. }

@@ -4,23 +4,27 @@
 //! locally. Outermost first: `observe` (request id, clock, log line, error bodies), panics, then entity tags and
 //! compression.
 
-mod caller;
 mod error;
+mod gate;
 mod limit;
 mod number;
 mod observe;
 mod params;
+mod path;
 mod reply;
 mod serve;
+mod warm;
 
-pub use caller::Authenticated;
-pub use error::{ApiError, MissingRate};
+pub use error::{ApiError, MissingRate, Narrowing};
+pub use gate::{Authenticated, Gate};
 pub use limit::{RateLimiter, Verdict};
 pub use number::Number;
 pub use observe::RequestTime;
 pub use params::pairs;
-pub use reply::{MAX_BODY_BYTES, json};
+pub use path::Segments;
+pub use reply::{MAX_BODY_BYTES, image, json, json_of_now};
 pub use serve::{handler, serve};
+pub use warm::warm;
 
 use axum::Router;
 use axum::middleware::from_fn;
@@ -28,11 +32,13 @@ use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// The routes with everything around them: 404 and 405 bodies, panics, tags, compression, request ids and the log line.
+/// The routes with everything around them: 404 and 405 bodies, literal paths, panics, tags, compression, request ids and the log
+/// line.
 pub fn service(routes: Router) -> Router {
     routes
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(from_fn(path::literal))
         .layer(from_fn(reply::finish))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(observe::observe))

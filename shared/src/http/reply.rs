@@ -1,14 +1,15 @@
-//! A read's answer on its way out: size limit, strong entity tag, 304, gzip.
+//! A read's answer on its way out: size limit, entity tag, 304, gzip.
 //!
 //! The tag is a hash of the body, so the work of the answer is done before a 304 is given: a caller who lost the right to see
 //! it gets the 403, not a 304.
 
-use super::ApiError;
+use super::{ApiError, Narrowing};
 use aws_lc_rs::digest;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -29,13 +30,39 @@ const TAG_BYTES: usize = 16;
 /// Ends the tag of a compressed body.
 const GZIP_SUFFIX: &str = "-gzip";
 
+/// The tag of an answer whose body says more than it was asked, such as the time of asking.
+#[derive(Debug, Clone)]
+struct WeakTag(String);
+
 /// A 200 with a JSON body of at most [`MAX_BODY_BYTES`].
-pub fn json(body: &impl Serialize) -> Result<Response, ApiError> {
-    let bytes = serde_json::to_vec(body).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+pub fn json(body: &impl Serialize, narrowing: Narrowing) -> Result<Response, ApiError> {
+    let bytes = bytes(body)?;
     if bytes.len() > MAX_BODY_BYTES {
-        return Err(ApiError::body_too_large());
+        return Err(ApiError::body_too_large(narrowing));
     }
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response())
+}
+
+/// As [`json`], for a body that names the time of the request: its tag is weak and made of `timeless`, the body without it.
+pub fn json_of_now(body: &impl Serialize, timeless: &impl Serialize, narrowing: Narrowing) -> Result<Response, ApiError> {
+    let mut response = json(body, narrowing)?;
+    response.extensions_mut().insert(WeakTag(tag(&bytes(timeless)?)));
+    Ok(response)
+}
+
+/// An SVG image that anybody may see and keep for a day.
+#[must_use]
+pub fn image(svg: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, svg).into_response()
+}
+
+fn bytes(body: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(body).map_err(|error| ApiError::Internal { cause: error.to_string() })
 }
 
 /// Gives a successful read its tag, and its body only if the caller does not have it already.
@@ -52,12 +79,21 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
 async fn tagged(response: Response, known_tags: &str, accepts_gzip: bool) -> Result<Response, String> {
     let (mut head, body) = response.into_parts();
     let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| error.to_string())?;
-    let tag = tag(&body);
+    let (weak, tag) = match head.extensions.remove::<WeakTag>() {
+        Some(WeakTag(tag)) => ("W/", tag),
+        None => ("", tag(&body)),
+    };
     let is_compressed = accepts_gzip && body.len() > MIN_GZIP_BYTES;
-    let sent_tag = if is_compressed { format!("\"{tag}{GZIP_SUFFIX}\"") } else { format!("\"{tag}\"") };
-    head.headers.insert(ETAG, HeaderValue::from_str(&sent_tag).map_err(|error| error.to_string())?);
-    head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    head.headers.insert(VARY, HeaderValue::from_static("Accept-Encoding, Authorization, X-Api-Key"));
+    let suffix = if is_compressed { GZIP_SUFFIX } else { "" };
+    let sent_tag = HeaderValue::from_str(&format!("{weak}\"{tag}{suffix}\"")).map_err(|error| error.to_string())?;
+    head.headers.insert(ETAG, sent_tag);
+    // What brings its own policy is public, whoever asks.
+    if head.headers.contains_key(CACHE_CONTROL) {
+        head.headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    } else {
+        head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        head.headers.insert(VARY, HeaderValue::from_static("Accept-Encoding, Authorization, X-Api-Key"));
+    }
     head.headers.remove(CONTENT_LENGTH);
     if matches(known_tags, &tag) {
         head.status = StatusCode::NOT_MODIFIED;

@@ -7,6 +7,7 @@
 //! process lives on.
 
 use super::params::MAX_QUERY_BYTES;
+use super::path::could_be_route;
 use axum::Router;
 use axum::http::header::HOST;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
@@ -17,8 +18,6 @@ use serde::Serialize;
 use std::convert::Infallible;
 use tower::ServiceExt;
 
-/// Longest path that could be a route.
-const MAX_PATH_BYTES: usize = 1_024;
 /// A path that no function routes.
 const NO_ROUTE: &str = "/-";
 /// What may not stand raw in a URI's query (RFC 3986 section 3.4).
@@ -58,13 +57,6 @@ fn harmless_event(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest
     event.request_context.domain_name = None;
     event.request_context.stage = None;
     event
-}
-
-/// Segments of unreserved characters, none empty, none of dots: what is left needs no decoding and no cleaning.
-fn could_be_route(path: &str) -> bool {
-    let is_plain = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
-    let is_segment = |segment: &str| is_plain(segment) && !segment.bytes().all(|byte| byte == b'.');
-    path.len() <= MAX_PATH_BYTES && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment))
 }
 
 /// Escapes what cannot stand in a URI; the parameters are decoded once, by their own parser. One that is too long stays too long.

@@ -1,11 +1,14 @@
 //! Which accounts count: conditions declared once, with their operators, applied to accounts as they stood at the asked time.
 
-use super::parameter::{self, ASSET, BOOLEAN, DECIMAL, InvalidParameter, Parameter, Parameters};
-use crate::domain::{Account, Amount, Asset, Status};
+use super::parameter::{self, ASSET, BOOLEAN, DECIMAL, InvalidParameter, Parameter, Parameters, UUID};
+use crate::domain::{Account, AccountId, Amount, Asset, CustomerId, Status};
+use std::collections::BTreeSet;
 
 /// How a balance is compared with a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
+    /// `=`
+    Equal,
     /// `>`
     Greater,
     /// `≥`
@@ -16,34 +19,71 @@ pub enum Comparison {
     LessOrEqual,
 }
 
+/// A text to be found in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needle(String);
+
+impl Needle {
+    fn new(text: &str) -> Self {
+        Self(text.to_lowercase())
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        text.to_lowercase().contains(&self.0)
+    }
+}
+
 /// One thing asked of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
+    /// It is one of these.
+    Id(BTreeSet<AccountId>),
+    /// It belongs to one of these.
+    Customer(BTreeSet<CustomerId>),
+    /// It holds one of these.
+    Asset(BTreeSet<Asset>),
     /// It holds crypto, or fiat.
     IsCrypto(bool),
-    /// It holds this asset.
-    Asset(Asset),
     /// Its own `active` flag.
     Active(bool),
     /// Its status.
     Status(Status),
     /// Its balance, in its own currency.
     Balance(Comparison, Amount),
+    /// Its IBAN is this.
+    Iban(String),
+    /// Its IBAN contains this.
+    IbanLike(Needle),
+    /// Its main wallet's address is this.
+    Address(String),
+    /// Its main wallet's address contains this.
+    AddressLike(Needle),
+    /// Some text of it contains this.
+    Anywhere(Needle),
 }
 
 impl Condition {
     /// Whether the account meets it.
     #[must_use]
     pub fn holds(&self, account: &Account) -> bool {
-        match *self {
-            Self::IsCrypto(is_crypto) => account.asset.is_crypto() == is_crypto,
-            Self::Asset(asset) => account.asset == asset,
-            Self::Active(active) => account.active == active,
-            Self::Status(status) => account.status == status,
-            Self::Balance(Comparison::Greater, bound) => account.balance > bound,
-            Self::Balance(Comparison::GreaterOrEqual, bound) => account.balance >= bound,
-            Self::Balance(Comparison::Less, bound) => account.balance < bound,
-            Self::Balance(Comparison::LessOrEqual, bound) => account.balance <= bound,
+        let (iban, address) = (account.iban.as_deref(), account.address.as_deref());
+        match self {
+            Self::Id(ids) => ids.contains(&account.id),
+            Self::Customer(customers) => customers.contains(&account.customer_id),
+            Self::Asset(assets) => assets.contains(&account.asset),
+            Self::IsCrypto(is_crypto) => account.asset.is_crypto() == *is_crypto,
+            Self::Active(active) => account.active == *active,
+            Self::Status(status) => account.status == *status,
+            Self::Balance(Comparison::Equal, bound) => account.balance == *bound,
+            Self::Balance(Comparison::Greater, bound) => account.balance > *bound,
+            Self::Balance(Comparison::GreaterOrEqual, bound) => account.balance >= *bound,
+            Self::Balance(Comparison::Less, bound) => account.balance < *bound,
+            Self::Balance(Comparison::LessOrEqual, bound) => account.balance <= *bound,
+            Self::Iban(wanted) => iban == Some(wanted),
+            Self::IbanLike(needle) => iban.is_some_and(|iban| needle.is_in(iban)),
+            Self::Address(wanted) => address == Some(wanted),
+            Self::AddressLike(needle) => address.is_some_and(|address| needle.is_in(address)),
+            Self::Anywhere(needle) => is_anywhere(needle, account),
         }
     }
 
@@ -52,26 +92,78 @@ impl Condition {
     }
 }
 
-const fn bound(name: &'static str, parse: fn(&str) -> Option<Condition>) -> Parameter<Condition> {
-    Parameter::new(name, DECIMAL, parse)
+fn is_anywhere(needle: &Needle, account: &Account) -> bool {
+    let texts = [&account.iban, &account.account_number, &account.address, &account.description];
+    needle.is_in(&account.id.to_string())
+        || needle.is_in(account.asset.code())
+        || texts.into_iter().flatten().any(|text| needle.is_in(text))
+}
+
+const UUIDS: &str = "UUIDs, separated by commas";
+const TEXT: &str = "a text";
+
+const fn bound(name: &'static str, about: &'static str, parse: fn(&str) -> Option<Condition>) -> Parameter<Condition> {
+    Parameter::new(name, about, DECIMAL, parse)
 }
 
 fn balance(comparison: Comparison, text: &str) -> Option<Condition> {
     Amount::parse(text).ok().map(|bound| Condition::Balance(comparison, bound))
 }
 
-/// The filters of the balance.
+/// The filters of the balance and of the account list.
 pub static BALANCE_FILTERS: &[Parameter<Condition>] = &[
-    Parameter::new("search.is_crypto", BOOLEAN, |text| parameter::parse_boolean(text).map(Condition::IsCrypto)),
-    Parameter::new("search.currency", ASSET, |text| Asset::parse(text).ok().map(Condition::Asset)),
-    Parameter::new("search.active", BOOLEAN, |text| parameter::parse_boolean(text).map(Condition::Active)),
-    Parameter::new("search.status", "`active`, `inactive`, `suspended` or `closed`", |text| {
-        parameter::parse_status(text).map(Condition::Status)
+    Parameter::new("search.is_crypto", "crypto assets only, or fiat accounts only", BOOLEAN, |text| {
+        parameter::parse_boolean(text).map(Condition::IsCrypto)
     }),
-    bound("search.balance.gt", |text| balance(Comparison::Greater, text)),
-    bound("search.balance.gte", |text| balance(Comparison::GreaterOrEqual, text)),
-    bound("search.balance.lt", |text| balance(Comparison::Less, text)),
-    bound("search.balance.lte", |text| balance(Comparison::LessOrEqual, text)),
+    Parameter::new("search.currency", "accounts in this currency", ASSET, |text| {
+        Asset::parse(text).ok().map(|asset| Condition::Asset(BTreeSet::from([asset])))
+    }),
+    Parameter::new("search.active", "the account's own `active` flag, independent of its status", BOOLEAN, |text| {
+        parameter::parse_boolean(text).map(Condition::Active)
+    }),
+    Parameter::new("search.status", "accounts of this status", "`active`, `inactive`, `suspended` or `closed`", |text| {
+        Status::parse(text).ok().map(Condition::Status)
+    }),
+    bound("search.balance.gt", "a balance above this, in the account's own currency", |text| balance(Comparison::Greater, text)),
+    bound("search.balance.gte", "a balance of at least this", |text| balance(Comparison::GreaterOrEqual, text)),
+    bound("search.balance.lt", "a balance below this", |text| balance(Comparison::Less, text)),
+    bound("search.balance.lte", "a balance of at most this", |text| balance(Comparison::LessOrEqual, text)),
+];
+
+/// The filters that only the account list knows.
+pub static LIST_FILTERS: &[Parameter<Condition>] = &[
+    Parameter::new(
+        "search",
+        "a text found, in any case, in the id, currency, IBAN, account number, address or description",
+        TEXT,
+        |text| Some(Condition::Anywhere(Needle::new(text))),
+    ),
+    Parameter::new("search.id", "this account", UUID, |text| {
+        AccountId::parse(text).ok().map(|id| Condition::Id(BTreeSet::from([id])))
+    }),
+    Parameter::new("search.id.in", "these accounts", UUIDS, |text| {
+        parameter::parse_list(text, AccountId::parse).map(Condition::Id)
+    }),
+    Parameter::new("search.customer_id", "accounts of this customer", UUID, |text| {
+        CustomerId::parse(text).ok().map(|id| Condition::Customer(BTreeSet::from([id])))
+    }),
+    Parameter::new("search.customer_id.in", "accounts of these customers", UUIDS, |text| {
+        parameter::parse_list(text, CustomerId::parse).map(Condition::Customer)
+    }),
+    Parameter::new("search.currency.in", "accounts in these currencies", "codes of known assets, separated by commas", |text| {
+        parameter::parse_list(text, Asset::parse).map(Condition::Asset)
+    }),
+    Parameter::new("search.iban", "this IBAN, as it is stored", TEXT, |text| Some(Condition::Iban(text.to_owned()))),
+    Parameter::new("search.iban.like", "a text found, in any case, in the IBAN", TEXT, |text| {
+        Some(Condition::IbanLike(Needle::new(text)))
+    }),
+    Parameter::new("search.main_wallet_address", "this address, as it is stored", TEXT, |text| {
+        Some(Condition::Address(text.to_owned()))
+    }),
+    Parameter::new("search.main_wallet_address.like", "a text found, in any case, in the address", TEXT, |text| {
+        Some(Condition::AddressLike(Needle::new(text)))
+    }),
+    bound("search.balance", "a balance of exactly this", |text| balance(Comparison::Equal, text)),
 ];
 
 /// Conditions that must all hold.
@@ -82,9 +174,18 @@ pub struct Filter {
 
 impl Filter {
     /// The conditions among a request's parameters.
-    pub fn read(parameters: &Parameters, table: &[Parameter<Condition>]) -> Result<Self, InvalidParameter> {
-        let given = table.iter().map(|filter| parameters.optional(filter));
+    pub fn read<'a>(
+        parameters: &Parameters,
+        table: impl IntoIterator<Item = &'a Parameter<Condition>>,
+    ) -> Result<Self, InvalidParameter> {
+        let given = table.into_iter().map(|filter| parameters.optional(filter));
         Ok(Self { conditions: given.filter_map(Result::transpose).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether every account meets it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
     }
 
     /// Whether the account meets every condition.
@@ -97,6 +198,32 @@ impl Filter {
     #[must_use]
     pub fn admits_at_some_balance(&self, account: &Account) -> bool {
         self.conditions.iter().all(|condition| condition.depends_on_balance() || condition.holds(account))
+    }
+
+    /// The only accounts that can meet it, if it names any.
+    #[must_use]
+    pub fn ids(&self) -> Option<BTreeSet<AccountId>> {
+        self.common(|condition| if let Condition::Id(ids) = condition { Some(ids) } else { None })
+    }
+
+    /// The only customers whose accounts can meet it, if it names any.
+    #[must_use]
+    pub fn customers(&self) -> Option<BTreeSet<CustomerId>> {
+        self.common(|condition| if let Condition::Customer(customers) = condition { Some(customers) } else { None })
+    }
+
+    /// Every customer it names.
+    pub fn named_customers(&self) -> impl Iterator<Item = CustomerId> {
+        let named = self.conditions.iter().filter_map(|condition| match condition {
+            Condition::Customer(customers) => Some(customers),
+            _ => None,
+        });
+        named.flatten().copied()
+    }
+
+    fn common<T: Ord + Copy>(&self, named: impl Fn(&Condition) -> Option<&BTreeSet<T>>) -> Option<BTreeSet<T>> {
+        let sets = self.conditions.iter().filter_map(named).cloned();
+        sets.reduce(|common, set| common.intersection(&set).copied().collect())
     }
 }
 

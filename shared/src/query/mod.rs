@@ -4,7 +4,11 @@
 //! matching and the error text. URLs and percent-encoding are `http`'s business.
 
 pub mod filter;
+pub mod page;
 pub mod parameter;
+pub mod sort;
 
 pub use filter::{Condition, Filter};
-pub use parameter::{Declared, InvalidParameter, Parameter, Parameters};
+pub use page::{Binding, Page, Turned};
+pub use parameter::{Declared, InvalidParameter, Parameter, Parameters, RouteParameters};
+pub use sort::Sort;

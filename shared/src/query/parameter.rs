@@ -2,8 +2,8 @@
 //!
 //! A mistyped filter that is ignored makes a confident wrong total, so there is no lenient mode.
 
-use crate::domain::{Asset, CustomerId, Status, Timestamp};
-use std::collections::BTreeMap;
+use crate::domain::{Asset, CustomerId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// A refused parameter: its name as the caller wrote it, and what is wrong with it.
@@ -23,11 +23,13 @@ impl InvalidParameter {
     }
 }
 
-/// One declared parameter: its name, what it expects in words, and its parser.
+/// One declared parameter, of a query or a path: its name, what it means and expects in words, and its parser.
 #[derive(Debug)]
 pub struct Parameter<T> {
-    /// The name in the query.
+    /// The name in the query or the path.
     pub name: &'static str,
+    /// What it does, for the reference.
+    pub about: &'static str,
     /// What a value must be, to complete "must be …".
     pub expects: &'static str,
     parse: fn(&str) -> Option<T>,
@@ -35,15 +37,30 @@ pub struct Parameter<T> {
 
 /// A parameter without its type, for lists of what a route knows.
 pub trait Declared: Sync {
-    /// The name in the query.
+    /// The name in the query or the path.
     fn name(&self) -> &'static str;
+    /// What it does, for the reference.
+    fn about(&self) -> &'static str;
     /// What a value must be, to complete "must be …".
     fn expects(&self) -> &'static str;
+}
+
+/// What one route can be asked, for its reference.
+#[derive(Clone)]
+pub struct RouteParameters {
+    /// The route, as routers and templates write it.
+    pub path: &'static str,
+    /// Parameters of the path and then of the query.
+    pub parameters: Vec<&'static dyn Declared>,
 }
 
 impl<T> Declared for Parameter<T> {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
     }
 
     fn expects(&self) -> &'static str {
@@ -53,8 +70,13 @@ impl<T> Declared for Parameter<T> {
 
 impl<T> Parameter<T> {
     /// Declares a parameter.
-    pub const fn new(name: &'static str, expects: &'static str, parse: fn(&str) -> Option<T>) -> Self {
-        Self { name, expects, parse }
+    pub const fn new(name: &'static str, about: &'static str, expects: &'static str, parse: fn(&str) -> Option<T>) -> Self {
+        Self { name, about, expects, parse }
+    }
+
+    /// A value of it, such as a path's segment.
+    pub fn parse(&self, text: &str) -> Result<T, InvalidParameter> {
+        (self.parse)(text).ok_or_else(|| self.malformed())
     }
 
     /// A refusal of this parameter because of what it expects.
@@ -67,35 +89,37 @@ impl<T> Parameter<T> {
 impl Parameter<bool> {
     /// A flag.
     #[must_use]
-    pub const fn boolean(name: &'static str) -> Self {
-        Self::new(name, BOOLEAN, parse_boolean)
+    pub const fn boolean(name: &'static str, about: &'static str) -> Self {
+        Self::new(name, about, BOOLEAN, parse_boolean)
     }
 }
 
 impl Parameter<Asset> {
     /// An asset's code.
     #[must_use]
-    pub const fn asset(name: &'static str) -> Self {
-        Self::new(name, ASSET, |text| Asset::parse(text).ok())
+    pub const fn asset(name: &'static str, about: &'static str) -> Self {
+        Self::new(name, about, ASSET, |text| Asset::parse(text).ok())
     }
 }
 
 impl Parameter<CustomerId> {
     /// A customer's id.
     #[must_use]
-    pub const fn customer_id(name: &'static str) -> Self {
-        Self::new(name, "a UUID", |text| CustomerId::parse(text).ok())
+    pub const fn customer_id(name: &'static str, about: &'static str) -> Self {
+        Self::new(name, about, UUID, |text| CustomerId::parse(text).ok())
     }
 }
 
 impl Parameter<Timestamp> {
     /// A past instant.
     #[must_use]
-    pub const fn instant(name: &'static str) -> Self {
-        Self::new(name, INSTANT, |text| Timestamp::parse(text).ok())
+    pub const fn instant(name: &'static str, about: &'static str) -> Self {
+        Self::new(name, about, INSTANT, |text| Timestamp::parse(text).ok())
     }
 }
 
+/// What a bare identifier is, in words.
+pub const UUID: &str = "a UUID";
 /// What a boolean is, in words.
 pub const BOOLEAN: &str = "`true` or `false`";
 /// What an asset is, in words.
@@ -115,10 +139,10 @@ pub fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Parses one of the four statuses.
+/// Parses values separated by commas, none of them empty.
 #[must_use]
-pub fn parse_status(text: &str) -> Option<Status> {
-    Status::parse(text).ok()
+pub fn parse_list<T: Ord, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<BTreeSet<T>> {
+    text.split(',').map(|element| parse(element).ok()).collect()
 }
 
 /// The parameters a request carries, all of them declared, none twice, none empty.
@@ -145,10 +169,22 @@ impl Parameters {
         Ok(Self { values })
     }
 
+    /// What was given, by name.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.values.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// The parameter's value, if it was given.
     pub fn optional<T>(&self, parameter: &Parameter<T>) -> Result<Option<T>, InvalidParameter> {
-        let parse = |text: &String| (parameter.parse)(text).ok_or_else(|| parameter.malformed());
-        self.values.get(parameter.name).map(parse).transpose()
+        self.values.get(parameter.name).map(|text| parameter.parse(text)).transpose()
+    }
+
+    /// The instant, if it was given, which must not lie after `now`.
+    pub fn optional_past(&self, parameter: &Parameter<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, InvalidParameter> {
+        match self.optional(parameter)? {
+            Some(at) if at > now => Err(parameter.malformed()),
+            at => Ok(at),
+        }
     }
 
     /// The parameter's value.

@@ -1,11 +1,12 @@
-//! The accounts table: one item per account, found by its customer.
+//! The accounts table: one item per account, found by its customer, or by its merchant in the index `by_merchant`.
 
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::domain::{Account, AccountId, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Status, Timestamp};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-const TABLE: &str = "accounts";
+pub(super) const TABLE: &str = "accounts";
 
 impl Store {
     /// Every account of the customer as of now, ordered by id: one strongly consistent Query, page by page.
@@ -27,11 +28,46 @@ impl Store {
         }
         Ok(accounts)
     }
+
+    /// The accounts of a merchant within an organization, ordered by id. The index lags: a write of a moment ago may be missing.
+    pub async fn merchant_accounts(
+        &self,
+        organization_id: OrganizationId,
+        merchant_id: MerchantId,
+    ) -> Result<Vec<Account>, StoreError> {
+        let request = self.by_merchant(organization_id, merchant_id).key_condition_expression("merchant_key = :merchant");
+        let items: Vec<_> = request.into_paginator().items().send().collect::<Result<_, _>>().await?;
+        items.iter().map(from_item).collect()
+    }
+
+    /// One account of a merchant within an organization, if it is theirs.
+    pub async fn merchant_account(
+        &self,
+        organization_id: OrganizationId,
+        merchant_id: MerchantId,
+        id: AccountId,
+    ) -> Result<Option<Account>, StoreError> {
+        let request = self
+            .by_merchant(organization_id, merchant_id)
+            .key_condition_expression("merchant_key = :merchant AND account_id = :account")
+            .expression_attribute_values(":account", text(id.to_string()));
+        request.send().await?.items().first().map(from_item).transpose()
+    }
+
+    fn by_merchant(&self, organization_id: OrganizationId, merchant_id: MerchantId) -> QueryFluentBuilder {
+        let key = merchant_key(organization_id, merchant_id);
+        let query = self.client.query().table_name(&self.tables.accounts).index_name("by_merchant");
+        query.expression_attribute_values(":merchant", text(key))
+    }
 }
 
-pub(super) fn key(account: &Account) -> Item {
-    let key = [("customer_id", account.customer_id.to_string()), ("account_id", account.id.to_string())];
+pub(super) fn key(customer_id: CustomerId, id: AccountId) -> Item {
+    let key = [("customer_id", customer_id.to_string()), ("account_id", id.to_string())];
     key.map(|(name, id)| (name.to_owned(), text(id))).into()
+}
+
+fn merchant_key(organization_id: OrganizationId, merchant_id: MerchantId) -> String {
+    format!("{organization_id}#{merchant_id}")
 }
 
 /// The whole item. An absent optional field has no attribute, so that an update can tell what to clear.
@@ -67,7 +103,7 @@ pub(super) fn to_item(account: &Account) -> Item {
         ("balance_at", instant(*balance_at)),
         ("created_at", instant(*created_at)),
     ];
-    let merchant_key = organization_id.zip(*merchant_id).map(|(organization, merchant)| format!("{organization}#{merchant}"));
+    let merchant_key = organization_id.zip(*merchant_id).map(|(organization, merchant)| merchant_key(organization, merchant));
     let optional = [
         ("iban", iban.clone()),
         ("account_number", account_number.clone()),

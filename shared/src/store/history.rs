@@ -8,9 +8,9 @@ use crate::domain::{Account, AccountId, Amount, Timestamp};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use thiserror::Error;
 
-const TABLE: &str = "history";
+pub(super) const TABLE: &str = "history";
 /// The sort key of the item that names the owner.
-pub(super) const OWNER: &str = "#owner";
+const OWNER: &str = "#owner";
 /// Sorts after [`OWNER`] and before every instant.
 const FIRST_INSTANT: &str = "0";
 /// History reads under way at once for one request.
@@ -83,11 +83,13 @@ pub(super) fn to_item(account: &Account) -> Item {
     ])
 }
 
+pub(super) fn owner_key(id: AccountId) -> Item {
+    Item::from([("account_id".to_owned(), text(id.to_string())), ("balance_at".to_owned(), text(OWNER))])
+}
+
 pub(super) fn owner_to_item(account: &Account) -> Item {
-    Item::from([
-        ("account_id".to_owned(), text(account.id.to_string())),
-        ("balance_at".to_owned(), text(OWNER)),
-        ("customer_id".to_owned(), text(account.customer_id.to_string())),
-        ("currency".to_owned(), text(account.asset.code())),
-    ])
+    let mut item = owner_key(account.id);
+    item.insert("customer_id".to_owned(), text(account.customer_id.to_string()));
+    item.insert("currency".to_owned(), text(account.asset.code()));
+    item
 }

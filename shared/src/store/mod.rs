@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod history;
 mod limits;
+mod listing;
 mod rates;
 mod record;
 mod record_batch;
@@ -17,6 +18,7 @@ mod row;
 pub use access::{ApiKey, StoredJwks};
 pub use error::StoreError;
 pub use history::{MAX_HISTORY_READS, PastError};
+pub use listing::{TablePage, TablePlace};
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, Rejection};
 

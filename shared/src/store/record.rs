@@ -108,7 +108,7 @@ impl Store {
             Transaction::Refused(refused) => refused,
         };
         if let Some(owner) = refused.first().and_then(Refusal::found) {
-            let owner = Row { table: "history", item: owner }.parsed("customer_id", CustomerId::parse)?;
+            let owner = Row { table: history::TABLE, item: owner }.parsed("customer_id", CustomerId::parse)?;
             return Err(if owner == update.customer_id { Rejection::OtherCurrency } else { Rejection::OtherCustomer }.into());
         }
         // Created by another a moment ago, or a history that outlived its account.
@@ -142,7 +142,7 @@ impl Store {
         let values = item.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
         let update = Update::builder()
             .table_name(&self.tables.accounts)
-            .set_key(Some(accounts::key(account)))
+            .set_key(Some(accounts::key(account.customer_id, account.id)))
             .update_expression(expression)
             .condition_expression("#balance_at < :balance_at AND #currency = :currency")
             .set_expression_attribute_names(Some(names))
@@ -154,7 +154,7 @@ impl Store {
     fn backdate_account(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder()
             .table_name(&self.tables.accounts)
-            .set_key(Some(accounts::key(account)))
+            .set_key(Some(accounts::key(account.customer_id, account.id)))
             .update_expression("SET created_at = :at")
             .condition_expression("created_at > :at")
             .expression_attribute_values(":at", instant(account.balance_at));

@@ -1,7 +1,7 @@
 //! `GET /v2/accounts/balance`.
 
 mod body;
-mod query;
+pub(crate) mod query;
 
 use crate::App;
 use axum::extract::{RawQuery, State};
@@ -9,10 +9,17 @@ use axum::response::Response;
 use body::Body;
 use query::BalanceQuery;
 use shared::domain::{Account, Asset, Pricing, RateSheet, Summary, Timestamp, summarize};
-use shared::http::{self, ApiError, Authenticated, MissingRate, RequestTime};
-use shared::query::InvalidParameter;
-use shared::store::{MAX_HISTORY_READS, PastError, Sheets, StoreError};
+use shared::http::{self, ApiError, Authenticated, MissingRate, Narrowing, RequestTime};
+use shared::store::{Sheets, StoreError};
 use std::sync::Arc;
+
+const TOO_LARGE: Narrowing =
+    Narrowing { parameter: "details", advice: "leave `details` out or narrow it with `search.currency`" };
+
+const TOO_OLD: Narrowing = Narrowing {
+    parameter: "as_of",
+    advice: "narrow the request with `search.currency` or `search.is_crypto`, or ask for a later `as_of`",
+};
 
 pub(crate) async fn get(
     Authenticated(caller): Authenticated,
@@ -33,7 +40,7 @@ pub(crate) async fn get(
         return Err(unpriced(&summary, pricing));
     }
     let body = Body::new(&query, &summary, &accounts, pricing).map_err(ApiError::too_large)?;
-    http::json(&body)
+    http::json(&body, TOO_LARGE)
 }
 
 /// The accounts that count, as they stood at the asked time, ordered by currency and then id.
@@ -41,7 +48,7 @@ async fn accounts(app: &App, query: &BalanceQuery) -> Result<Vec<Account>, ApiEr
     let mut accounts = app.store.customer_accounts(query.customer_id).await?;
     if let Some(at) = query.as_of {
         accounts.retain(|account| query.filter.admits_at_some_balance(account));
-        accounts = app.store.accounts_as_of(accounts, at).await.map_err(past_error)?;
+        accounts = app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
     }
     accounts.retain(|account| query.filter.admits(account));
     accounts.sort_unstable_by_key(|account| (account.asset, account.id));
@@ -52,19 +59,6 @@ async fn sheet(sheets: &Sheets, query: &BalanceQuery, now: Timestamp) -> Result<
     match query.as_of {
         None => sheets.newest(now).await,
         Some(at) => sheets.as_of(at).await,
-    }
-}
-
-fn past_error(error: PastError) -> ApiError {
-    match error {
-        PastError::Store(error) => error.into(),
-        PastError::TooManyReads => {
-            let message = format!(
-                "More than {MAX_HISTORY_READS} accounts have changed since that time; \
-                 narrow the request with `search.currency` or `search.is_crypto`, or ask for a later `as_of`."
-            );
-            InvalidParameter::new("as_of", message).into()
-        }
     }
 }
 

@@ -1,20 +1,21 @@
 //! The parameters of the balance, each declared once.
 
+use crate::stack::STACK;
 use shared::domain::total::Rows;
 use shared::domain::{Asset, CustomerId, Timestamp};
 use shared::query::filter::BALANCE_FILTERS;
 use shared::query::{Declared, Filter, InvalidParameter, Parameter, Parameters};
 use std::sync::LazyLock;
 
-static CUSTOMER_ID: Parameter<CustomerId> = Parameter::customer_id("customer_id");
-static CURRENCY: Parameter<Asset> = Parameter::asset("currency");
-static STACK: Parameter<()> = Parameter::new("stack", "`currency`", |text| (text == "currency").then_some(()));
-static DETAILS: Parameter<bool> = Parameter::boolean("details");
-static AS_OF: Parameter<Timestamp> = Parameter::instant("as_of");
-static PARTIAL: Parameter<bool> = Parameter::boolean("partial");
+static CUSTOMER_ID: Parameter<CustomerId> = Parameter::customer_id("customer_id", "whose balance");
+static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "what everything is converted into");
+static DETAILS: Parameter<bool> = Parameter::boolean("details", "adds every account, and the rates that were used");
+static AS_OF: Parameter<Timestamp> = Parameter::instant("as_of", "balances and rates as they stood at that instant");
+static PARTIAL: Parameter<bool> =
+    Parameter::boolean("partial", "leaves holdings without a rate out of the totals, and names them");
 
 /// Everything the route knows, in the order its errors list it.
-static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
+pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
     let own: [&dyn Declared; 2] = [&CUSTOMER_ID, &CURRENCY];
     let filters = BALANCE_FILTERS.iter().map(|filter| -> &dyn Declared { filter });
     let options: [&dyn Declared; 4] = [&STACK, &DETAILS, &AS_OF, &PARTIAL];
@@ -36,16 +37,15 @@ pub(super) struct BalanceQuery {
 impl BalanceQuery {
     pub(super) fn parse(pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, InvalidParameter> {
         let parameters = Parameters::read(pairs, &DECLARED)?;
-        let query = Self {
+        Ok(Self {
             customer_id: parameters.required(&CUSTOMER_ID)?,
             target: parameters.required(&CURRENCY)?,
             filter: Filter::read(&parameters, BALANCE_FILTERS)?,
             has_stacks: parameters.optional(&STACK)?.is_some(),
             has_details: parameters.optional(&DETAILS)?.unwrap_or_default(),
-            as_of: parameters.optional(&AS_OF)?,
+            as_of: parameters.optional_past(&AS_OF, now)?,
             is_partial: parameters.optional(&PARTIAL)?.unwrap_or_default(),
-        };
-        if query.as_of.is_some_and(|at| at > now) { Err(AS_OF.malformed()) } else { Ok(query) }
+        })
     }
 
     /// Whether each account is converted for itself.

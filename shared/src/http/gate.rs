@@ -1,8 +1,10 @@
-//! Authentication and the rate limit, as the first thing a handler asks for.
+//! The gate every route stands behind: authentication and the rate limit, as the first thing a handler asks for.
 
 use super::limit::{RateLimiter, Verdict};
 use super::{ApiError, RequestTime};
 use crate::auth::{Authenticator, Caller, Headers};
+use crate::config::Config;
+use crate::store::Store;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -13,6 +15,30 @@ const API_KEY: &str = "x-api-key";
 /// Characters of the caller's hash in a log line: enough to follow one caller, no use as a lookup.
 const LOGGED_CHARACTERS: usize = 16;
 
+/// Who may come in, and how often; cheap to clone, with caches and counts that all clones share.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    authenticator: Authenticator,
+    limiter: RateLimiter,
+}
+
+impl Gate {
+    /// A gate for routes that share a caller's rate limit under the name `group`.
+    #[must_use]
+    pub fn new(config: &Config, store: &Store, group: &'static str) -> Self {
+        Self {
+            authenticator: Authenticator::new(&config.auth, store.clone()),
+            limiter: RateLimiter::new(store.clone(), group, config.rate_limit_per_minute),
+        }
+    }
+
+    /// Brings the issuer's keys into memory. A failure is only logged: the first request will try again.
+    pub async fn warm(&self) {
+        let keys = self.authenticator.warm().await;
+        keys.unwrap_or_else(|cause| tracing::warn!(%cause, "the issuer's keys were not read at start"));
+    }
+}
+
 /// The caller, proven and within their rate limit. As a handler's first argument it comes before every other check.
 #[derive(Debug)]
 pub struct Authenticated(pub Caller);
@@ -20,16 +46,16 @@ pub struct Authenticated(pub Caller);
 impl<S> FromRequestParts<S> for Authenticated
 where
     S: Send + Sync,
-    Authenticator: FromRef<S>,
-    RateLimiter: FromRef<S>,
+    Gate: FromRef<S>,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Ok(RequestTime(now)) = RequestTime::from_request_parts(parts, state).await;
-        let caller = Authenticator::from_ref(state).authenticate(headers(&parts.headers), now).await?;
+        let Gate { authenticator, limiter } = Gate::from_ref(state);
+        let caller = authenticator.authenticate(headers(&parts.headers), now).await?;
         Span::current().record("caller", caller.id.get(..LOGGED_CHARACTERS));
-        match RateLimiter::from_ref(state).check(&caller, now).await {
+        match limiter.check(&caller, now).await {
             Verdict::Admitted => {}
             Verdict::AdmittedUncounted => drop(Span::current().record("limiter", "unreachable")),
             Verdict::Refused { retry_after_seconds } => return Err(ApiError::RateLimitExceeded { retry_after_seconds }),

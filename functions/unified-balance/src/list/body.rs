@@ -1,0 +1,180 @@
+//! The account list on the wire. Numbers are exact literals, and absent fields are left out.
+
+use super::query::ListQuery;
+use crate::icon;
+use serde::Serialize;
+use shared::domain::{Account, Asset, TooLarge, sum};
+use shared::http::{ApiError, Number};
+use shared::query::{InvalidParameter, Turned};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize)]
+pub(super) struct ListBody {
+    data: Data,
+    pagination: Pagination,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Data {
+    Accounts(Vec<AccountBody>),
+    Groups(Vec<GroupBody>),
+}
+
+#[derive(Debug, Serialize)]
+struct Pagination {
+    limit: usize,
+    offset: usize,
+    total: Option<usize>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupBody {
+    currency: &'static str,
+    is_crypto: bool,
+    accounts: usize,
+    balance: Number,
+    items: Vec<AccountBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct AccountBody {
+    id: String,
+    customer_id: String,
+    currency: &'static str,
+    balance: Number,
+    available: Number,
+    locked: Number,
+    is_crypto: bool,
+    active: bool,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    main_wallet_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    main_wallet_address_tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iban: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    created_at: String,
+    updated_at: String,
+    metadata: Metadata,
+}
+
+#[derive(Debug, Serialize)]
+struct Metadata {
+    icon_url: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'static str>,
+}
+
+impl ListBody {
+    /// A page of accounts that are all at hand, or of their groups.
+    pub(super) fn new(query: &ListQuery, accounts: Vec<Account>) -> Result<Self, ApiError> {
+        let ListQuery { sort, page, has_stacks, .. } = query;
+        if !has_stacks {
+            let turned = page.of(accounts, sort, |account| sort.place(account))?;
+            return Self::of_accounts(query, turned);
+        }
+        let currencies = sort.of_currencies();
+        // A group is never empty, and any of its accounts has its place.
+        let place =
+            |(_, accounts): &(Asset, Vec<Account>)| accounts.first().map(|first| currencies.place(first)).unwrap_or_default();
+        let turned = page.of(groups(accounts), &currencies, place)?;
+        Self::of_groups(query, turned)
+    }
+
+    /// A page of accounts as it is.
+    pub(super) fn of_accounts(query: &ListQuery, turned: Turned<Account>) -> Result<Self, ApiError> {
+        let Turned { items, total, next_cursor } = turned;
+        let rows = items.iter().map(account_body).collect::<Result<_, _>>().map_err(too_large)?;
+        Ok(Self { data: Data::Accounts(rows), pagination: Pagination::new(query, total, next_cursor) })
+    }
+
+    fn of_groups(query: &ListQuery, turned: Turned<(Asset, Vec<Account>)>) -> Result<Self, ApiError> {
+        let Turned { items, total, next_cursor } = turned;
+        let groups = items.into_iter().map(|(asset, accounts)| group_body(query, asset, accounts));
+        let groups = groups.collect::<Result<_, _>>().map_err(too_large)?;
+        Ok(Self { data: Data::Groups(groups), pagination: Pagination::new(query, total, next_cursor) })
+    }
+}
+
+impl Pagination {
+    fn new(query: &ListQuery, total: Option<usize>, next_cursor: Option<String>) -> Self {
+        let total = total.filter(|_| query.reach.is_counted());
+        Self { limit: query.page.limit, offset: query.page.offset, total, next_cursor }
+    }
+}
+
+fn groups(accounts: Vec<Account>) -> Vec<(Asset, Vec<Account>)> {
+    let mut groups = BTreeMap::<Asset, Vec<Account>>::new();
+    for account in accounts {
+        groups.entry(account.asset).or_default().push(account);
+    }
+    groups.into_iter().collect()
+}
+
+fn group_body(query: &ListQuery, asset: Asset, mut accounts: Vec<Account>) -> Result<GroupBody, TooLarge> {
+    accounts.sort_by_cached_key(|account| query.sort.place(account));
+    Ok(GroupBody {
+        currency: asset.code(),
+        is_crypto: asset.is_crypto(),
+        accounts: accounts.len(),
+        balance: Number::of(asset, sum(&accounts)?),
+        items: accounts.iter().map(account_body).collect::<Result<_, _>>()?,
+    })
+}
+
+fn account_body(account: &Account) -> Result<AccountBody, TooLarge> {
+    let Account {
+        id,
+        customer_id,
+        asset,
+        balance,
+        available,
+        active,
+        status,
+        balance_at,
+        created_at,
+        iban,
+        account_number,
+        address,
+        address_tag,
+        network,
+        description,
+        organization_id: _,
+        merchant_id: _,
+        contact_id: _,
+    } = account;
+    Ok(AccountBody {
+        id: id.to_string(),
+        customer_id: customer_id.to_string(),
+        currency: asset.code(),
+        balance: Number::of(*asset, *balance),
+        available: Number::of(*asset, *available),
+        locked: Number::of(*asset, account.locked()?),
+        is_crypto: asset.is_crypto(),
+        active: *active,
+        status: status.name(),
+        main_wallet_address: address.clone(),
+        main_wallet_address_tag: address.as_ref().map(|_| address_tag.clone().unwrap_or_default()),
+        network: network.clone(),
+        account_number: account_number.clone(),
+        iban: iban.clone(),
+        description: description.clone(),
+        created_at: created_at.to_millis_text(),
+        updated_at: balance_at.to_millis_text(),
+        metadata: Metadata { icon_url: icon::url(*asset), name: asset.name().to_owned(), issuer: asset.issuer() },
+    })
+}
+
+fn too_large(TooLarge: TooLarge) -> ApiError {
+    let message = "An amount of the answer has more than 18 digits before the point; leave `stack` out or narrow the search.";
+    InvalidParameter::new("stack", message).into()
+}

@@ -1,0 +1,82 @@
+//! `GET /v2/accounts`: the accounts behind the balance, searched, sorted, grouped and paged.
+//!
+//! Accounts of named customers, or by their ids, are read whole and then ordered. All customers together are too many for that:
+//! they come in the table's own order, a bounded part of it per page.
+
+mod body;
+pub(crate) mod query;
+
+use crate::App;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use body::ListBody;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use query::{ListQuery, Reach};
+use shared::domain::{Account, AccountId, CustomerId};
+use shared::http::{self, ApiError, Authenticated, Narrowing};
+use shared::query::{InvalidParameter, Page, Turned};
+use shared::store::{Store, TablePage, TablePlace};
+use std::collections::BTreeSet;
+
+/// Accounts that one request reads to order them: some 6,000 read units and a few seconds.
+const MAX_ACCOUNTS: usize = 50_000;
+/// Customers read at once for one request.
+const CONCURRENT_CUSTOMERS: usize = 4;
+
+const PAGE_TOO_LARGE: Narrowing = Narrowing { parameter: "limit", advice: "ask for a smaller `limit`" };
+const GROUPS_TOO_LARGE: Narrowing =
+    Narrowing { parameter: "stack", advice: "leave `stack` out or narrow it with `search.currency`" };
+
+pub(crate) async fn get(
+    Authenticated(caller): Authenticated,
+    State(app): State<App>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = ListQuery::parse(http::pairs(raw)?, &caller.grants)?;
+    if query.filter.named_customers().any(|customer| !caller.grants.may_see_customer(customer)) {
+        return Err(ApiError::InsufficientPermissions);
+    }
+    let body = match (&query.reach, query.filter.ids()) {
+        (Reach::Everybody, None) => ListBody::of_accounts(&query, table_page(&app.store, &query).await?)?,
+        (Reach::Customers(customers), None) => ListBody::new(&query, of_customers(&app.store, customers, &query).await?)?,
+        (reach, Some(ids)) => ListBody::new(&query, by_id(&app.store, ids, reach, &query).await?)?,
+    };
+    http::json(&body, if query.has_stacks { GROUPS_TOO_LARGE } else { PAGE_TOO_LARGE })
+}
+
+async fn of_customers(store: &Store, customers: &BTreeSet<CustomerId>, query: &ListQuery) -> Result<Vec<Account>, ApiError> {
+    let reads = stream::iter(customers.iter().copied()).map(|customer| store.customer_accounts(customer));
+    let mut reads = reads.buffered(CONCURRENT_CUSTOMERS);
+    let (mut accounts, mut read) = (Vec::new(), 0);
+    while let Some(page) = reads.try_next().await? {
+        read += page.len();
+        if read > MAX_ACCOUNTS {
+            return Err(too_many_accounts().into());
+        }
+        accounts.extend(page.into_iter().filter(|account| query.filter.admits(account)));
+    }
+    Ok(accounts)
+}
+
+async fn by_id(store: &Store, ids: BTreeSet<AccountId>, reach: &Reach, query: &ListQuery) -> Result<Vec<Account>, ApiError> {
+    let mut accounts = store.accounts_by_id(ids).await?;
+    accounts.retain(|account| reach.covers(account.customer_id) && query.filter.admits(account));
+    Ok(accounts)
+}
+
+async fn table_page(store: &Store, query: &ListQuery) -> Result<Turned<Account>, ApiError> {
+    let after = query.page.after.as_deref().map(|texts| parse_place(texts).ok_or_else(Page::misplaced)).transpose()?;
+    let TablePage { accounts, next } = store.table_page(after, &query.filter, query.page.limit).await?;
+    let next_cursor = next.map(|(customer_id, id)| query.page.cursor([customer_id.to_string(), id.to_string()]));
+    Ok(Turned { items: accounts, total: None, next_cursor })
+}
+
+fn parse_place(texts: &[String]) -> Option<TablePlace> {
+    let [customer_id, id] = texts else { return None };
+    CustomerId::parse(customer_id).ok().zip(AccountId::parse(id).ok())
+}
+
+fn too_many_accounts() -> InvalidParameter {
+    let message = format!("More than {MAX_ACCOUNTS} accounts would have to be read; narrow it to fewer customers.");
+    InvalidParameter::new("search.customer_id", message)
+}

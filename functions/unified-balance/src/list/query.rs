@@ -1,0 +1,99 @@
+//! The parameters of the account list, each declared once.
+
+use crate::stack::STACK;
+use shared::domain::{CustomerId, Grants};
+use shared::query::filter::{BALANCE_FILTERS, LIST_FILTERS};
+use shared::query::page::{CURSOR, LIMIT, OFFSET};
+use shared::query::{Binding, Declared, Filter, InvalidParameter, Page, Parameter, Parameters, Sort};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+static SORT: Parameter<Sort> = Parameter::new(
+    "sort",
+    "the order, `id` unless given; ties are broken by id",
+    "field names separated by commas, each once and with `-` before it for descending: id, currency, balance, status, created_at, \
+     updated_at",
+    Sort::parse,
+);
+
+/// Everything the route knows, in the order its errors list it.
+pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
+    let filters = LIST_FILTERS.iter().chain(BALANCE_FILTERS).map(|filter| -> &dyn Declared { filter });
+    let options: [&dyn Declared; 5] = [&STACK, &SORT, &LIMIT, &OFFSET, &CURSOR];
+    filters.chain(options).collect()
+});
+
+/// Whose accounts a list reaches for.
+#[derive(Debug)]
+pub(super) enum Reach {
+    /// Those of these customers.
+    Customers(BTreeSet<CustomerId>),
+    /// Everybody's, in the table's own order.
+    Everybody,
+}
+
+impl Reach {
+    fn new(filter: &Filter, grants: &Grants) -> Self {
+        match filter.customers() {
+            Some(customers) => Self::Customers(customers),
+            None if grants.may_see_all() => Self::Everybody,
+            None => Self::Customers(grants.customers.clone()),
+        }
+    }
+
+    pub(super) fn covers(&self, customer_id: CustomerId) -> bool {
+        match self {
+            Self::Customers(customers) => customers.contains(&customer_id),
+            Self::Everybody => true,
+        }
+    }
+
+    /// Whether a list says how many accounts there are: across all customers none can.
+    pub(super) const fn is_counted(&self) -> bool {
+        matches!(self, Self::Customers(_))
+    }
+
+    /// Tells the two lists apart in a cursor.
+    const fn view(&self) -> &'static str {
+        match self {
+            Self::Customers(_) => "customers",
+            Self::Everybody => "everybody",
+        }
+    }
+}
+
+/// One question to the list, without a doubt left in it.
+#[derive(Debug)]
+pub(super) struct ListQuery {
+    pub(super) filter: Filter,
+    pub(super) reach: Reach,
+    pub(super) sort: Sort,
+    pub(super) page: Page,
+    pub(super) has_stacks: bool,
+}
+
+impl ListQuery {
+    pub(super) fn parse(pairs: Vec<(String, String)>, grants: &Grants) -> Result<Self, InvalidParameter> {
+        let parameters = Parameters::read(pairs, &DECLARED)?;
+        let filter = Filter::read(&parameters, LIST_FILTERS.iter().chain(BALANCE_FILTERS))?;
+        let reach = Reach::new(&filter, grants);
+        if matches!(reach, Reach::Everybody) {
+            refuse_order(&parameters)?;
+        }
+        Ok(Self {
+            filter,
+            sort: parameters.optional(&SORT)?.unwrap_or_default(),
+            page: Page::read(&parameters, Binding::new(reach.view(), &parameters))?,
+            reach,
+            has_stacks: parameters.optional(&STACK)?.is_some(),
+        })
+    }
+}
+
+/// Across all customers there is no order but the table's.
+fn refuse_order(parameters: &Parameters) -> Result<(), InvalidParameter> {
+    let orders = [STACK.name, SORT.name, OFFSET.name];
+    let Some((name, _)) = parameters.given().find(|(name, _)| orders.contains(name)) else { return Ok(()) };
+    let message = format!("`{name}` needs `search.customer_id` or `search.customer_id.in`; across all customers use `cursor`.");
+    Err(InvalidParameter::new(name, message))
+}
