@@ -84,9 +84,19 @@ fn filters_agree_with_a_naive_filter_and_stacks_foot() {
             }
         }
         prop_assert!(foots(&body, target), "{}", answer);
+        // The list behind the balance has the same accounts and the same sums, to the last character.
+        let list = runtime.block_on(app.get(&format!("/v2/accounts?stack=currency{}", parameters.concat())));
+        prop_assert_eq!(totals(list.text()), totals(answer.text()));
         Ok(())
     });
     outcome.unwrap();
+}
+
+/// Currency, number of accounts and native sum of every group or stack, as they are written.
+fn totals(body: &str) -> Vec<String> {
+    let starts = body.match_indices(r#"{"currency":""#).map(|(at, _)| &body[at..]);
+    let up_to_balance = |text: &str| text.split(',').take(4).collect::<Vec<_>>().join(",");
+    starts.map(up_to_balance).filter(|text| text.contains("\"accounts\":")).collect()
 }
 
 /// Whether `total = fiat + crypto` and each is the sum of its stacks, in the target's smallest unit.

@@ -1,7 +1,7 @@
 //! A stack per test, a client for it, and answers that print the same at every run.
 
 use local::{Dataset, Options, Stack};
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::fmt::{self, Display};
@@ -49,8 +49,12 @@ impl App {
 
     /// `GET path` as a caller who sees Alice.
     pub async fn get(&self, path: &str) -> Answer {
-        let token = self.token_of(&[ALICE]);
-        send(self.request(Method::GET, path).header(AUTHORIZATION, format!("Bearer {token}"))).await
+        self.get_as(json!({"sub": "test", "customer_ids": [ALICE]}), path).await
+    }
+
+    /// `GET path` as a caller with these claims.
+    pub async fn get_as(&self, claims: Value, path: &str) -> Answer {
+        send(self.request(Method::GET, path).bearer_auth(self.token(claims))).await
     }
 
     /// Alice's balance in `currency`, with more parameters.
@@ -96,6 +100,11 @@ pub fn account(number: u32, currency: &str, balance: &str) -> Value {
 
 pub fn id(number: u32) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
+}
+
+/// A caller who sees everybody.
+pub fn admin() -> Value {
+    json!({"sub": "admin", "permissions": ["PermReadAll"]})
 }
 
 /// The object with other fields put over it.

@@ -97,7 +97,7 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
         assert!(!examples.is_empty());
         let app = App::with(dataset).await;
         for example in examples {
-            let token = app.token_of(&[&example.customer_id.to_string()]);
+            let token = app.token(Value::Object(example.claims.clone()));
             let answer = send(app.request(Method::GET, &example.path).bearer_auth(token)).await;
             assert_eq!(answer.status, 200, "{}: {answer}", example.path);
             let curl = example.curl(&app.stack).unwrap();
@@ -200,6 +200,9 @@ async fn every_route_of_the_template_is_served_and_no_other() {
     let app = App::start(json!({})).await;
     for route in template::routes().unwrap() {
         let Some(path) = route.path else { continue };
+        // Any text is a segment: the method is refused before it is looked at.
+        let path =
+            path.split('/').map(|segment| if segment.starts_with('{') { "x" } else { segment }).collect::<Vec<_>>().join("/");
         let answer = send(app.request(Method::DELETE, &path)).await;
         assert_eq!(answer.status, 405, "{path}");
     }

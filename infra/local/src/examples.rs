@@ -3,12 +3,15 @@
 use crate::dataset::{Dataset, LoadError};
 use crate::issuer::IssuerError;
 use crate::stack::Stack;
-use serde_json::Value;
-use shared::domain::{Account, Asset, CustomerId, Timestamp};
+use serde_json::{Map, Value};
+use shared::domain::{Account, Asset, CustomerId, MerchantId, OrganizationId, Timestamp};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Customers that are asked about.
 const MAX_CUSTOMERS: usize = 3;
+/// Merchants that are asked about.
+const MAX_MERCHANTS: usize = 2;
 
 const PARTIAL: &str = "&partial=true";
 
@@ -17,18 +20,23 @@ const PARTIAL: &str = "&partial=true";
 pub struct Example {
     /// What it shows.
     pub title: String,
-    /// Whose balance it asks for.
-    pub customer_id: CustomerId,
+    /// What a token must say to be allowed it.
+    pub claims: Map<String, Value>,
     /// The path and query.
     pub path: String,
 }
 
 impl Example {
+    /// A request of somebody who sees one `id` of the kind that `claim` lists.
+    fn new(title: String, claim: &str, id: &str, path: String) -> Self {
+        let ids = Value::from(vec![id.to_owned()]);
+        let claims = [("sub".to_owned(), Value::from("local")), (claim.to_owned(), ids)].into_iter().collect();
+        Self { title, claims, path }
+    }
+
     /// The command, on one line and complete in itself.
     pub fn curl(&self, stack: &Stack) -> Result<String, IssuerError> {
-        let customers = Value::from(vec![self.customer_id.to_string()]);
-        let token = stack
-            .token([("sub".to_owned(), Value::from("local")), ("customer_ids".to_owned(), customers)].into_iter().collect())?;
+        let token = stack.token(self.claims.clone())?;
         Ok(format!("curl --silent --show-error '{}{}' --header 'Authorization: Bearer {token}'", stack.url(), self.path))
     }
 }
@@ -36,35 +44,58 @@ impl Example {
 /// A few requests that this dataset answers with 200.
 pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadError> {
     let (accounts, sheets) = (dataset.accounts()?, dataset.sheets()?);
+    let states: Vec<&Account> = accounts.iter().flatten().collect();
     let sheet = sheets.iter().filter(|sheet| sheet.observed_at <= now).max_by_key(|sheet| sheet.observed_at);
     let limits = dataset.age_limits();
     let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
-    let mut customers: Vec<CustomerId> = accounts.iter().flatten().map(|state| state.customer_id).collect();
-    customers.sort_unstable();
-    customers.dedup();
+    Ok(of_customers(&states, has_rate, now).chain(of_merchants(&states, now)).collect())
+}
+
+fn of_customers(states: &[&Account], has_rate: impl Fn(Asset) -> bool, now: Timestamp) -> impl Iterator<Item = Example> {
+    let mut customers: BTreeSet<CustomerId> = states.iter().map(|state| state.customer_id).collect();
     // Without accounts there is still a customer to ask about, who holds nothing.
     if customers.is_empty() {
-        customers.push(Uuid::nil().into());
+        customers.insert(Uuid::nil().into());
     }
     let mut examples = Vec::new();
     for customer_id in customers.into_iter().take(MAX_CUSTOMERS) {
-        let own: Vec<&Account> = accounts.iter().flatten().filter(|state| state.customer_id == customer_id).collect();
-        let base = balance(customer_id, &own, has_rate);
-        let example = |title: &str, more: String| Example {
-            title: format!("{title}: customer {customer_id}"),
-            customer_id,
-            path: base.clone() + &more,
+        let own: Vec<&Account> = states.iter().filter(|state| state.customer_id == customer_id).copied().collect();
+        let base = balance(customer_id, &own, &has_rate);
+        let example = |title: &str, path: String| {
+            Example::new(format!("{title}: customer {customer_id}"), "customer_ids", &customer_id.to_string(), path)
         };
-        examples.push(example("What is held, by currency", "&stack=currency".to_owned()));
-        if examples.len() == 1 {
-            examples.push(example("Every account, and the rates it was converted by", "&details=true".to_owned()));
+        let is_first = examples.is_empty();
+        examples.push(example("What is held, by currency", format!("{base}&stack=currency")));
+        if is_first {
+            examples.push(example("Every account, and the rates it was converted by", format!("{base}&details=true")));
             // The rates of that time are another sheet's: what it lacks is left out.
             let partial = if base.ends_with(PARTIAL) { "" } else { PARTIAL };
-            let as_of = |at: Timestamp| example("As it stood then", format!("&as_of={}{partial}", at.to_millis_text()));
-            examples.extend(penultimate_change(&own, now).map(as_of));
+            let at = penultimate_change(&own, now);
+            examples.extend(at.map(|at| example("As it stood then", format!("{base}&as_of={}{partial}", at.to_millis_text()))));
+            let list = format!("/v2/accounts?search.customer_id={customer_id}&sort=-balance&limit=5");
+            examples.push(example("The accounts, largest number first", list));
         }
     }
-    Ok(examples)
+    examples.into_iter()
+}
+
+fn of_merchants(states: &[&Account], now: Timestamp) -> impl Iterator<Item = Example> {
+    let merchant = |state: &&Account| state.organization_id.zip(state.merchant_id);
+    let merchants: BTreeSet<(OrganizationId, MerchantId)> = states.iter().filter_map(merchant).collect();
+    let mut examples = Vec::new();
+    for (organization_id, merchant_id) in merchants.into_iter().take(MAX_MERCHANTS) {
+        let own: Vec<&Account> =
+            states.iter().filter(|state| merchant(state) == Some((organization_id, merchant_id))).copied().collect();
+        let path = format!("/api/v1/organizations/{organization_id}/merchants/{merchant_id}/accounts/balances");
+        let example = |title: &str, query: String| {
+            let title = format!("{title}: merchant {merchant_id}");
+            Example::new(title, "merchant_ids", &merchant_id.to_string(), format!("{path}{query}"))
+        };
+        examples.push(example("A merchant's balances", String::new()));
+        let at = penultimate_change(&own, now);
+        examples.extend(at.map(|at| example("As they stood then", format!("?date={}", at.to_millis_text()))));
+    }
+    examples.into_iter()
 }
 
 /// An instant at which something was different: the last but one at which a balance changed.

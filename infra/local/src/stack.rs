@@ -152,8 +152,12 @@ impl Stack {
 /// Every function's routes by its binary's name, warmed as Lambda warms them.
 async fn functions(config: &Config, age_limits: AgeLimits) -> HashMap<&'static str, Router> {
     let unified_balance = unified_balance::App::new(config, age_limits);
-    unified_balance.warm().await;
-    HashMap::from([("unified-balance", unified_balance::routes(unified_balance))])
+    let merchant_balances = merchant_balances::App::new(config);
+    tokio::join!(unified_balance.warm(), merchant_balances.warm());
+    HashMap::from([
+        ("unified-balance", unified_balance::routes(unified_balance)),
+        ("merchant-balances", merchant_balances::routes(merchant_balances)),
+    ])
 }
 
 fn config(dynamodb: SocketAddr, api: SocketAddr, rate_limit_per_minute: u64) -> Config {

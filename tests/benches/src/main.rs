@@ -4,7 +4,9 @@
 //! the machine hits all of them; figures are medians, and what is worth quoting are the ratios.
 
 mod capacity;
+mod event;
 mod function;
+mod merchant;
 mod runtime_api;
 
 use capacity::{Capacity, Usage};
@@ -45,7 +47,8 @@ async fn main() -> Result<()> {
     bench.sizes()?;
     bench.cold().await?;
     bench.warm().await?;
-    bench.capacity().await
+    bench.capacity().await?;
+    merchant::measure(&bench.stack, bench.rounds.warm.div_ceil(20)).await
 }
 
 struct Bench {
@@ -56,7 +59,7 @@ struct Bench {
 impl Bench {
     fn sizes(&self) -> Result<()> {
         println!("binary, MB");
-        for name in ["bench-noop", "bench-bare-query", FUNCTION] {
+        for name in ["bench-noop", "bench-bare-query", FUNCTION, merchant::FUNCTION] {
             println!("  {name:<18} {:>6.1}", std::fs::metadata(binary(name))?.len() as f64 / 1e6);
         }
         Ok(())
@@ -152,24 +155,13 @@ impl Bench {
 
     /// A question of a caller: one for each measurement, who stays within the deployed rate limit.
     fn event(&self, caller: &str, accounts: u32, has_details: bool, credential: Credential) -> Result<String> {
-        let path = "/v2/accounts/balance";
         let details = if has_details { "&details=true" } else { "" };
         let (name, value) = match credential {
             Jwt => ("authorization", format!("Bearer {}", token(&self.stack, &format!("{caller} {accounts}"))?)),
             ApiKey => ("x-api-key", api_key(accounts, has_details)),
         };
-        Ok(json!({
-            "version": "2.0", "routeKey": "ANY /v2/accounts/balance", "rawPath": path,
-            "rawQueryString": format!("customer_id={}&currency=EUR{details}", customer(accounts)),
-            "headers": {name: value, "host": "abc.execute-api.eu-central-1.amazonaws.com", "accept-encoding": "identity"},
-            "requestContext": {
-                "accountId": "123456789012", "apiId": "abc", "domainName": "abc.execute-api.eu-central-1.amazonaws.com",
-                "http": {"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "bench"},
-                "requestId": "id", "stage": "$default", "time": "16/Apr/2025:15:30:25 +0000", "timeEpoch": 1_744_817_425_000_i64,
-            },
-            "isBase64Encoded": false,
-        })
-        .to_string())
+        let query = format!("customer_id={}&currency=EUR{details}", customer(accounts));
+        Ok(event::get("/v2/accounts/balance", &query, (name, value)))
     }
 }
 
@@ -202,7 +194,8 @@ fn dataset() -> Value {
             "balance_at": "2026-01-01T00:00:00Z", "address": number.is_multiple_of(2).then_some("0x00000000219ab540356cbb839cbe05303d7705fa"),
         })
     };
-    let accounts: Vec<_> = CUSTOMERS.iter().flat_map(|of| (0..*of).map(move |number| account(*of, number))).collect();
+    let accounts = CUSTOMERS.iter().flat_map(|of| (0..*of).map(move |number| account(*of, number)));
+    let accounts: Vec<_> = accounts.chain(merchant::accounts()).collect();
     let rate = |(currency, usd): (&str, &str)| json!({"currency": currency, "usd": usd, "source": "bench", "method": "market"});
     let rates: Vec<_> = [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5")].map(rate).into();
     let customers: Vec<_> = CUSTOMERS.iter().map(|of| customer(*of)).collect();

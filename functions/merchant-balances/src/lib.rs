@@ -1,0 +1,125 @@
+//! A merchant's account balances, now or at any instant in the past.
+//!
+//! It reads the same accounts as the unified view, by the index `by_merchant`, and knows nothing of rates: every balance is in
+//! its own currency.
+
+mod body;
+mod query;
+
+use axum::Router;
+use axum::extract::{FromRef, RawQuery, State};
+use axum::response::Response;
+use axum::routing::get;
+use body::BalanceBody;
+use query::{ListQuery, Merchant, SingleQuery};
+use serde::Serialize;
+use shared::auth::Caller;
+use shared::config::Config;
+use shared::domain::{Account, Timestamp};
+use shared::http::{self, ApiError, Authenticated, Gate, Narrowing, RequestTime, Segments};
+use shared::query::RouteParameters;
+use shared::store::Store;
+
+/// The routes that share a caller's rate limit.
+const ROUTE_GROUP: &str = "merchant";
+
+const LIST_PATH: &str = "/api/v1/organizations/{organizationId}/merchants/{merchantId}/accounts/balances";
+const SINGLE_PATH: &str = "/api/v1/organizations/{organizationId}/merchants/{merchantId}/accounts/{accountId}/balances";
+
+const TOO_LARGE: Narrowing = Narrowing { parameter: "currency", advice: "narrow it with `currency`" };
+const TOO_OLD: Narrowing =
+    Narrowing { parameter: "date", advice: "narrow the request with `currency`, or ask for a later `date`" };
+
+/// What the routes need, built once per instance; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    store: Store,
+    gate: Gate,
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+impl App {
+    /// Clients and caches by configuration; nothing is connected yet.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let store = Store::new(&config.store);
+        Self { gate: Gate::new(config, &store, ROUTE_GROUP), store }
+    }
+
+    /// Opens the connection and reads what every request needs.
+    pub async fn warm(&self) {
+        http::warm(self.gate.warm()).await;
+    }
+}
+
+/// The routes, without fallbacks: those belong to whoever serves them.
+pub fn routes(app: App) -> Router {
+    Router::new().route(LIST_PATH, get(list)).route(SINGLE_PATH, get(single)).with_state(app)
+}
+
+/// What each route can be asked, for the reference.
+#[must_use]
+pub fn parameters() -> Vec<RouteParameters> {
+    vec![
+        RouteParameters { path: LIST_PATH, parameters: [&query::OF_MERCHANT[..], &query::OF_LIST[..]].concat() },
+        RouteParameters { path: SINGLE_PATH, parameters: [&query::OF_MERCHANT[..], &query::OF_SINGLE[..]].concat() },
+    ]
+}
+
+async fn list(
+    Authenticated(caller): Authenticated,
+    State(app): State<App>,
+    RequestTime(now): RequestTime,
+    Segments((organization, merchant)): Segments<(String, String)>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let merchant = Merchant::parse(&organization, &merchant)?;
+    let ListQuery { asset, date } = ListQuery::parse(http::pairs(raw)?, now)?;
+    admit(&caller, merchant)?;
+    let mut accounts = app.store.merchant_accounts(merchant.organization_id, merchant.id).await?;
+    accounts.retain(|account| asset.is_none_or(|asset| account.asset == asset));
+    let accounts = as_they_stood(&app.store, accounts, date).await?;
+    reply(date, now, |balance_date| accounts.iter().map(|account| BalanceBody::new(account, balance_date)).collect::<Vec<_>>())
+}
+
+async fn single(
+    Authenticated(caller): Authenticated,
+    State(app): State<App>,
+    RequestTime(now): RequestTime,
+    Segments((organization, merchant, account)): Segments<(String, String, String)>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let merchant = Merchant::parse(&organization, &merchant)?;
+    let SingleQuery { id, date } = SingleQuery::parse(&account, http::pairs(raw)?, now)?;
+    admit(&caller, merchant)?;
+    let account = app.store.merchant_account(merchant.organization_id, merchant.id, id).await?;
+    let account = account.ok_or_else(|| ApiError::no_account(&caller.grants))?;
+    let accounts = as_they_stood(&app.store, vec![account], date).await?;
+    let account = accounts.first().ok_or(ApiError::AccountNotFound)?;
+    reply(date, now, |balance_date| BalanceBody::new(account, balance_date))
+}
+
+fn admit(caller: &Caller, merchant: Merchant) -> Result<(), ApiError> {
+    let may_see = caller.grants.may_see_merchant(merchant.organization_id, merchant.id);
+    if may_see { Ok(()) } else { Err(ApiError::InsufficientPermissions) }
+}
+
+async fn as_they_stood(store: &Store, accounts: Vec<Account>, date: Option<Timestamp>) -> Result<Vec<Account>, ApiError> {
+    match date {
+        Some(at) => store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD)),
+        None => Ok(accounts),
+    }
+}
+
+/// Without a date the answer names the time of the request, which must not make it another answer.
+fn reply<B: Serialize>(date: Option<Timestamp>, now: Timestamp, body: impl Fn(&str) -> B) -> Result<Response, ApiError> {
+    match date {
+        Some(date) => http::json(&body(&date.to_millis_text()), TOO_LARGE),
+        None => http::json_of_now(&body(&now.to_millis_text()), &body(""), TOO_LARGE),
+    }
+}
