@@ -54,7 +54,7 @@ async fn an_account_is_shown_whole() {
 async fn every_operator_finds_what_it_names() {
     let app = App::start(dataset(accounts())).await;
     let (first, third) = (id(1), id(3));
-    let rows: [(String, &[u64]); 47] = [
+    let rows: [(String, &[u64]); 48] = [
         (String::new(), &[1, 2, 3, 4, 5, 6, 7]),
         ("search=OPERAT".to_owned(), &[1, 6]),
         ("search=operating".to_owned(), &[1]),
@@ -64,6 +64,7 @@ async fn every_operator_finds_what_it_names() {
         ("search=765432".to_owned(), &[5]),
         ("search=0xabcd".to_owned(), &[3]),
         ("search=STRASSE".to_owned(), &[]),
+        ("search=TIN".to_owned(), &[1]),
         ("search=STRA%C3%9FE+100%25".to_owned(), &[3]),
         ("search=000000000003".to_owned(), &[3]),
         ("search=memo".to_owned(), &[]),
@@ -308,7 +309,7 @@ async fn every_faulty_parameter_is_named() {
     customer_id=0a11ce00-0000-4000-8000-000000000001
       customer_id: This is not a parameter of this route;
     ");
-    assert_snapshot!(list(&app, "colour=red").await, @r#"400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows search, search.id, search.id.in, search.customer_id, search.customer_id.in, search.currency.in, search.iban, search.iban.like, search.main_wallet_address, search.main_wallet_address.like, search.balance, search.is_crypto, search.currency, search.active, search.status, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, stack, sort, limit, offset, cursor.","details":{"parameter":"colour","request_id":"…"}}"#);
+    assert_snapshot!(list(&app, "colour=red").await, @r#"400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows search, search.id, search.id.in, search.customer_id, search.customer_id.in, search.currency, search.currency.in, search.iban, search.iban.like, search.main_wallet_address, search.main_wallet_address.like, search.balance, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, sort, limit, offset, cursor.","details":{"parameter":"colour","request_id":"…"}}"#);
 }
 
 #[tokio::test]

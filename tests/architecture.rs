@@ -4,14 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of `shared` and the modules it may know.
-const FLOORS: [(&str, &[&str]); 7] = [
+const FLOORS: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
     ("query", &["domain"]),
     ("store", &["config", "domain", "query"]),
-    ("auth", &["config", "domain", "store"]),
-    ("http", &["auth", "config", "domain", "query", "store", "telemetry"]),
+    ("outgoing", &["config"]),
+    ("auth", &["config", "domain", "outgoing", "store"]),
+    ("custody", &["config", "domain", "outgoing", "store"]),
+    ("http", &["auth", "config", "custody", "domain", "query", "store", "telemetry"]),
 ];
 
 fn root() -> PathBuf {

@@ -77,6 +77,7 @@ fn config(endpoint: &str) -> Config {
             history: table("history"),
             rates: table("rates"),
             access: table("access"),
+            custody: table("custody"),
             limits: table("limits"),
         },
     };

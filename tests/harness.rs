@@ -57,6 +57,34 @@ impl App {
         send(self.request(Method::GET, path).bearer_auth(self.token(claims))).await
     }
 
+    /// The custody account's balances.
+    pub async fn custody(&self, query: &str) -> Answer {
+        self.get(&format!("/custody/accounts/{CUSTODY}/balances{query}")).await
+    }
+
+    /// `POST` of a sync by a caller with these claims.
+    pub async fn sync(&self, claims: Value) -> Answer {
+        let request = self.request(Method::POST, &format!("/custody/accounts/{CUSTODY}/sync"));
+        send(request.bearer_auth(self.token(claims))).await
+    }
+
+    /// Sets vault 12 of the sandbox.
+    pub async fn vault(&self, assets: Value) {
+        let request = self.request(Method::PUT, "/_local/custody/12").body(json!({"assets": assets}).to_string());
+        assert_eq!(send(request).await.status, 200);
+    }
+
+    /// Sets what goes wrong with the sandbox.
+    pub async fn fault(&self, fault: Value) {
+        let request = self.request(Method::PUT, "/_local/custody-faults").body(fault.to_string());
+        assert_eq!(send(request).await.status, 200);
+    }
+
+    /// How often the vault was read since the last time this was asked.
+    pub fn vault_reads(&self) -> u32 {
+        self.stack.sandbox().take_calls().get("/v1/vault/accounts/12").copied().unwrap_or_default()
+    }
+
     /// Alice's balance in `currency`, with more parameters.
     pub async fn balance(&self, currency: &str, more: &str) -> Answer {
         self.get(&format!("/v2/accounts/balance?customer_id={ALICE}&currency={currency}{more}")).await
@@ -100,6 +128,36 @@ pub fn account(number: u32, currency: &str, balance: &str) -> Value {
 
 pub fn id(number: u32) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
+}
+
+/// A custody account of Alice's in vault 12, and the vault, with more put over the dataset.
+pub fn custody(assets: Value, over: Value) -> Value {
+    let supported = json!([
+        {"blockchain": "ETH", "token": "USDT"}, {"blockchain": "BSC", "token": "USDT"}, {"blockchain": "TRX", "token": "USDT"},
+        {"blockchain": "BTC", "token": "BTC"},
+    ]);
+    let account = json!({
+        "id": CUSTODY, "customer_id": ALICE, "provider": "fireblocks", "provider_account": "12", "assets": supported,
+    });
+    let prices = [("EUR", "1.1353"), ("USDT", "1.0001"), ("BTC", "97000.5")];
+    let dataset = json!({
+        "rates_never_expire": true, "custody_accounts": [account], "vaults": {"12": {"assets": assets}},
+        "rate_sheets": [sheet("2026-06-01T00:00:00Z", &prices)],
+    });
+    with(dataset, over)
+}
+
+/// The custody account of [`custody`].
+pub const CUSTODY: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+/// One wallet of a sandbox vault.
+pub fn wallet(id: &str, total: &str, available: &str) -> Value {
+    json!({"id": id, "total": total, "available": available})
+}
+
+/// A caller who sees Alice and may sync.
+pub fn syncer() -> Value {
+    json!({"sub": "syncer", "customer_ids": [ALICE], "permissions": ["PermCustodySync"]})
 }
 
 /// A caller who sees everybody.

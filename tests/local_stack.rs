@@ -218,7 +218,7 @@ async fn every_route_of_the_template_is_served_and_no_other() {
         )
         .header("content-type", "application/x-amz-json-1.0")
         .body("{}");
-    assert_snapshot!(send(tables).await, @r#"200 {"TableNames":["AccessTable","AccountsTable","HistoryTable","LimitsTable","RatesTable"]}"#);
+    assert_snapshot!(send(tables).await, @r#"200 {"TableNames":["AccessTable","AccountsTable","CustodyTable","HistoryTable","LimitsTable","RatesTable"]}"#);
 }
 
 #[tokio::test]

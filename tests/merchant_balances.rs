@@ -131,6 +131,7 @@ async fn every_faulty_parameter_is_named_before_permission_is_asked() {
         path(&format!("{account}?date=yesterday")),
         path(&format!("/{}/balances", id(1))),
         path("/acc_1/balances"),
+        path("/acc_zz+:~/balances"),
         path("/balances").replace("org_", ""),
         path("/balances").replace("mrc_", "con_"),
         path(&account).replace("org_", "ORG_"),
@@ -160,6 +161,8 @@ async fn every_faulty_parameter_is_named_before_permission_is_asked() {
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/00000000-0000-4000-8000-000000000001/balances
       400 {"error":"invalid_request","message":"`accountId` must be `acc_` and a UUID.","details":{"parameter":"accountId","request_id":"…"}}
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/acc_1/balances
+      400 {"error":"invalid_request","message":"`accountId` must be `acc_` and a UUID.","details":{"parameter":"accountId","request_id":"…"}}
+    …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/acc_zz+:~/balances
       400 {"error":"invalid_request","message":"`accountId` must be `acc_` and a UUID.","details":{"parameter":"accountId","request_id":"…"}}
     …/a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/balances
       400 {"error":"invalid_request","message":"`organizationId` must be `org_` and a UUID.","details":{"parameter":"organizationId","request_id":"…"}}

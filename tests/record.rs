@@ -34,6 +34,7 @@ pub fn update(customer: Uuid, id: Uuid, balance: &str, minute: u32) -> Account {
         organization_id: None,
         merchant_id: None,
         contact_id: None,
+        custody_account_id: None,
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It knows names, not meanings: clients and keys are built from it by the modules that use them.
 
+use jiff::SignedDuration;
+use secrecy::SecretString;
 use std::fmt;
 use thiserror::Error;
 
@@ -10,6 +12,13 @@ pub const MIN_SECRET_BYTES: usize = 32;
 
 /// Calls a caller may make to one route group in a clock minute unless configured otherwise.
 pub const DEFAULT_RATE_LIMIT_PER_MINUTE: u64 = 600;
+
+/// Calls to one custody provider in a clock minute unless configured otherwise; BitGo's own default is 360.
+pub const DEFAULT_PROVIDER_CALLS_PER_MINUTE: u64 = 300;
+/// Times in a clock minute that one caller may make a provider be asked unless configured otherwise.
+pub const DEFAULT_PROVIDER_READS_PER_CALLER: u64 = 60;
+/// Seconds between two scheduled syncs of an account unless configured otherwise.
+pub const DEFAULT_SYNC_INTERVAL_SECONDS: u64 = 900;
 
 /// Why the environment is not a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -20,6 +29,86 @@ pub enum ConfigError {
     /// A variable has an unusable value, which is not repeated here.
     #[error("environment variable {0} {1}")]
     Invalid(&'static str, &'static str),
+}
+
+/// Where a secret's text is.
+#[derive(Debug, Clone)]
+pub enum SecretSource {
+    /// Here, as in the local stack.
+    Text(SecretString),
+    /// In Secrets Manager, by this ARN.
+    Arn(String),
+}
+
+/// How to reach a custody provider.
+#[derive(Debug, Clone)]
+pub struct ProviderConfig {
+    /// Its API.
+    pub base_url: String,
+    /// What we are known by there.
+    pub secret: SecretSource,
+}
+
+/// What custody functions need beyond the store.
+#[derive(Debug, Clone)]
+pub struct CustodyConfig {
+    /// Fireblocks, if it is used.
+    pub fireblocks: Option<ProviderConfig>,
+    /// More of its asset ids: `ID=BLOCKCHAIN:TOKEN`, separated by commas.
+    pub fireblocks_assets: String,
+    /// BitGo, if it is used.
+    pub bitgo: Option<ProviderConfig>,
+    /// Calls to one provider in a clock minute, over all instances; 0 is no limit.
+    pub provider_calls_per_minute: u64,
+    /// Times in a clock minute that one caller may make a provider be asked; 0 is no limit.
+    pub provider_reads_per_caller: u64,
+    /// Seconds between two scheduled syncs of an account.
+    pub sync_interval_seconds: u64,
+}
+
+impl CustodyConfig {
+    /// How far apart an account's scheduled syncs are.
+    #[must_use]
+    pub fn sync_interval(&self) -> SignedDuration {
+        SignedDuration::from_secs(i64::try_from(self.sync_interval_seconds).unwrap_or(i64::MAX))
+    }
+
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables by `lookup`; an empty one counts as not set.
+    pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let optional = |name| lookup(name).filter(|value| !value.is_empty());
+        let number = |name, default| match optional(name) {
+            Some(text) => text.parse().map_err(|_| ConfigError::Invalid(name, "is not a whole number")),
+            None => Ok(default),
+        };
+        let provider = |url_name, default_url: &str, secret_name, arn_name| {
+            let secret = match (optional(secret_name), optional(arn_name)) {
+                (Some(text), None) => SecretSource::Text(SecretString::from(text)),
+                (None, Some(arn)) => SecretSource::Arn(arn),
+                (None, None) => return Ok(None),
+                (Some(_), Some(_)) => return Err(ConfigError::Invalid(secret_name, "is set twice, as a text and as an ARN")),
+            };
+            let base_url = optional(url_name).unwrap_or_else(|| default_url.to_owned());
+            Ok(Some(ProviderConfig { base_url: trusted_url(url_name, base_url)?, secret }))
+        };
+        Ok(Self {
+            fireblocks: provider(
+                "FIREBLOCKS_BASE_URL",
+                "https://api.fireblocks.io",
+                "FIREBLOCKS_SECRET",
+                "FIREBLOCKS_SECRET_ARN",
+            )?,
+            fireblocks_assets: optional("FIREBLOCKS_ASSETS").unwrap_or_default(),
+            bitgo: provider("BITGO_BASE_URL", "https://app.bitgo.com", "BITGO_SECRET", "BITGO_SECRET_ARN")?,
+            provider_calls_per_minute: number("PROVIDER_CALLS_PER_MINUTE", DEFAULT_PROVIDER_CALLS_PER_MINUTE)?,
+            provider_reads_per_caller: number("PROVIDER_READS_PER_CALLER", DEFAULT_PROVIDER_READS_PER_CALLER)?,
+            sync_interval_seconds: number("SYNC_INTERVAL_SECONDS", DEFAULT_SYNC_INTERVAL_SECONDS)?,
+        })
+    }
 }
 
 /// Where the tables are.
@@ -33,6 +122,8 @@ pub struct Tables {
     pub rates: String,
     /// API keys and the cached JWKS.
     pub access: String,
+    /// One item per custody account.
+    pub custody: String,
     /// Rate-limit counters.
     pub limits: String,
 }
@@ -52,6 +143,33 @@ pub struct StoreConfig {
     pub session_token: Option<String>,
     /// The tables.
     pub tables: Tables,
+}
+
+impl StoreConfig {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(&|name| std::env::var(name).ok())
+    }
+
+    fn from_lookup(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let optional = |name| lookup(name).filter(|value| !value.is_empty());
+        let required = |name| optional(name).ok_or(ConfigError::Missing(name));
+        Ok(Self {
+            region: required("AWS_REGION")?,
+            endpoint_url: optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            access_key_id: required("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
+            session_token: optional("AWS_SESSION_TOKEN"),
+            tables: Tables {
+                accounts: required("ACCOUNTS_TABLE")?,
+                history: required("HISTORY_TABLE")?,
+                rates: required("RATES_TABLE")?,
+                access: required("ACCESS_TABLE")?,
+                custody: required("CUSTODY_TABLE")?,
+                limits: required("LIMITS_TABLE")?,
+            },
+        })
+    }
 }
 
 impl fmt::Debug for StoreConfig {
@@ -110,20 +228,7 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
         let optional = |name| lookup(name).filter(|value| !value.is_empty());
         let required = |name| optional(name).ok_or(ConfigError::Missing(name));
-        let store = StoreConfig {
-            region: required("AWS_REGION")?,
-            endpoint_url: optional("AWS_ENDPOINT_URL_DYNAMODB"),
-            access_key_id: required("AWS_ACCESS_KEY_ID")?,
-            secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
-            session_token: optional("AWS_SESSION_TOKEN"),
-            tables: Tables {
-                accounts: required("ACCOUNTS_TABLE")?,
-                history: required("HISTORY_TABLE")?,
-                rates: required("RATES_TABLE")?,
-                access: required("ACCESS_TABLE")?,
-                limits: required("LIMITS_TABLE")?,
-            },
-        };
+        let store = StoreConfig::from_lookup(&lookup)?;
         let keys = match (optional("JWT_JWKS_URL"), optional("JWT_HS256_SECRET")) {
             (Some(url), None) => jwks_url(url)?,
             (None, Some(secret)) if secret.len() >= MIN_SECRET_BYTES => SigningKeys::Hs256Secret(secret),
@@ -142,8 +247,12 @@ impl Config {
 
 /// Keys fetched in the clear could be anybody's, except from this machine.
 fn jwks_url(url: String) -> Result<SigningKeys, ConfigError> {
+    trusted_url("JWT_JWKS_URL", url).map(SigningKeys::JwksUrl)
+}
+
+fn trusted_url(name: &'static str, url: String) -> Result<String, ConfigError> {
     let is_trusted = url.starts_with("https://") || is_loopback(&url);
-    if is_trusted { Ok(SigningKeys::JwksUrl(url)) } else { Err(ConfigError::Invalid("JWT_JWKS_URL", "is not an https URL")) }
+    if is_trusted { Ok(url) } else { Err(ConfigError::Invalid(name, "is not an https URL")) }
 }
 
 /// Whether a URL is of a port of 127.0.0.1.
@@ -156,7 +265,7 @@ pub fn is_loopback(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const COMPLETE: [(&str, &str); 11] = [
+    const COMPLETE: [(&str, &str); 12] = [
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -164,6 +273,7 @@ mod tests {
         ("HISTORY_TABLE", "h"),
         ("RATES_TABLE", "r"),
         ("ACCESS_TABLE", "x"),
+        ("CUSTODY_TABLE", "c"),
         ("LIMITS_TABLE", "l"),
         ("JWT_ISSUER", "i"),
         ("JWT_AUDIENCE", "b"),

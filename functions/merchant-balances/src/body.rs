@@ -19,7 +19,27 @@ pub(crate) struct BalanceBody {
 
 impl BalanceBody {
     pub(crate) fn new(account: &Account, balance_date: &str) -> Self {
-        let Account { id, asset, balance, account_number, iban, address, network, merchant_id, contact_id, .. } = account;
+        let Account {
+            id,
+            customer_id: _,
+            asset,
+            balance,
+            available: _,
+            active: _,
+            status: _,
+            balance_at: _,
+            created_at: _,
+            iban,
+            account_number,
+            address,
+            address_tag: _,
+            network,
+            description: _,
+            organization_id: _,
+            merchant_id,
+            contact_id,
+            custody_account_id: _,
+        } = account;
         Self {
             id: MerchantAccountId::from(*id).to_string(),
             account_number: account_number.clone().or_else(|| iban.clone()).unwrap_or_default(),

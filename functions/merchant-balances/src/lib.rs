@@ -15,7 +15,7 @@ use query::{ListQuery, Merchant, SingleQuery};
 use serde::Serialize;
 use shared::auth::Caller;
 use shared::config::Config;
-use shared::domain::{Account, Timestamp};
+use shared::domain::Timestamp;
 use shared::http::{self, ApiError, Authenticated, Gate, Narrowing, RequestTime, Segments};
 use shared::query::RouteParameters;
 use shared::store::Store;
@@ -27,6 +27,7 @@ const LIST_PATH: &str = "/api/v1/organizations/{organizationId}/merchants/{merch
 const SINGLE_PATH: &str = "/api/v1/organizations/{organizationId}/merchants/{merchantId}/accounts/{accountId}/balances";
 
 const TOO_LARGE: Narrowing = Narrowing { parameter: "currency", advice: "narrow it with `currency`" };
+const TOO_MANY: Narrowing = Narrowing { parameter: "accountId", advice: "ask for single accounts" };
 const TOO_OLD: Narrowing =
     Narrowing { parameter: "date", advice: "narrow the request with `currency`, or ask for a later `date`" };
 
@@ -67,7 +68,10 @@ pub fn routes(app: App) -> Router {
 pub fn parameters() -> Vec<RouteParameters> {
     vec![
         RouteParameters { path: LIST_PATH, parameters: [&query::OF_MERCHANT[..], &query::OF_LIST[..]].concat() },
-        RouteParameters { path: SINGLE_PATH, parameters: [&query::OF_MERCHANT[..], &query::OF_SINGLE[..]].concat() },
+        RouteParameters {
+            path: SINGLE_PATH,
+            parameters: [&query::OF_MERCHANT[..], &query::OF_ACCOUNT[..], &query::OF_SINGLE[..]].concat(),
+        },
     ]
 }
 
@@ -81,9 +85,12 @@ async fn list(
     let merchant = Merchant::parse(&organization, &merchant)?;
     let ListQuery { asset, date } = ListQuery::parse(http::pairs(raw)?, now)?;
     admit(&caller, merchant)?;
-    let mut accounts = app.store.merchant_accounts(merchant.organization_id, merchant.id).await?;
+    let accounts = app.store.merchant_accounts(merchant.organization_id, merchant.id).await;
+    let mut accounts = accounts.map_err(|error| ApiError::list(error, TOO_MANY))?;
     accounts.retain(|account| asset.is_none_or(|asset| account.asset == asset));
-    let accounts = as_they_stood(&app.store, accounts, date).await?;
+    if let Some(at) = date {
+        accounts = app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
+    }
     reply(date, now, |balance_date| accounts.iter().map(|account| BalanceBody::new(account, balance_date)).collect::<Vec<_>>())
 }
 
@@ -99,21 +106,16 @@ async fn single(
     admit(&caller, merchant)?;
     let account = app.store.merchant_account(merchant.organization_id, merchant.id, id).await?;
     let account = account.ok_or_else(|| ApiError::no_account(&caller.grants))?;
-    let accounts = as_they_stood(&app.store, vec![account], date).await?;
-    let account = accounts.first().ok_or(ApiError::AccountNotFound)?;
-    reply(date, now, |balance_date| BalanceBody::new(account, balance_date))
+    let account = match date {
+        Some(at) => app.store.account_as_of(account, at).await?.ok_or(ApiError::AccountNotFound)?,
+        None => account,
+    };
+    reply(date, now, |balance_date| BalanceBody::new(&account, balance_date))
 }
 
 fn admit(caller: &Caller, merchant: Merchant) -> Result<(), ApiError> {
     let may_see = caller.grants.may_see_merchant(merchant.organization_id, merchant.id);
     if may_see { Ok(()) } else { Err(ApiError::InsufficientPermissions) }
-}
-
-async fn as_they_stood(store: &Store, accounts: Vec<Account>, date: Option<Timestamp>) -> Result<Vec<Account>, ApiError> {
-    match date {
-        Some(at) => store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD)),
-        None => Ok(accounts),
-    }
 }
 
 /// Without a date the answer names the time of the request, which must not make it another answer.

@@ -16,8 +16,10 @@ static DATE: Parameter<Timestamp> = Parameter::instant("date", "balances as they
 pub(crate) static OF_MERCHANT: [&dyn Declared; 2] = [&ORGANIZATION_ID, &MERCHANT_ID];
 /// In the query of the list.
 pub(crate) static OF_LIST: [&dyn Declared; 2] = [&CURRENCY, &DATE];
-/// In the path and the query of the single account.
-pub(crate) static OF_SINGLE: [&dyn Declared; 2] = [&ACCOUNT_ID, &DATE];
+/// In the path of the single account.
+pub(crate) static OF_ACCOUNT: [&dyn Declared; 1] = [&ACCOUNT_ID];
+/// In the query of the single account.
+pub(crate) static OF_SINGLE: [&dyn Declared; 1] = [&DATE];
 
 /// Whose accounts.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +58,7 @@ pub(crate) struct SingleQuery {
 impl SingleQuery {
     pub(crate) fn parse(account_id: &str, pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, InvalidParameter> {
         let id = ACCOUNT_ID.parse(account_id)?;
-        let parameters = Parameters::read(pairs, &[&DATE])?;
+        let parameters = Parameters::read(pairs, &OF_SINGLE)?;
         Ok(Self { id: id.into(), date: parameters.optional_past(&DATE, now)? })
     }
 }

@@ -2,18 +2,21 @@
 //!
 //! Public, because pages show it in an `<img>`, which carries no credential.
 
+use axum::extract::RawQuery;
 use axum::response::Response;
 use shared::domain::Asset;
 use shared::http::{self, ApiError, Segments};
-use shared::query::Parameter;
+use shared::query::{Parameter, Parameters};
 
 pub(crate) static CODE: Parameter<Asset> = Parameter::asset("code", "the asset, by its code or ASCII alias, in any case");
 
 /// Degrees of the colour wheel.
 const HUES: u32 = 360;
 
-pub(crate) async fn get(Segments(code): Segments<String>) -> Result<Response, ApiError> {
-    Ok(http::image(svg(CODE.parse(&code)?)))
+pub(crate) async fn get(Segments(code): Segments<String>, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
+    let asset = CODE.parse(&code)?;
+    Parameters::read(http::pairs(raw)?, &[])?;
+    Ok(http::image(svg(asset)))
 }
 
 /// Where an asset's icon is, on the API's own host.

@@ -45,11 +45,7 @@ impl App {
 
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
-        let sheet = async {
-            let sheet = self.sheets.newest(Timestamp::now()).await;
-            sheet.map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
-        };
-        http::warm(Box::pin(async { tokio::join!(self.gate.warm(), sheet) })).await;
+        http::warm(Box::pin(async { tokio::join!(self.gate.warm(), self.sheets.warm(Timestamp::now())) })).await;
     }
 }
 

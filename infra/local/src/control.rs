@@ -1,16 +1,20 @@
-//! The control endpoints under `/_local`: health, tokens and the key set. Their errors have the API's own form.
+//! The control endpoints under `/_local`: health, tokens, the key set, the custody sandbox and the schedules. Their errors have
+//! the API's own form.
 
 use crate::issuer::{Issuer, IssuerError};
+use crate::sandbox::{Fault, Sandbox};
+use crate::schedules::Schedules;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use shared::domain::Timestamp;
-use shared::http::ApiError;
+use shared::http::{ApiError, Segments};
 use shared::query::InvalidParameter;
 
 /// Where functions find the issuer's keys.
@@ -28,21 +32,78 @@ struct Token {
     token: String,
 }
 
-/// The routes.
-pub(crate) fn routes(issuer: Issuer) -> Router {
+/// What the endpoints control.
+#[derive(Clone)]
+pub(crate) struct Control {
+    pub(crate) issuer: Issuer,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) schedules: Schedules,
+}
+
+/// The routes, and the sandbox beside them.
+pub(crate) fn routes(control: Control) -> Router {
+    let sandbox = control.sandbox.clone().routes();
     Router::new()
         .route("/_local/health", get(async || Json(Health { status: "ready" })))
         .route(JWKS_PATH, get(jwks))
         .route("/_local/tokens", post(token))
-        .with_state(issuer)
+        .route("/_local/schedules/{function}", post(schedule))
+        .route("/_local/custody/{vault}", put(vault))
+        .route("/_local/custody-faults", put(faults))
+        .with_state(control)
+        .merge(sandbox)
 }
 
-async fn jwks(State(issuer): State<Issuer>) -> Result<Json<JwkSet>, ApiError> {
+async fn schedule(
+    State(control): State<Control>,
+    Segments(function): Segments<String>,
+) -> Result<Json<custody_sync::ReportBody>, ApiError> {
+    match control.schedules.run(&function).await {
+        None => Err(ApiError::NotFound),
+        Some(report) => report.map(Json).map_err(|error| ApiError::Internal { cause: error.to_string() }),
+    }
+}
+
+async fn vault(
+    State(control): State<Control>,
+    Segments(id): Segments<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Done>, ApiError> {
+    control.sandbox.set_vault(id, parsed(&body, "{\"assets\": [{\"id\", \"total\", \"available\", \"last_transaction_at\"}]}")?);
+    Ok(Json(Done { result: "set" }))
+}
+
+async fn faults(State(control): State<Control>, body: Result<Bytes, BytesRejection>) -> Result<Json<Done>, ApiError> {
+    let shape = "{\"status\", \"delay_ms\", \"body\", \"times\"}, or {} to clear";
+    if parsed::<Map<String, Value>>(&body, shape)?.is_empty() {
+        control.sandbox.set_fault(None);
+        return Ok(Json(Done { result: "cleared" }));
+    }
+    let fault: Fault = parsed(&body, shape)?;
+    if !fault.is_sound() {
+        return Err(InvalidParameter::new("body", "`status` must be a status of HTTP from 200 to 999.").into());
+    }
+    control.sandbox.set_fault(Some(fault));
+    Ok(Json(Done { result: "set" }))
+}
+
+#[derive(Serialize)]
+struct Done {
+    result: &'static str,
+}
+
+fn parsed<T: DeserializeOwned>(body: &Result<Bytes, BytesRejection>, shape: &str) -> Result<T, InvalidParameter> {
+    let refused = |cause: String| InvalidParameter::new("body", format!("The body must be {shape}: {cause}."));
+    let body = body.as_ref().map_err(|error| refused(error.to_string()))?;
+    serde_json::from_slice(body).map_err(|error| refused(error.to_string()))
+}
+
+async fn jwks(State(Control { issuer, .. }): State<Control>) -> Result<Json<JwkSet>, ApiError> {
     issuer.jwks().map(Json).map_err(|error| internal(&error))
 }
 
 async fn token(
-    State(issuer): State<Issuer>,
+    State(Control { issuer, .. }): State<Control>,
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Token>, ApiError> {

@@ -1,12 +1,13 @@
 //! The JSON dataset that a local stack starts with, and how it is recorded: by the same writes that production uses.
 
+use crate::sandbox::VaultEntry;
 use serde::Deserialize;
 use shared::auth::{GrantClaims, is_api_key, sha256_hex};
 use shared::domain::{
-    Account, AccountId, AgeLimits, Amount, Asset, ContactId, CustomerId, MerchantId, Method, OrganizationId, Rate, RateSheet,
-    Status, Timestamp, UsdPrice,
+    Account, AccountId, AgeLimits, Amount, Asset, ChainAsset, ContactId, CustodyAccount, CustodyAccountId, CustomerId,
+    MerchantId, Method, OrganizationId, Position, ProviderAccount, ProviderName, Rate, RateSheet, Status, Timestamp, UsdPrice,
 };
-use shared::store::{ApiKey, RecordError, Store, StoreError};
+use shared::store::{ApiKey, RecordError, RegisterError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use thiserror::Error;
@@ -50,6 +51,14 @@ pub enum LoadError {
         /// Why.
         source: RecordError,
     },
+    /// A custody account contradicts what is stored.
+    #[error("{path}: {source}")]
+    Register {
+        /// Where.
+        path: String,
+        /// Why.
+        source: RegisterError,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,9 +74,9 @@ pub struct Dataset {
     pub rate_sheets: Vec<SheetEntry>,
     /// Accounts with their history.
     pub accounts: Vec<AccountEntry>,
-    /// Custody accounts; their shape is checked, and nothing serves them yet.
+    /// Custody accounts, due for their first sync.
     pub custody_accounts: Vec<CustodyEntry>,
-    /// Sandbox vaults; likewise.
+    /// Vaults of the sandbox, by their ids.
     pub vaults: BTreeMap<String, VaultEntry>,
     /// API keys.
     pub api_keys: Vec<ApiKeyEntry>,
@@ -128,7 +137,6 @@ struct HistoryEntry {
 /// One custody account.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the shape is checked now, the values are used once custody is served")]
 pub struct CustodyEntry {
     id: String,
     customer_id: String,
@@ -139,28 +147,9 @@ pub struct CustodyEntry {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "as above")]
 struct CustodyAssetEntry {
     blockchain: String,
     token: String,
-}
-
-/// One sandbox vault.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "as above")]
-pub struct VaultEntry {
-    assets: Vec<VaultAssetEntry>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "as above")]
-struct VaultAssetEntry {
-    id: String,
-    total: String,
-    available: Option<String>,
-    last_transaction_at: Option<String>,
 }
 
 /// One API key, in the clear: it is hashed before it is stored.
@@ -228,6 +217,12 @@ impl Dataset {
         distinct(parsed(&self.rate_sheets, "rate_sheets", sheet)?, "rate_sheets", "observed_at", |sheet| sheet.observed_at)
     }
 
+    /// The custody accounts, parsed.
+    pub fn custody_accounts(&self) -> Result<Vec<CustodyAccount>, LoadError> {
+        let accounts = parsed(&self.custody_accounts, "custody_accounts", custody_account)?;
+        distinct(accounts, "custody_accounts", "id", |account| account.id)
+    }
+
     fn api_keys(&self) -> Result<Vec<ApiKey>, LoadError> {
         distinct(parsed(&self.api_keys, "api_keys", api_key)?, "api_keys", "key", |key| key.sha256.clone())
     }
@@ -251,6 +246,11 @@ fn distinct<T, K: Ord>(values: Vec<T>, list: &str, field: &str, key: impl Fn(&T)
 /// to repeat.
 pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadError> {
     let (sheets, keys, accounts) = (dataset.sheets()?, dataset.api_keys()?, dataset.accounts()?);
+    let now = Timestamp::now();
+    for (index, account) in dataset.custody_accounts()?.iter().enumerate() {
+        let registered = store.register_custody_account(account, now).await;
+        registered.map_err(|source| LoadError::Register { path: format!("custody_accounts[{index}]"), source })?;
+    }
     for sheet in sheets {
         store.put_sheet(&sheet).await?;
     }
@@ -331,6 +331,7 @@ fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> 
         organization_id: optional(entry.organization_id.as_ref(), OrganizationId::parse, path, "organization_id")?,
         merchant_id: optional(entry.merchant_id.as_ref(), MerchantId::parse, path, "merchant_id")?,
         contact_id: optional(entry.contact_id.as_ref(), ContactId::parse, path, "contact_id")?,
+        custody_account_id: None,
     };
     let mut states = vec![latest.clone()];
     for (index, past) in entry.history.iter().enumerate() {
@@ -367,6 +368,26 @@ fn sheet(entry: &SheetEntry, path: &str) -> Result<RateSheet, LoadError> {
         }
     }
     Ok(RateSheet { observed_at, entries })
+}
+
+fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, LoadError> {
+    let CustodyEntry { id, customer_id, provider, provider_account, assets } = entry;
+    let provider = value(ProviderName::parse(provider), path, "provider")?;
+    let mut positions = BTreeMap::new();
+    for (index, CustodyAssetEntry { blockchain, token }) in assets.iter().enumerate() {
+        let held = value(ChainAsset::parse(blockchain, token), &format!("{path}.assets[{index}]"), "token")?;
+        if positions.insert(held, Position::default()).is_some() {
+            return value(Err("listed twice"), &format!("{path}.assets[{index}]"), "token");
+        }
+    }
+    Ok(CustodyAccount {
+        id: value(CustodyAccountId::parse(id), path, "id")?,
+        customer_id: value(CustomerId::parse(customer_id), path, "customer_id")?,
+        provider,
+        provider_account: value(ProviderAccount::parse(provider, provider_account), path, "provider_account")?,
+        positions,
+        synced_at: None,
+    })
 }
 
 fn api_key(entry: &ApiKeyEntry, path: &str) -> Result<ApiKey, LoadError> {

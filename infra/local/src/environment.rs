@@ -1,12 +1,13 @@
 //! A configuration as the variables that a function's own process reads it from.
 
-use shared::config::{AuthConfig, Config, SigningKeys, StoreConfig, Tables};
+use secrecy::ExposeSecret;
+use shared::config::{AuthConfig, Config, CustodyConfig, ProviderConfig, SecretSource, SigningKeys, StoreConfig, Tables};
 
 /// The variables, as `Config::from_env` reads them.
-pub(crate) fn of(config: &Config) -> Vec<(String, String)> {
+pub(crate) fn of(config: &Config, custody: &CustodyConfig) -> Vec<(String, String)> {
     let Config { store, auth, rate_limit_per_minute } = config;
     let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token: _, tables } = store;
-    let Tables { accounts, history, rates, access, limits } = tables;
+    let Tables { accounts, history, rates, access, custody: custody_table, limits } = tables;
     let AuthConfig { issuer, audience, keys } = auth;
     let keys = match keys {
         SigningKeys::JwksUrl(url) => ("JWT_JWKS_URL", url.clone()),
@@ -21,11 +22,37 @@ pub(crate) fn of(config: &Config) -> Vec<(String, String)> {
         ("HISTORY_TABLE", history.clone()),
         ("RATES_TABLE", rates.clone()),
         ("ACCESS_TABLE", access.clone()),
+        ("CUSTODY_TABLE", custody_table.clone()),
         ("LIMITS_TABLE", limits.clone()),
         ("JWT_ISSUER", issuer.clone()),
         ("JWT_AUDIENCE", audience.clone()),
         keys,
         ("RATE_LIMIT_PER_MINUTE", rate_limit_per_minute.to_string()),
     ];
-    variables.map(|(name, value)| (name.to_owned(), value)).into()
+    let custody = of_custody(custody);
+    variables.into_iter().chain(custody).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
+    let CustodyConfig {
+        fireblocks,
+        fireblocks_assets: _,
+        bitgo: _,
+        provider_calls_per_minute,
+        provider_reads_per_caller,
+        sync_interval_seconds,
+    } = config;
+    let limits = [
+        ("PROVIDER_CALLS_PER_MINUTE", provider_calls_per_minute.to_string()),
+        ("PROVIDER_READS_PER_CALLER", provider_reads_per_caller.to_string()),
+        ("SYNC_INTERVAL_SECONDS", sync_interval_seconds.to_string()),
+    ];
+    let fireblocks = fireblocks.iter().flat_map(|ProviderConfig { base_url, secret }| {
+        let secret = match secret {
+            SecretSource::Text(text) => ("FIREBLOCKS_SECRET", text.expose_secret().to_owned()),
+            SecretSource::Arn(arn) => ("FIREBLOCKS_SECRET_ARN", arn.clone()),
+        };
+        [("FIREBLOCKS_BASE_URL", base_url.clone()), secret]
+    });
+    limits.into_iter().chain(fireblocks).collect()
 }

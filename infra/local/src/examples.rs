@@ -4,7 +4,7 @@ use crate::dataset::{Dataset, LoadError};
 use crate::issuer::IssuerError;
 use crate::stack::Stack;
 use serde_json::{Map, Value};
-use shared::domain::{Account, Asset, CustomerId, MerchantId, OrganizationId, Timestamp};
+use shared::domain::{Account, Asset, CustodyAccount, CustomerId, MerchantId, OrganizationId, Timestamp};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -48,10 +48,19 @@ pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadE
     let sheet = sheets.iter().filter(|sheet| sheet.observed_at <= now).max_by_key(|sheet| sheet.observed_at);
     let limits = dataset.age_limits();
     let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
-    Ok(of_customers(&states, has_rate, now).chain(of_merchants(&states, now)).collect())
+    let custody = dataset.custody_accounts()?;
+    let custody = custody.first().map(|account| of_custody(account, has_rate));
+    Ok(of_customers(&states, has_rate, now).chain(of_merchants(&states, now)).chain(custody).collect())
 }
 
-fn of_customers(states: &[&Account], has_rate: impl Fn(Asset) -> bool, now: Timestamp) -> impl Iterator<Item = Example> {
+fn of_custody(account: &CustodyAccount, has_rate: impl Fn(Asset) -> bool) -> Example {
+    let query = if account.positions.keys().all(|held| has_rate(held.asset)) { "" } else { "?partial=true" };
+    let path = format!("/custody/accounts/{}/balances{query}", account.id);
+    let title = format!("What the custody provider says now: custody account {}", account.id);
+    Example::new(title, "customer_ids", &account.customer_id.to_string(), path)
+}
+
+fn of_customers(states: &[&Account], has_rate: impl Fn(Asset) -> bool + Copy, now: Timestamp) -> impl Iterator<Item = Example> {
     let mut customers: BTreeSet<CustomerId> = states.iter().map(|state| state.customer_id).collect();
     // Without accounts there is still a customer to ask about, who holds nothing.
     if customers.is_empty() {
@@ -60,7 +69,7 @@ fn of_customers(states: &[&Account], has_rate: impl Fn(Asset) -> bool, now: Time
     let mut examples = Vec::new();
     for customer_id in customers.into_iter().take(MAX_CUSTOMERS) {
         let own: Vec<&Account> = states.iter().filter(|state| state.customer_id == customer_id).copied().collect();
-        let base = balance(customer_id, &own, &has_rate);
+        let base = balance(customer_id, &own, has_rate);
         let example = |title: &str, path: String| {
             Example::new(format!("{title}: customer {customer_id}"), "customer_ids", &customer_id.to_string(), path)
         };

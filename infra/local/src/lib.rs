@@ -12,6 +12,8 @@ mod gateway;
 mod guard;
 pub mod issuer;
 mod refusal;
+pub mod sandbox;
+mod schedules;
 mod stack;
 mod tables;
 pub mod template;

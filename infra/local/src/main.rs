@@ -46,13 +46,21 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules: _ } = arguments;
+    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules } = arguments;
     let dataset = match data {
         Some(path) => Dataset::read(&path)?,
         None => Dataset::demo()?,
     };
     let examples = examples::examples(&dataset, Timestamp::now())?;
-    let stack = Stack::start(Options { port, dynamodb_port, state, rate_limit_per_minute: rate_limit, dataset }).await?;
+    let stack = Stack::start(Options {
+        port,
+        dynamodb_port,
+        state,
+        rate_limit_per_minute: rate_limit,
+        has_schedules: !no_schedules,
+        dataset,
+    })
+    .await?;
     announce(&stack, &examples)?;
     tokio::signal::ctrl_c().await?;
     stack.stop().await;

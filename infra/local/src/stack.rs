@@ -1,14 +1,18 @@
 //! Puts the stack together and keeps it running until it is stopped or dropped.
 
+use crate::control::Control;
 use crate::dataset::{self, Dataset, LoadError};
 use crate::gateway::gateway;
 use crate::issuer::{AUDIENCE, ISSUER, Issuer, IssuerError};
+use crate::sandbox::{self, Sandbox};
+use crate::schedules::Schedules;
 use crate::template::TemplateError;
-use crate::{control, dynamodb, environment, guard, tables};
+use crate::{control, dynamodb, environment, guard, tables, template};
 use axum::Router;
 use axum::middleware::from_fn;
+use custody_sync::Job;
 use serde_json::{Map, Value};
-use shared::config::{AuthConfig, Config, SigningKeys, StoreConfig, Tables};
+use shared::config::{AuthConfig, Config, CustodyConfig, SigningKeys, StoreConfig, Tables};
 use shared::domain::{AgeLimits, Timestamp};
 use shared::store::{Store, StoreError, StoredJwks};
 use std::collections::HashMap;
@@ -35,6 +39,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// Calls per caller, route group and clock minute; 0 is no limit.
     pub rate_limit_per_minute: u64,
+    /// Whether the template's schedules run.
+    pub has_schedules: bool,
     /// What is recorded at the start.
     pub dataset: Dataset,
 }
@@ -65,6 +71,9 @@ pub enum StartError {
     /// The dataset was refused.
     #[error(transparent)]
     Dataset(#[from] LoadError),
+    /// A function could not be configured.
+    #[error("{0}")]
+    Config(String),
     /// The embedded store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,6 +85,8 @@ pub struct Stack {
     address: SocketAddr,
     dynamodb_address: SocketAddr,
     config: Config,
+    custody: CustodyConfig,
+    sandbox: Sandbox,
     issuer: Issuer,
     servers: TaskTracker,
     stop: DropGuard,
@@ -84,7 +95,7 @@ pub struct Stack {
 impl Stack {
     /// Starts everything and returns once it serves.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, dynamodb_port, state, rate_limit_per_minute, dataset } = options;
+        let Options { port, dynamodb_port, state, rate_limit_per_minute, has_schedules, dataset } = options;
         let (listener, address) = listen(port).await?;
         let (dynamodb_listener, dynamodb_address) = listen(dynamodb_port).await?;
         let stop = CancellationToken::new();
@@ -93,16 +104,29 @@ impl Stack {
         servers.spawn(serve(dynamodb_listener, dynamodb::routes(embedded), stop.clone()));
         let issuer = Issuer::new()?;
         let config = config(dynamodb_address, address, rate_limit_per_minute);
+        let (custody, sandbox) = (custody(address)?, Sandbox::default());
         let store = Store::new(&config.store);
         tables::create(store.client()).await.map_err(StartError::Tables)?;
         // Keys of an earlier start may lie in a kept state: the new ones take their place.
         let document = serde_json::to_string(&issuer.jwks()?).map_err(IssuerError::from)?;
         store.put_jwks(&StoredJwks { document, fetched_at: Timestamp::now() }).await?;
         dataset::load(&store, &dataset).await?;
-        let api = gateway(functions(&config, dataset.age_limits()).await, control::routes(issuer.clone()))?;
+        for (vault, entry) in dataset.vaults.clone() {
+            sandbox.set_vault(vault, entry);
+        }
+        let job = Job::new(&config.store, &custody).map_err(StartError::Config)?;
+        let schedules = Schedules::new(job);
+        let control = Control { issuer: issuer.clone(), sandbox: sandbox.clone(), schedules: schedules.clone() };
+        let functions = functions(&config, &custody, dataset.age_limits()).await.map_err(StartError::Config)?;
+        let api = gateway(functions, control::routes(control))?;
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
+        if has_schedules {
+            for schedule in template::schedules()? {
+                servers.spawn(schedules.clone().keep(schedule, stop.clone()));
+            }
+        }
         servers.close();
-        Ok(Self { address, dynamodb_address, config, issuer, servers, stop: stop.drop_guard() })
+        Ok(Self { address, dynamodb_address, config, custody, sandbox, issuer, servers, stop: stop.drop_guard() })
     }
 
     /// The API's base URL.
@@ -131,7 +155,19 @@ impl Stack {
     /// What a function's own process is told by its environment to be part of this stack.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment::of(&self.config)
+        environment::of(&self.config, &self.custody)
+    }
+
+    /// What custody functions were started with.
+    #[must_use]
+    pub const fn custody_config(&self) -> &CustodyConfig {
+        &self.custody
+    }
+
+    /// The sandbox of the custody provider.
+    #[must_use]
+    pub const fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 
     /// What the functions were started with.
@@ -150,14 +186,20 @@ impl Stack {
 }
 
 /// Every function's routes by its binary's name, warmed as Lambda warms them.
-async fn functions(config: &Config, age_limits: AgeLimits) -> HashMap<&'static str, Router> {
+async fn functions(
+    config: &Config,
+    custody: &CustodyConfig,
+    age_limits: AgeLimits,
+) -> Result<HashMap<&'static str, Router>, String> {
     let unified_balance = unified_balance::App::new(config, age_limits);
     let merchant_balances = merchant_balances::App::new(config);
-    tokio::join!(unified_balance.warm(), merchant_balances.warm());
-    HashMap::from([
+    let custody_balances = custody_balances::App::new(config, custody, age_limits)?;
+    tokio::join!(unified_balance.warm(), merchant_balances.warm(), custody_balances.warm());
+    Ok(HashMap::from([
         ("unified-balance", unified_balance::routes(unified_balance)),
         ("merchant-balances", merchant_balances::routes(merchant_balances)),
-    ])
+        ("custody-balances", custody_balances::routes(custody_balances)),
+    ]))
 }
 
 fn config(dynamodb: SocketAddr, api: SocketAddr, rate_limit_per_minute: u64) -> Config {
@@ -174,6 +216,7 @@ fn config(dynamodb: SocketAddr, api: SocketAddr, rate_limit_per_minute: u64) -> 
                 history: table("HistoryTable"),
                 rates: table("RatesTable"),
                 access: table("AccessTable"),
+                custody: table("CustodyTable"),
                 limits: table("LimitsTable"),
             },
         },
@@ -184,6 +227,18 @@ fn config(dynamodb: SocketAddr, api: SocketAddr, rate_limit_per_minute: u64) -> 
         },
         rate_limit_per_minute,
     }
+}
+
+/// The sandbox is the provider, and nothing limits calls to it.
+fn custody(api: SocketAddr) -> Result<CustodyConfig, StartError> {
+    let secret = sandbox::secret();
+    let lookup = |name: &str| match name {
+        "FIREBLOCKS_BASE_URL" => Some(format!("http://{api}{}", sandbox::MOUNT)),
+        "FIREBLOCKS_SECRET" => Some(secret.clone()),
+        "PROVIDER_CALLS_PER_MINUTE" | "PROVIDER_READS_PER_CALLER" => Some("0".to_owned()),
+        _ => None,
+    };
+    CustodyConfig::from_lookup(lookup).map_err(|error| StartError::Config(error.to_string()))
 }
 
 async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -4,6 +4,8 @@
 //! everything else in them is passed over.
 
 use saphyr::{LoadableYamlNode, Yaml};
+use std::collections::BTreeSet;
+use std::time::Duration;
 use thiserror::Error;
 
 const ROOT: &str = include_str!("../../../template.yaml");
@@ -67,6 +69,33 @@ pub struct Route {
     pub path: Option<String>,
     /// The method, `ANY` on every path of ours.
     pub method: Option<String>,
+}
+
+/// A function that runs by itself, as often as its schedules say. Several schedules of one function are shards of one job.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Schedule {
+    /// The function's binary.
+    pub function: String,
+    /// How far apart its runs are.
+    pub rate: Duration,
+}
+
+/// The schedules of `template.yaml`, one per function.
+pub fn schedules() -> Result<Vec<Schedule>, TemplateError> {
+    let schedules = resources(ROOT, "AWS::Scheduler::Schedule")?;
+    let distinct: BTreeSet<Schedule> = schedules.iter().map(schedule).collect::<Result<_, _>>()?;
+    Ok(distinct.into_iter().collect())
+}
+
+fn schedule(resource: &Resource) -> Result<Schedule, TemplateError> {
+    let function = resource.literal(at(&resource.body, &["Metadata", "Binary"]), "Binary")?;
+    let expression = at(&resource.body, &["Properties", "ScheduleExpression"]);
+    let expression = resource.literal(expression, "ScheduleExpression")?;
+    let not_a_rate = || TemplateError::NotLiteral { resource: resource.id.clone(), property: "ScheduleExpression" };
+    let minutes =
+        expression.strip_prefix("rate(").and_then(|rest| rest.split_once(' ')).filter(|(_, unit)| unit.starts_with("minute"));
+    let minutes: u64 = minutes.and_then(|(number, _)| number.parse().ok()).ok_or_else(not_a_rate)?;
+    Ok(Schedule { function, rate: Duration::from_secs(60 * minutes) })
 }
 
 /// The tables of `infra/storage.yaml`.
@@ -155,7 +184,7 @@ mod tests {
     fn every_table_is_read_with_its_keys() {
         let tables = tables().unwrap();
         let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(names, ["AccountsTable", "HistoryTable", "RatesTable", "AccessTable", "LimitsTable"]);
+        assert_eq!(names, ["AccountsTable", "HistoryTable", "RatesTable", "AccessTable", "CustodyTable", "LimitsTable"]);
         let accounts = tables.first().unwrap();
         assert_eq!(accounts.key, Key { hash: "customer_id".to_owned(), range: Some("account_id".to_owned()) });
         assert_eq!(accounts.indexes.len(), 1);
@@ -166,6 +195,11 @@ mod tests {
         let routes = routes().unwrap();
         assert!(routes.iter().all(|route| route.path.is_none() || route.method.as_deref() == Some("ANY")));
         assert_eq!(routes.iter().filter(|route| route.path.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn eight_shards_are_one_schedule() {
+        assert_eq!(schedules().unwrap(), [Schedule { function: "custody-sync".to_owned(), rate: Duration::from_mins(1) }]);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use super::AuthError;
 use super::key::{VerificationKey, parse};
-use crate::config::is_loopback;
 use crate::domain::Timestamp;
+use crate::outgoing;
 use crate::store::{Store, StoredJwks};
 use jiff::SignedDuration;
 use std::collections::HashMap;
@@ -117,20 +117,12 @@ impl Jwks {
 }
 
 async fn fetch(url: &str) -> Result<String, String> {
-    let without_url = |error: reqwest::Error| error.without_url().to_string();
     // Built here, because it is rarely needed and costs milliseconds of a cold start.
-    let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none());
-    // This machine is never reached through a proxy.
-    let client = if is_loopback(url) { client.no_proxy() } else { client };
-    let request = client.build().map_err(without_url)?.get(url);
-    let mut response = request.send().await.and_then(reqwest::Response::error_for_status).map_err(without_url)?;
-    let mut document = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(without_url)? {
-        document.extend_from_slice(&chunk);
-        if document.len() > MAX_DOCUMENT_BYTES {
-            return Err(format!("the key set is larger than {MAX_DOCUMENT_BYTES} bytes"));
-        }
+    let request = outgoing::client(FETCH_TIMEOUT, url)?.get(url);
+    let answer = outgoing::send(request, MAX_DOCUMENT_BYTES).await?;
+    if answer.status != 200 {
+        return Err(format!("the issuer answered with status {}", answer.status));
     }
-    let document = String::from_utf8(document).map_err(|error| error.to_string())?;
+    let document = String::from_utf8(answer.body).map_err(|error| error.to_string())?;
     parse(&document).map(|_| document).map_err(|error| error.to_string())
 }

@@ -2,7 +2,7 @@
 //!
 //! It does not know its past: balances of other instants are read from the store's history.
 
-use super::{AccountId, Amount, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Timestamp, TooLarge};
+use super::{AccountId, Amount, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Timestamp, TooLarge};
 use thiserror::Error;
 
 /// A text that is none of the four statuses.
@@ -83,6 +83,8 @@ pub struct Account {
     pub merchant_id: Option<MerchantId>,
     /// The contact behind it.
     pub contact_id: Option<ContactId>,
+    /// The custody account it shows a position of; nobody else may write it then.
+    pub custody_account_id: Option<CustodyAccountId>,
 }
 
 impl Account {

@@ -55,6 +55,12 @@ impl Grants {
         self.may_see_all() || self.organizations.contains(&organization_id) || self.merchants.contains(&merchant_id)
     }
 
+    /// Whether it may ask a custody provider for a sync of an account that it sees.
+    #[must_use]
+    pub fn may_sync(&self) -> bool {
+        self.permissions.contains(&Permission::CustodySync)
+    }
+
     /// Whether it sees every account, and may know which do not exist.
     #[must_use]
     pub fn may_see_all(&self) -> bool {

@@ -61,6 +61,9 @@ identifier!(
     /// Whose accounts they are, in the unified and custody views.
     CustomerId, "");
 identifier!(
+    /// One account at a custody provider.
+    CustodyAccountId, "");
+identifier!(
     /// A merchant's organization, `org_<uuid>`.
     OrganizationId, "org_");
 identifier!(

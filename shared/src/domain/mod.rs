@@ -6,6 +6,7 @@
 pub mod account;
 pub mod amount;
 pub mod asset;
+pub mod custody;
 mod decimal;
 pub mod grant;
 pub mod id;
@@ -16,8 +17,9 @@ pub mod total;
 pub use account::{Account, Status};
 pub use amount::{Amount, TooLarge};
 pub use asset::Asset;
+pub use custody::{Blockchain, ChainAsset, CustodyAccount, Position, ProviderAccount, ProviderName};
 pub use grant::{Grants, Permission};
-pub use id::{AccountId, ContactId, CustomerId, MerchantAccountId, MerchantId, OrganizationId};
+pub use id::{AccountId, ContactId, CustodyAccountId, CustomerId, MerchantAccountId, MerchantId, OrganizationId};
 pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet, UsdPrice};
 pub use time::Timestamp;
 pub use total::{Summary, sum, summarize};

@@ -64,6 +64,24 @@ impl Timestamp {
         later.0.duration_since(self.0)
     }
 
+    /// The instant `duration` later, or the latest there is.
+    #[must_use]
+    pub fn plus(self, duration: SignedDuration) -> Self {
+        Self(self.0.checked_add(duration).unwrap_or(jiff::Timestamp::MAX))
+    }
+
+    /// The instant `milliseconds` after 1970 began, if there is one.
+    #[must_use]
+    pub fn from_unix_milliseconds(milliseconds: i64) -> Option<Self> {
+        jiff::Timestamp::from_millisecond(milliseconds).ok().filter(|at| *at >= jiff::Timestamp::UNIX_EPOCH).map(Self)
+    }
+
+    /// Whole milliseconds since 1970, cut.
+    #[must_use]
+    pub fn unix_milliseconds(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
     /// The instant `duration` earlier, or the earliest there is.
     #[must_use]
     pub fn minus(self, duration: SignedDuration) -> Self {

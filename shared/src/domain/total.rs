@@ -177,6 +177,7 @@ mod tests {
             organization_id: None,
             merchant_id: None,
             contact_id: None,
+            custody_account_id: None,
         }
     }
 

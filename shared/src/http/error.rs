@@ -5,9 +5,10 @@
 
 use super::reply::MAX_BODY_BYTES;
 use crate::auth::AuthError;
-use crate::domain::{Asset, Grants, TooLarge};
+use crate::custody::{ProviderError, SyncError};
+use crate::domain::{Asset, Grants, Pricing, TooLarge};
 use crate::query::InvalidParameter;
-use crate::store::{MAX_HISTORY_READS, PastError, StoreError};
+use crate::store::{ListError, MAX_HISTORY_READS, MAX_LISTED_ACCOUNTS, PastError, StoreError};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -42,6 +43,11 @@ pub enum ApiError {
     RateLimitExceeded {
         /// When the minute is over.
         retry_after_seconds: i64,
+    },
+    /// 500: the custody provider failed, timed out or answered nonsense. What is stored stays.
+    CustodyProvider {
+        /// For the log.
+        cause: String,
     },
     /// 500: our fault.
     Internal {
@@ -90,6 +96,20 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<SyncError> for ApiError {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Missing => Self::AccountNotFound,
+            SyncError::TooOften { retry_after_seconds }
+            | SyncError::Provider(ProviderError::OverBudget { retry_after_seconds }) => {
+                Self::RateLimitExceeded { retry_after_seconds }
+            }
+            SyncError::Store(error) => error.into(),
+            SyncError::Provider(_) | SyncError::LeaseLost => Self::CustodyProvider { cause: error.to_string() },
+        }
+    }
+}
+
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
@@ -101,6 +121,17 @@ impl From<AuthError> for ApiError {
 }
 
 impl ApiError {
+    /// Holdings that could not be converted by these rates.
+    #[must_use]
+    pub fn unpriced(currencies: Vec<Asset>, pricing: Pricing<'_>) -> Self {
+        let missing = match pricing.sheet {
+            None => MissingRate::Sheet,
+            Some(_) if pricing.rate(pricing.target).is_none() => MissingRate::Target(pricing.target),
+            Some(_) => MissingRate::Holdings,
+        };
+        Self::UnpricedAssets { currencies, missing }
+    }
+
     /// A sum or conversion into the asked currency that does not fit an amount.
     #[must_use]
     pub fn too_large(TooLarge: TooLarge) -> Self {
@@ -113,6 +144,19 @@ impl ApiError {
     #[must_use]
     pub fn no_account(grants: &Grants) -> Self {
         if grants.may_see_all() { Self::AccountNotFound } else { Self::InsufficientPermissions }
+    }
+
+    /// A list that could not be read.
+    #[must_use]
+    pub fn list(error: ListError, narrowing: Narrowing) -> Self {
+        let Narrowing { parameter, advice } = narrowing;
+        match error {
+            ListError::Store(error) => error.into(),
+            ListError::TooMany => {
+                let message = format!("More than {MAX_LISTED_ACCOUNTS} accounts would have to be read; {advice}.");
+                InvalidParameter::new(parameter, message).into()
+            }
+        }
     }
 
     /// Balances of another time that could not be read.
@@ -145,7 +189,7 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnpricedAssets { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimitExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::CustodyProvider { .. } | Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -162,6 +206,7 @@ impl ApiError {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnpricedAssets { .. } => "unpriced_assets",
             Self::RateLimitExceeded { .. } => "rate_limit_exceeded",
+            Self::CustodyProvider { .. } => "custody_provider_error",
             Self::Internal { .. } => "internal_error",
             Self::ServiceUnavailable { .. } => "service_unavailable",
         }
@@ -171,7 +216,7 @@ impl ApiError {
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::Internal { cause } | Self::ServiceUnavailable { cause } => Some(cause),
+            Self::CustodyProvider { cause } | Self::Internal { cause } | Self::ServiceUnavailable { cause } => Some(cause),
             Self::AuthenticationFailed(reason) => Some(reason),
             Self::InvalidRequest(_)
             | Self::InsufficientPermissions
@@ -201,6 +246,10 @@ impl ApiError {
                 "Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.".to_owned()
             }
             Self::RateLimitExceeded { .. } => "You have exceeded the rate limit; see the Retry-After header.".to_owned(),
+            Self::CustodyProvider { .. } => {
+                "An error occurred when fetching balances from the custody provider. What was stored before is unchanged."
+                    .to_owned()
+            }
             Self::Internal { .. } => "An internal error occurred.".to_owned(),
             Self::ServiceUnavailable { .. } => "The service is temporarily unavailable. Try again shortly.".to_owned(),
         }
@@ -219,6 +268,7 @@ impl ApiError {
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::RateLimitExceeded { .. }
+            | Self::CustodyProvider { .. }
             | Self::Internal { .. }
             | Self::ServiceUnavailable { .. } => none,
         }

@@ -1,10 +1,9 @@
 //! The gate every route stands behind: authentication and the rate limit, as the first thing a handler asks for.
 
-use super::limit::{RateLimiter, Verdict};
 use super::{ApiError, RequestTime};
 use crate::auth::{Authenticator, Caller, Headers};
 use crate::config::Config;
-use crate::store::Store;
+use crate::store::{RateLimiter, Store, Verdict};
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -55,7 +54,7 @@ where
         let Gate { authenticator, limiter } = Gate::from_ref(state);
         let caller = authenticator.authenticate(headers(&parts.headers), now).await?;
         Span::current().record("caller", caller.id.get(..LOGGED_CHARACTERS));
-        match limiter.check(&caller, now).await {
+        match limiter.check(&caller.id, now).await {
             Verdict::Admitted => {}
             Verdict::AdmittedUncounted => drop(Span::current().record("limiter", "unreachable")),
             Verdict::Refused { retry_after_seconds } => return Err(ApiError::RateLimitExceeded { retry_after_seconds }),

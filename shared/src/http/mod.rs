@@ -6,7 +6,6 @@
 
 mod error;
 mod gate;
-mod limit;
 mod number;
 mod observe;
 mod params;
@@ -17,7 +16,6 @@ mod warm;
 
 pub use error::{ApiError, MissingRate, Narrowing};
 pub use gate::{Authenticated, Gate};
-pub use limit::{RateLimiter, Verdict};
 pub use number::Number;
 pub use observe::RequestTime;
 pub use params::pairs;

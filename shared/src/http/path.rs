@@ -1,7 +1,7 @@
 //! Paths: which could be routes at all, and their segments.
 //!
-//! Every segment of ours is made of unreserved characters, so a path that needs decoding or cleaning is none of them, and no
-//! layer below has to decode one.
+//! A route is what it is literally: a path that needs decoding or cleaning is none, and no layer below has to decode one. A
+//! segment that no escape is needed for may still be a malformed id, which is the route's to say.
 
 use super::ApiError;
 use axum::extract::{FromRequestParts, Path, Request};
@@ -11,11 +11,13 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
 /// Longest path that could be a route.
-const MAX_PATH_BYTES: usize = 1_024;
+const MAX_PATH_BYTES: usize = 8_192;
+/// What a segment may hold as it is, beside letters and digits (RFC 3986 section 3.3).
+const SEGMENT_MARKS: &[u8] = b"-._~!$&'()*+,;=:@";
 
-/// Segments of unreserved characters, none empty, none of dots.
+/// Segments without escapes, none empty, none of dots.
 pub(super) fn could_be_route(path: &str) -> bool {
-    let is_plain = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    let is_plain = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || SEGMENT_MARKS.contains(&byte));
     let is_segment = |segment: &str| is_plain(segment) && !segment.bytes().all(|byte| byte == b'.');
     path.len() <= MAX_PATH_BYTES && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment))
 }

@@ -1,6 +1,6 @@
 //! Which accounts count: conditions declared once, with their operators, applied to accounts as they stood at the asked time.
 
-use super::parameter::{self, ASSET, BOOLEAN, DECIMAL, InvalidParameter, Parameter, Parameters, UUID};
+use super::parameter::{ASSET, BOOLEAN, DECIMAL, InvalidParameter, Parameter, Parameters, UUID, parse_boolean, parse_list};
 use crate::domain::{Account, AccountId, Amount, Asset, CustomerId, Status};
 use std::collections::BTreeSet;
 
@@ -25,12 +25,17 @@ pub struct Needle(String);
 
 impl Needle {
     fn new(text: &str) -> Self {
-        Self(text.to_lowercase())
+        Self(folded(text))
     }
 
     fn is_in(&self, text: &str) -> bool {
-        text.to_lowercase().contains(&self.0)
+        folded(text).contains(&self.0)
     }
+}
+
+/// Lower case, character by character: a whole string's depends on where words end, and a part of it would not be found.
+fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// One thing asked of an account.
@@ -100,71 +105,87 @@ fn is_anywhere(needle: &Needle, account: &Account) -> bool {
 }
 
 const UUIDS: &str = "UUIDs, separated by commas";
+const ASSETS: &str = "codes of known assets, separated by commas";
+const STATUS: &str = "`active`, `inactive`, `suspended` or `closed`";
 const TEXT: &str = "a text";
 
-const fn bound(name: &'static str, about: &'static str, parse: fn(&str) -> Option<Condition>) -> Parameter<Condition> {
-    Parameter::new(name, about, DECIMAL, parse)
+/// One search operator: its parameter, and which views know it.
+#[derive(Debug)]
+pub struct Operator {
+    /// The parameter, which parses to the condition it stands for.
+    pub parameter: Parameter<Condition>,
+    is_of_balance: bool,
+}
+
+/// An operator of the account list alone.
+const fn list(name: &'static str, about: &'static str, expects: &'static str, parse: fn(&str) -> Option<Condition>) -> Operator {
+    Operator { parameter: Parameter::new(name, about, expects, parse), is_of_balance: false }
+}
+
+/// An operator of the account list and of the balance.
+const fn both(name: &'static str, about: &'static str, expects: &'static str, parse: fn(&str) -> Option<Condition>) -> Operator {
+    Operator { is_of_balance: true, ..list(name, about, expects, parse) }
+}
+
+fn one<T: Ord, E>(parsed: Result<T, E>) -> Option<BTreeSet<T>> {
+    parsed.ok().map(|value| BTreeSet::from([value]))
 }
 
 fn balance(comparison: Comparison, text: &str) -> Option<Condition> {
     Amount::parse(text).ok().map(|bound| Condition::Balance(comparison, bound))
 }
 
-/// The filters of the balance and of the account list.
-pub static BALANCE_FILTERS: &[Parameter<Condition>] = &[
-    Parameter::new("search.is_crypto", "crypto assets only, or fiat accounts only", BOOLEAN, |text| {
-        parameter::parse_boolean(text).map(Condition::IsCrypto)
-    }),
-    Parameter::new("search.currency", "accounts in this currency", ASSET, |text| {
-        Asset::parse(text).ok().map(|asset| Condition::Asset(BTreeSet::from([asset])))
-    }),
-    Parameter::new("search.active", "the account's own `active` flag, independent of its status", BOOLEAN, |text| {
-        parameter::parse_boolean(text).map(Condition::Active)
-    }),
-    Parameter::new("search.status", "accounts of this status", "`active`, `inactive`, `suspended` or `closed`", |text| {
-        Status::parse(text).ok().map(Condition::Status)
-    }),
-    bound("search.balance.gt", "a balance above this, in the account's own currency", |text| balance(Comparison::Greater, text)),
-    bound("search.balance.gte", "a balance of at least this", |text| balance(Comparison::GreaterOrEqual, text)),
-    bound("search.balance.lt", "a balance below this", |text| balance(Comparison::Less, text)),
-    bound("search.balance.lte", "a balance of at most this", |text| balance(Comparison::LessOrEqual, text)),
-];
-
-/// The filters that only the account list knows.
-pub static LIST_FILTERS: &[Parameter<Condition>] = &[
-    Parameter::new(
+/// Every search operator, in the order in which documents and errors list them. A new one is a row.
+static OPERATORS: &[Operator] = &[
+    list(
         "search",
         "a text found, in any case, in the id, currency, IBAN, account number, address or description",
         TEXT,
         |text| Some(Condition::Anywhere(Needle::new(text))),
     ),
-    Parameter::new("search.id", "this account", UUID, |text| {
-        AccountId::parse(text).ok().map(|id| Condition::Id(BTreeSet::from([id])))
+    list("search.id", "this account", UUID, |text| one(AccountId::parse(text)).map(Condition::Id)),
+    list("search.id.in", "these accounts", UUIDS, |text| parse_list(text, AccountId::parse).map(Condition::Id)),
+    list("search.customer_id", "accounts of this customer", UUID, |text| one(CustomerId::parse(text)).map(Condition::Customer)),
+    list("search.customer_id.in", "accounts of these customers", UUIDS, |text| {
+        parse_list(text, CustomerId::parse).map(Condition::Customer)
     }),
-    Parameter::new("search.id.in", "these accounts", UUIDS, |text| {
-        parameter::parse_list(text, AccountId::parse).map(Condition::Id)
+    both("search.currency", "accounts in this currency", ASSET, |text| one(Asset::parse(text)).map(Condition::Asset)),
+    list("search.currency.in", "accounts in these currencies", ASSETS, |text| {
+        parse_list(text, Asset::parse).map(Condition::Asset)
     }),
-    Parameter::new("search.customer_id", "accounts of this customer", UUID, |text| {
-        CustomerId::parse(text).ok().map(|id| Condition::Customer(BTreeSet::from([id])))
-    }),
-    Parameter::new("search.customer_id.in", "accounts of these customers", UUIDS, |text| {
-        parameter::parse_list(text, CustomerId::parse).map(Condition::Customer)
-    }),
-    Parameter::new("search.currency.in", "accounts in these currencies", "codes of known assets, separated by commas", |text| {
-        parameter::parse_list(text, Asset::parse).map(Condition::Asset)
-    }),
-    Parameter::new("search.iban", "this IBAN, as it is stored", TEXT, |text| Some(Condition::Iban(text.to_owned()))),
-    Parameter::new("search.iban.like", "a text found, in any case, in the IBAN", TEXT, |text| {
-        Some(Condition::IbanLike(Needle::new(text)))
-    }),
-    Parameter::new("search.main_wallet_address", "this address, as it is stored", TEXT, |text| {
-        Some(Condition::Address(text.to_owned()))
-    }),
-    Parameter::new("search.main_wallet_address.like", "a text found, in any case, in the address", TEXT, |text| {
+    list("search.iban", "this IBAN, as it is stored", TEXT, |text| Some(Condition::Iban(text.to_owned()))),
+    list("search.iban.like", "a text found, in any case, in the IBAN", TEXT, |text| Some(Condition::IbanLike(Needle::new(text)))),
+    list("search.main_wallet_address", "this address, as it is stored", TEXT, |text| Some(Condition::Address(text.to_owned()))),
+    list("search.main_wallet_address.like", "a text found, in any case, in the address", TEXT, |text| {
         Some(Condition::AddressLike(Needle::new(text)))
     }),
-    bound("search.balance", "a balance of exactly this", |text| balance(Comparison::Equal, text)),
+    list("search.balance", "a balance of exactly this, in the account's own currency", DECIMAL, |text| {
+        balance(Comparison::Equal, text)
+    }),
+    both("search.balance.gt", "a balance above this, in the account's own currency", DECIMAL, |text| {
+        balance(Comparison::Greater, text)
+    }),
+    both("search.balance.gte", "a balance of at least this", DECIMAL, |text| balance(Comparison::GreaterOrEqual, text)),
+    both("search.balance.lt", "a balance below this", DECIMAL, |text| balance(Comparison::Less, text)),
+    both("search.balance.lte", "a balance of at most this", DECIMAL, |text| balance(Comparison::LessOrEqual, text)),
+    both("search.is_crypto", "crypto assets only, or fiat accounts only", BOOLEAN, |text| {
+        parse_boolean(text).map(Condition::IsCrypto)
+    }),
+    both("search.active", "the account's own `active` flag, independent of its status", BOOLEAN, |text| {
+        parse_boolean(text).map(Condition::Active)
+    }),
+    both("search.status", "accounts of this status", STATUS, |text| Status::parse(text).ok().map(Condition::Status)),
 ];
+
+/// The filters of the account list.
+pub fn list_filters() -> impl Iterator<Item = &'static Parameter<Condition>> {
+    OPERATORS.iter().map(|operator| &operator.parameter)
+}
+
+/// The filters of the balance.
+pub fn balance_filters() -> impl Iterator<Item = &'static Parameter<Condition>> {
+    OPERATORS.iter().filter(|operator| operator.is_of_balance).map(|operator| &operator.parameter)
+}
 
 /// Conditions that must all hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -230,5 +251,23 @@ impl Filter {
 impl FromIterator<Condition> for Filter {
     fn from_iter<I: IntoIterator<Item = Condition>>(conditions: I) -> Self {
         Self { conditions: conditions.into_iter().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_expected_in_words_is_what_parses() {
+        assert!(Status::ALL.iter().all(|status| STATUS.contains(&format!("`{}`", status.name()))));
+        assert_eq!(STATUS.matches('`').count(), 2 * Status::ALL.len());
+    }
+
+    #[test]
+    fn a_part_is_found_wherever_words_end() {
+        for (needle, text) in [("ΟΔΟΣ", "ΟΔΟΣΑΣ"), ("straße", "STRAßE 1"), ("İ", "i\u{307}"), ("ØP", "eurøp")] {
+            assert!(Needle::new(needle).is_in(text), "{needle} {text}");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! One page of a list: how long it is, where it starts, and the cursor that leads to the next.
 //!
-//! A cursor is the place of the last item, so that pages neither repeat nor skip what existed throughout, whatever is written
+//! A cursor is the place of the last item, so that pages neither repeat nor skip what keeps its place, whatever is written
 //! meanwhile. It is readable and not signed: it carries no right, and a forged one only names another place.
 
-use super::parameter::{InvalidParameter, Parameter, Parameters};
+use super::parameter::{InvalidParameter, Parameter, Parameters, parse_whole_number};
 use super::sort::{Place, Sort};
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -14,7 +14,7 @@ pub const MAX_LIMIT: usize = 200;
 const DEFAULT_LIMIT: usize = 50;
 /// No list that is read whole is as long.
 const MAX_OFFSET: usize = 1_000_000;
-/// A cursor is at most this long; the longest place, of every sort field, makes about 330.
+/// A cursor is at most this long; the longest place, of every sort field, makes about 230.
 const MAX_CURSOR_BYTES: usize = 512;
 const CURSOR_VERSION: &str = "1";
 /// Bytes of the query's SHA-256 that bind a cursor to it.
@@ -23,12 +23,12 @@ const BINDING_BYTES: usize = 12;
 /// How many items a page has.
 pub static LIMIT: Parameter<usize> =
     Parameter::new("limit", "items of a page, 50 unless given", "a whole number from 1 to 200", |text| {
-        whole_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        parse_whole_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit))
     });
 /// How many items are passed over.
 pub static OFFSET: Parameter<usize> =
     Parameter::new("offset", "items to pass over, 0 unless given", "a whole number from 0 to 1000000", |text| {
-        whole_number(text).filter(|offset| *offset <= MAX_OFFSET)
+        parse_whole_number(text).filter(|offset| *offset <= MAX_OFFSET)
     });
 /// Where the page before ended.
 pub static CURSOR: Parameter<Cursor> = Parameter::new(
@@ -37,11 +37,6 @@ pub static CURSOR: Parameter<Cursor> = Parameter::new(
     "the `next_cursor` of an earlier answer",
     Cursor::parse,
 );
-
-/// Digits only: the integer parser would also take a sign.
-fn whole_number(text: &str) -> Option<usize> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
 
 /// A place in the list of one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +184,12 @@ mod tests {
                 assert_eq!(read("", &[(name, text)]), Err(name.to_owned()), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_expected_in_words_is_what_parses() {
+        assert!(LIMIT.expects.ends_with(&MAX_LIMIT.to_string()) && OFFSET.expects.ends_with(&MAX_OFFSET.to_string()));
+        assert!(LIMIT.about.contains(&DEFAULT_LIMIT.to_string()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use crate::domain::{Asset, CustomerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use thiserror::Error;
 
 /// A refused parameter: its name as the caller wrote it, and what is wrong with it.
@@ -139,6 +140,12 @@ pub fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Parses a whole number of digits only: the integer parsers would also take a sign.
+#[must_use]
+pub fn parse_whole_number<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 /// Parses values separated by commas, none of them empty.
 #[must_use]
 pub fn parse_list<T: Ord, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<BTreeSet<T>> {
@@ -196,6 +203,9 @@ impl Parameters {
 }
 
 fn unknown(name: &str, declared: &[&dyn Declared]) -> InvalidParameter {
+    if declared.is_empty() {
+        return InvalidParameter::new(name, "This route has no parameters.");
+    }
     let known = declared.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
     InvalidParameter::new(name, format!("This is not a parameter of this route; it knows {known}."))
 }

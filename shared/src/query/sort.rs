@@ -158,6 +158,12 @@ impl Sort {
         self.keys.iter().map(|key| key.directed(key.field.value(account))).collect()
     }
 
+    /// Where a currency stands in an order of currencies alone.
+    #[must_use]
+    pub fn place_of_currency(&self, asset: Asset) -> Place {
+        self.keys.iter().map(|key| key.directed(SortValue::Name(asset.code()))).collect()
+    }
+
     /// A place as [`PlaceValue`] prints its values.
     #[must_use]
     pub fn parse_place(&self, texts: &[String]) -> Option<Place> {

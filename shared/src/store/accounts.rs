@@ -2,31 +2,60 @@
 
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
-use crate::domain::{Account, AccountId, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Status, Timestamp};
+use crate::domain::{
+    Account, AccountId, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Status, Timestamp,
+};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use thiserror::Error;
 
 pub(super) const TABLE: &str = "accounts";
+
+/// Accounts that a list reads to order or show them: about 3,100 read units and a few seconds.
+pub const MAX_LISTED_ACCOUNTS: usize = 50_000;
+
+/// Why a list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ListError {
+    /// It is longer than may be read at once.
+    #[error("more accounts than may be read at once")]
+    TooMany,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 impl Store {
     /// Every account of the customer as of now, ordered by id: one strongly consistent Query, page by page.
     pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<Account>, StoreError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.tables.accounts)
-            .consistent_read(true)
-            .key_condition_expression("customer_id = :customer")
-            .expression_attribute_values(":customer", text(customer_id.to_string()))
-            .into_paginator()
-            .send();
+        let items: Vec<_> = self.by_customer(customer_id).into_paginator().items().send().collect::<Result<_, _>>().await?;
+        items.iter().map(from_item).collect()
+    }
+
+    /// The customer's accounts, unless there are more than `most`: then reading stops.
+    pub async fn customer_accounts_at_most(&self, customer_id: CustomerId, most: usize) -> Result<Vec<Account>, ListError> {
+        self.at_most(self.by_customer(customer_id), most).await
+    }
+
+    async fn at_most(&self, request: QueryFluentBuilder, most: usize) -> Result<Vec<Account>, ListError> {
+        let mut pages = request.into_paginator().send();
         let mut accounts = Vec::new();
         while let Some(page) = pages.next().await {
-            for item in page?.items() {
+            let page = page.map_err(StoreError::from)?;
+            if accounts.len() + page.items().len() > most {
+                return Err(ListError::TooMany);
+            }
+            for item in page.items() {
                 accounts.push(from_item(item)?);
             }
         }
         Ok(accounts)
+    }
+
+    fn by_customer(&self, customer_id: CustomerId) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.tables.accounts).consistent_read(true);
+        let query = query.key_condition_expression("customer_id = :customer");
+        query.expression_attribute_values(":customer", text(customer_id.to_string()))
     }
 
     /// The accounts of a merchant within an organization, ordered by id. The index lags: a write of a moment ago may be missing.
@@ -34,10 +63,9 @@ impl Store {
         &self,
         organization_id: OrganizationId,
         merchant_id: MerchantId,
-    ) -> Result<Vec<Account>, StoreError> {
+    ) -> Result<Vec<Account>, ListError> {
         let request = self.by_merchant(organization_id, merchant_id).key_condition_expression("merchant_key = :merchant");
-        let items: Vec<_> = request.into_paginator().items().send().collect::<Result<_, _>>().await?;
-        items.iter().map(from_item).collect()
+        self.at_most(request, MAX_LISTED_ACCOUNTS).await
     }
 
     /// One account of a merchant within an organization, if it is theirs.
@@ -91,6 +119,7 @@ pub(super) fn to_item(account: &Account) -> Item {
         organization_id,
         merchant_id,
         contact_id,
+        custody_account_id,
     } = account;
     let required = [
         ("account_id", text(id.to_string())),
@@ -114,6 +143,7 @@ pub(super) fn to_item(account: &Account) -> Item {
         ("organization_id", organization_id.map(|id| id.to_string())),
         ("merchant_id", merchant_id.map(|id| id.to_string())),
         ("contact_id", contact_id.map(|id| id.to_string())),
+        (CUSTODY, custody_account_id.map(|id| id.to_string())),
         (MERCHANT_KEY, merchant_key),
     ];
     let optional = optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, text(value))));
@@ -122,9 +152,11 @@ pub(super) fn to_item(account: &Account) -> Item {
 
 /// The sparse index `by_merchant` finds an account by this.
 const MERCHANT_KEY: &str = "merchant_key";
+/// Marks an account that shows a position of a custody account.
+pub(super) const CUSTODY: &str = "custody_account_id";
 
 /// The attributes an account may lack.
-pub(super) const OPTIONAL_ATTRIBUTES: [&str; 10] = [
+pub(super) const OPTIONAL_ATTRIBUTES: [&str; 11] = [
     "iban",
     "account_number",
     "address",
@@ -134,6 +166,7 @@ pub(super) const OPTIONAL_ATTRIBUTES: [&str; 10] = [
     "organization_id",
     "merchant_id",
     "contact_id",
+    CUSTODY,
     MERCHANT_KEY,
 ];
 
@@ -158,5 +191,6 @@ pub(super) fn from_item(item: &Item) -> Result<Account, StoreError> {
         organization_id: row.optional("organization_id", OrganizationId::parse)?,
         merchant_id: row.optional("merchant_id", MerchantId::parse)?,
         contact_id: row.optional("contact_id", ContactId::parse)?,
+        custody_account_id: row.optional(CUSTODY, CustodyAccountId::parse)?,
     })
 }

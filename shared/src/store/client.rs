@@ -41,7 +41,9 @@ pub(super) fn new(config: &StoreConfig) -> Client {
     Client::from_conf(builder.build())
 }
 
-fn https_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
+/// An HTTPS client for AWS's own services, which trusts Amazon's roots alone.
+#[must_use]
+pub fn https_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
     match TlsContext::builder().with_trust_store(roots).build() {
         Ok(context) => Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https(),

@@ -43,7 +43,11 @@ impl Store {
         Ok(as_of.try_filter_map(|account| async { Ok(account) }).try_collect().await?)
     }
 
-    async fn account_as_of(&self, account: Account, at: Timestamp) -> Result<Option<Account>, StoreError> {
+    /// The account with the balance it had at `at`, inclusive; none if it had none by then.
+    pub async fn account_as_of(&self, account: Account, at: Timestamp) -> Result<Option<Account>, StoreError> {
+        if account.created_at > at {
+            return Ok(None);
+        }
         if account.balance_at <= at {
             return Ok(Some(account));
         }

@@ -6,8 +6,12 @@
 mod access;
 mod accounts;
 mod client;
+mod custody;
+mod custody_projection;
+mod custody_register;
 mod error;
 mod history;
+mod limiter;
 mod limits;
 mod listing;
 mod rates;
@@ -16,8 +20,14 @@ mod record_batch;
 mod row;
 
 pub use access::{ApiKey, StoredJwks};
+pub use accounts::{ListError, MAX_LISTED_ACCOUNTS};
+pub use client::https_client;
+pub use custody::{Attempts, Claim, CustodyState, Fenced, LOGICAL_SHARDS, Lease};
+pub use custody_projection::{ProjectionPlan, ProjectionWrites};
+pub use custody_register::RegisterError;
 pub use error::StoreError;
 pub use history::{MAX_HISTORY_READS, PastError};
+pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, Rejection};

@@ -59,6 +59,12 @@ impl Sheets {
         Self { store, newest: Arc::default() }
     }
 
+    /// Reads the newest sheet ahead. A failure is only logged: the first request will try again.
+    pub async fn warm(&self, now: Timestamp) {
+        let sheet = self.newest(now).await;
+        sheet.map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
+    }
+
     /// The newest sheet at `now`, read at most 30 s ago. Having none is not remembered.
     pub async fn newest(&self, now: Timestamp) -> Result<Option<Arc<RateSheet>>, StoreError> {
         let cached = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -3,6 +3,7 @@
 //! Whatever order updates arrive in, and however often, the account ends as its newest update says and history holds them all.
 //! Refusals are read in this order: another owner or currency, another balance at that instant, an older instant, the same one.
 
+use super::accounts::CUSTODY;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError, accounts, history};
 use crate::domain::{Account, CustomerId};
@@ -33,6 +34,9 @@ pub enum Rejection {
     /// An account holds one currency for ever.
     #[error("the account holds another currency")]
     OtherCurrency,
+    /// It shows a position of a custody account, which its sync alone writes.
+    #[error("the account is kept by a custody sync")]
+    InCustody,
     /// The same instant already has another truth.
     #[error("the account has a different balance or different fields at this balance_at")]
     Conflict,
@@ -53,6 +57,11 @@ pub enum RecordError {
 const MAX_RETRIES: usize = 4;
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 
+/// How long transactions that collide keep out of each other's way.
+pub(super) fn collision_backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(FIRST_DELAY).with_max_times(MAX_RETRIES).with_jitter()
+}
+
 /// How one attempt at a transaction ended.
 enum Attempt {
     Done(Outcome),
@@ -63,7 +72,6 @@ enum Attempt {
 impl Store {
     /// Records what a source says of an account at an instant. Only `created_at` is the store's own: the earliest instant recorded.
     pub async fn record(&self, update: &Account) -> Result<Outcome, RecordError> {
-        let backoff = ExponentialBuilder::default().with_min_delay(FIRST_DELAY).with_max_times(MAX_RETRIES).with_jitter();
         let attempt = || async {
             match self.attempt(update).await {
                 Ok(Attempt::Done(outcome)) => Ok(Ok(outcome)),
@@ -71,7 +79,7 @@ impl Store {
                 Err(error) => Ok(Err(error)),
             }
         };
-        attempt.retry(backoff).await?
+        attempt.retry(collision_backoff()).await?
     }
 
     async fn attempt(&self, update: &Account) -> Result<Attempt, RecordError> {
@@ -87,7 +95,9 @@ impl Store {
             return if is_missing { self.create(update).await } else { Err(Rejection::Conflict.into()) };
         };
         let stored = accounts::from_item(stored)?;
-        if stored.asset != update.asset {
+        if stored.custody_account_id != update.custody_account_id {
+            Err(Rejection::InCustody.into())
+        } else if stored.asset != update.asset {
             Err(Rejection::OtherCurrency.into())
         } else if stored.balance_at > update.balance_at {
             self.supersede(update, &stored).await
@@ -137,6 +147,10 @@ impl Store {
         let cleared = cleared.collect::<Vec<_>>().join(", ");
         let set = item.keys().map(|name| format!("#{name} = :{name}")).collect::<Vec<_>>().join(", ");
         let expression = if cleared.is_empty() { format!("SET {set}") } else { format!("SET {set} REMOVE {cleared}") };
+        let custody = match account.custody_account_id {
+            Some(_) => format!("#{CUSTODY} = :{CUSTODY}"),
+            None => format!("attribute_not_exists(#{CUSTODY})"),
+        };
         let names = item.keys().map(String::as_str).chain(accounts::OPTIONAL_ATTRIBUTES);
         let names = names.map(|name| (format!("#{name}"), name.to_owned())).collect();
         let values = item.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
@@ -144,7 +158,7 @@ impl Store {
             .table_name(&self.tables.accounts)
             .set_key(Some(accounts::key(account.customer_id, account.id)))
             .update_expression(expression)
-            .condition_expression("#balance_at < :balance_at AND #currency = :currency")
+            .condition_expression(format!("#balance_at < :balance_at AND #currency = :currency AND {custody}"))
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -235,7 +249,7 @@ impl Refusal {
         }
     }
 
-    const fn is_refused(&self) -> bool {
+    pub(super) const fn is_refused(&self) -> bool {
         matches!(self, Self::Condition(_))
     }
 }

@@ -72,6 +72,11 @@ impl<'a> Row<'a> {
         digits.and_then(|digits| parse(digits).ok()).ok_or_else(|| self.corrupt(attribute))
     }
 
+    /// A whole number; an absent one is 0.
+    pub(super) fn number_or_zero(&self, attribute: &'static str) -> Result<u64, StoreError> {
+        if self.item.contains_key(attribute) { self.number(attribute, str::parse) } else { Ok(0) }
+    }
+
     pub(super) fn flag(&self, attribute: &'static str) -> Result<bool, StoreError> {
         self.item.get(attribute).and_then(|value| value.as_bool().ok()).copied().ok_or_else(|| self.corrupt(attribute))
     }

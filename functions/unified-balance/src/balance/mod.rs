@@ -8,8 +8,8 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::Body;
 use query::BalanceQuery;
-use shared::domain::{Account, Asset, Pricing, RateSheet, Summary, Timestamp, summarize};
-use shared::http::{self, ApiError, Authenticated, MissingRate, Narrowing, RequestTime};
+use shared::domain::{Account, Pricing, RateSheet, Timestamp, summarize};
+use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
 use shared::store::{Sheets, StoreError};
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ pub(crate) async fn get(
         Pricing { target: query.target, sheet: sheet.as_deref(), at: query.as_of.unwrap_or(now), limits: app.age_limits };
     let summary = summarize(&accounts, pricing, query.rows()).map_err(ApiError::too_large)?;
     if !query.is_partial && !summary.unpriced.is_empty() {
-        return Err(unpriced(&summary, pricing));
+        let currencies = summary.unpriced.iter().map(|(asset, _)| *asset).collect();
+        return Err(ApiError::unpriced(currencies, pricing));
     }
     let body = Body::new(&query, &summary, &accounts, pricing).map_err(ApiError::too_large)?;
     http::json(&body, TOO_LARGE)
@@ -60,14 +61,4 @@ async fn sheet(sheets: &Sheets, query: &BalanceQuery, now: Timestamp) -> Result<
         None => sheets.newest(now).await,
         Some(at) => sheets.as_of(at).await,
     }
-}
-
-fn unpriced(summary: &Summary, pricing: Pricing<'_>) -> ApiError {
-    let currencies: Vec<Asset> = summary.unpriced.iter().map(|(asset, _)| *asset).collect();
-    let missing = match pricing.sheet {
-        None => MissingRate::Sheet,
-        Some(_) if pricing.rate(pricing.target).is_none() => MissingRate::Target(pricing.target),
-        Some(_) => MissingRate::Holdings,
-    };
-    ApiError::UnpricedAssets { currencies, missing }
 }

@@ -3,7 +3,7 @@
 use crate::stack::STACK;
 use shared::domain::total::Rows;
 use shared::domain::{Asset, CustomerId, Timestamp};
-use shared::query::filter::BALANCE_FILTERS;
+use shared::query::filter::balance_filters;
 use shared::query::{Declared, Filter, InvalidParameter, Parameter, Parameters};
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ static PARTIAL: Parameter<bool> =
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
     let own: [&dyn Declared; 2] = [&CUSTOMER_ID, &CURRENCY];
-    let filters = BALANCE_FILTERS.iter().map(|filter| -> &dyn Declared { filter });
+    let filters = balance_filters().map(|filter| -> &dyn Declared { filter });
     let options: [&dyn Declared; 4] = [&STACK, &DETAILS, &AS_OF, &PARTIAL];
     own.into_iter().chain(filters).chain(options).collect()
 });
@@ -40,7 +40,7 @@ impl BalanceQuery {
         Ok(Self {
             customer_id: parameters.required(&CUSTOMER_ID)?,
             target: parameters.required(&CURRENCY)?,
-            filter: Filter::read(&parameters, BALANCE_FILTERS)?,
+            filter: Filter::read(&parameters, balance_filters())?,
             has_stacks: parameters.optional(&STACK)?.is_some(),
             has_details: parameters.optional(&DETAILS)?.unwrap_or_default(),
             as_of: parameters.optional_past(&AS_OF, now)?,

@@ -83,10 +83,7 @@ impl ListBody {
             return Self::of_accounts(query, turned);
         }
         let currencies = sort.of_currencies();
-        // A group is never empty, and any of its accounts has its place.
-        let place =
-            |(_, accounts): &(Asset, Vec<Account>)| accounts.first().map(|first| currencies.place(first)).unwrap_or_default();
-        let turned = page.of(groups(accounts), &currencies, place)?;
+        let turned = page.of(groups(accounts), &currencies, |(asset, _)| currencies.place_of_currency(*asset))?;
         Self::of_groups(query, turned)
     }
 
@@ -151,6 +148,7 @@ fn account_body(account: &Account) -> Result<AccountBody, TooLarge> {
         organization_id: _,
         merchant_id: _,
         contact_id: _,
+        custody_account_id: _,
     } = account;
     Ok(AccountBody {
         id: id.to_string(),

@@ -10,19 +10,15 @@ use crate::App;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::ListBody;
-use futures::stream::{self, StreamExt, TryStreamExt};
 use query::{ListQuery, Reach};
 use shared::domain::{Account, AccountId, CustomerId};
 use shared::http::{self, ApiError, Authenticated, Narrowing};
-use shared::query::{InvalidParameter, Page, Turned};
-use shared::store::{Store, TablePage, TablePlace};
+use shared::query::{Page, Turned};
+use shared::store::{MAX_LISTED_ACCOUNTS, Store, TablePage, TablePlace};
 use std::collections::BTreeSet;
 
-/// Accounts that one request reads to order them: some 6,000 read units and a few seconds.
-const MAX_ACCOUNTS: usize = 50_000;
-/// Customers read at once for one request.
-const CONCURRENT_CUSTOMERS: usize = 4;
-
+const TOO_MANY: Narrowing =
+    Narrowing { parameter: "search.customer_id", advice: "ask for fewer customers, or for single accounts with `search.id.in`" };
 const PAGE_TOO_LARGE: Narrowing = Narrowing { parameter: "limit", advice: "ask for a smaller `limit`" };
 const GROUPS_TOO_LARGE: Narrowing =
     Narrowing { parameter: "stack", advice: "leave `stack` out or narrow it with `search.currency`" };
@@ -45,15 +41,12 @@ pub(crate) async fn get(
 }
 
 async fn of_customers(store: &Store, customers: &BTreeSet<CustomerId>, query: &ListQuery) -> Result<Vec<Account>, ApiError> {
-    let reads = stream::iter(customers.iter().copied()).map(|customer| store.customer_accounts(customer));
-    let mut reads = reads.buffered(CONCURRENT_CUSTOMERS);
-    let (mut accounts, mut read) = (Vec::new(), 0);
-    while let Some(page) = reads.try_next().await? {
-        read += page.len();
-        if read > MAX_ACCOUNTS {
-            return Err(too_many_accounts().into());
-        }
-        accounts.extend(page.into_iter().filter(|account| query.filter.admits(account)));
+    let (mut accounts, mut left) = (Vec::new(), MAX_LISTED_ACCOUNTS);
+    for customer in customers {
+        let read = store.customer_accounts_at_most(*customer, left).await;
+        let read = read.map_err(|error| ApiError::list(error, TOO_MANY))?;
+        left -= read.len();
+        accounts.extend(read.into_iter().filter(|account| query.filter.admits(account)));
     }
     Ok(accounts)
 }
@@ -74,9 +67,4 @@ async fn table_page(store: &Store, query: &ListQuery) -> Result<Turned<Account>,
 fn parse_place(texts: &[String]) -> Option<TablePlace> {
     let [customer_id, id] = texts else { return None };
     CustomerId::parse(customer_id).ok().zip(AccountId::parse(id).ok())
-}
-
-fn too_many_accounts() -> InvalidParameter {
-    let message = format!("More than {MAX_ACCOUNTS} accounts would have to be read; narrow it to fewer customers.");
-    InvalidParameter::new("search.customer_id", message)
 }

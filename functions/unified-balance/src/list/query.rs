@@ -2,7 +2,7 @@
 
 use crate::stack::STACK;
 use shared::domain::{CustomerId, Grants};
-use shared::query::filter::{BALANCE_FILTERS, LIST_FILTERS};
+use shared::query::filter::list_filters;
 use shared::query::page::{CURSOR, LIMIT, OFFSET};
 use shared::query::{Binding, Declared, Filter, InvalidParameter, Page, Parameter, Parameters, Sort};
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ static SORT: Parameter<Sort> = Parameter::new(
 
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
-    let filters = LIST_FILTERS.iter().chain(BALANCE_FILTERS).map(|filter| -> &dyn Declared { filter });
+    let filters = list_filters().map(|filter| -> &dyn Declared { filter });
     let options: [&dyn Declared; 5] = [&STACK, &SORT, &LIMIT, &OFFSET, &CURSOR];
     filters.chain(options).collect()
 });
@@ -75,7 +75,7 @@ pub(super) struct ListQuery {
 impl ListQuery {
     pub(super) fn parse(pairs: Vec<(String, String)>, grants: &Grants) -> Result<Self, InvalidParameter> {
         let parameters = Parameters::read(pairs, &DECLARED)?;
-        let filter = Filter::read(&parameters, LIST_FILTERS.iter().chain(BALANCE_FILTERS))?;
+        let filter = Filter::read(&parameters, list_filters())?;
         let reach = Reach::new(&filter, grants);
         if matches!(reach, Reach::Everybody) {
             refuse_order(&parameters)?;

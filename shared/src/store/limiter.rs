@@ -8,9 +8,8 @@
 //! A limiter must not take the system down: while the counter cannot be reached, every instance limits by its own count alone.
 //! A batch whose outcome is unknown is not posted again, because it may have been counted: callers are given the doubt.
 
-use crate::auth::Caller;
+use super::Store;
 use crate::domain::Timestamp;
-use crate::store::Store;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,17 +84,17 @@ impl RateLimiter {
     }
 
     /// Counts one call and decides on it.
-    pub async fn check(&self, caller: &Caller, now: Timestamp) -> Verdict {
+    pub async fn check(&self, caller: &str, now: Timestamp) -> Verdict {
         let Some(limit) = self.per_minute.map(NonZeroU64::get) else { return Verdict::Admitted };
         let (now, window_end) = (now.unix_seconds(), window_end(now));
         let refused = Verdict::Refused { retry_after_seconds: (window_end - now).max(1) };
-        let (calls, posted) = match self.count(&caller.id, limit, now, window_end) {
+        let (calls, posted) = match self.count(caller, limit, now, window_end) {
             Step::Refuse => return refused,
             Step::Admit => return Verdict::Admitted,
             Step::Post { calls, posted } => (calls, posted),
         };
-        let mut post = Post { limiter: self, caller: &caller.id, window_end, others: None };
-        let key = format!("{}#{}", self.group, caller.id);
+        let mut post = Post { limiter: self, caller, window_end, others: None };
+        let key = format!("{}#{}", self.group, caller);
         let answer = tokio::time::timeout(POST_TIMEOUT, self.store.add_calls(&key, calls, window_end)).await;
         let Ok(Ok(counted)) = answer else { return Verdict::AdmittedUncounted };
         post.others = Some(counted.saturating_sub(posted));

@@ -1,0 +1,119 @@
+//! Custody balances on the wire, as the published reference has them. Numbers are exact literals.
+
+use serde::Serialize;
+use shared::domain::{Amount, Asset, ChainAsset, CustodyAccount, Position, Pricing, Timestamp, TooLarge};
+use shared::http::{ApiError, Number};
+use std::cmp::Reverse;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct BalancesBody {
+    account_id: String,
+    last_updated: Option<String>,
+    total_usd_value: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unpriced: Vec<UnpricedBody>,
+    balances: Vec<RowBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnpricedBody {
+    blockchain: String,
+    currency: &'static str,
+    balance: Number,
+}
+
+#[derive(Debug, Serialize)]
+struct RowBody {
+    blockchain: String,
+    token: &'static str,
+    balance: Number,
+    usd_value: Option<Number>,
+    available: Number,
+    locked: Number,
+    last_transaction_at: Option<String>,
+}
+
+/// A position with what it is worth, if that is known.
+struct Valued<'a> {
+    held: &'a ChainAsset,
+    position: &'a Position,
+    usd: Option<Amount>,
+}
+
+impl BalancesBody {
+    pub(crate) fn new(account: &CustodyAccount, pricing: Pricing<'_>, is_partial: bool) -> Result<Self, ApiError> {
+        let rows = valued(account, pricing).map_err(|TooLarge| too_large())?;
+        let unpriced: Vec<_> = rows.iter().filter(|row| row.usd.is_none()).collect();
+        if !is_partial && !unpriced.is_empty() {
+            let mut currencies: Vec<Asset> = unpriced.iter().map(|row| row.held.asset).collect();
+            currencies.sort_unstable();
+            currencies.dedup();
+            return Err(ApiError::unpriced(currencies, pricing));
+        }
+        let total = rows.iter().filter_map(|row| row.usd).map(Amount::wide).sum();
+        let total = Amount::from_wide(total).map_err(|TooLarge| too_large())?;
+        Ok(Self {
+            account_id: account.id.to_string(),
+            last_updated: account.synced_at.map(Timestamp::to_millis_text),
+            total_usd_value: Number::of(Asset::USD, total),
+            complete: is_partial.then_some(unpriced.is_empty()),
+            unpriced: unpriced.into_iter().map(unpriced_body).collect(),
+            balances: rows.iter().map(row_body).collect(),
+        })
+    }
+}
+
+/// The dearest first, then by blockchain and token; what has no price comes last.
+fn valued<'a>(account: &'a CustodyAccount, pricing: Pricing<'_>) -> Result<Vec<Valued<'a>>, TooLarge> {
+    let value = |(held, position): (&'a ChainAsset, &'a Position)| {
+        Ok(Valued { held, position, usd: pricing.convert(held.asset, position.balance().wide())? })
+    };
+    let mut rows = account.positions.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+    rows.sort_by_key(|row| (row.usd.is_none(), Reverse(row.usd), row.held));
+    Ok(rows)
+}
+
+fn row_body(row: &Valued<'_>) -> RowBody {
+    let Valued { held: ChainAsset { blockchain, asset }, position, usd } = row;
+    RowBody {
+        blockchain: blockchain.name().to_owned(),
+        token: asset.code(),
+        balance: Number::of(*asset, position.balance()),
+        usd_value: usd.map(|usd| Number::of(Asset::USD, usd)),
+        available: Number::of(*asset, position.available()),
+        locked: Number::of(*asset, position.locked()),
+        last_transaction_at: position.last_transaction_at().map(Timestamp::to_millis_text),
+    }
+}
+
+fn unpriced_body(row: &Valued<'_>) -> UnpricedBody {
+    let ChainAsset { blockchain, asset } = row.held;
+    let balance = Number::of(*asset, row.position.balance());
+    UnpricedBody { blockchain: blockchain.name().to_owned(), currency: asset.code(), balance }
+}
+
+/// No parameter makes it smaller: a holding of 10¹⁸ dollars is an error of the rates or of the provider.
+fn too_large() -> ApiError {
+    ApiError::Internal { cause: "a USD value has more than 18 digits before the point".to_owned() }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SyncBody {
+    success: bool,
+    account_id: String,
+    last_synced: String,
+    message: &'static str,
+}
+
+impl SyncBody {
+    pub(crate) fn new(account: &CustodyAccount, now: Timestamp) -> Self {
+        Self {
+            success: true,
+            account_id: account.id.to_string(),
+            last_synced: account.synced_at.unwrap_or(now).to_millis_text(),
+            message: "Account balances successfully synchronized",
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What is held in custody: read in real time, and synced on request.
+//!
+//! This crate knows what the routes ask and answer; how providers are asked and who may ask them when is `shared::custody`'s
+//! business.
+
+mod body;
+mod query;
+
+use axum::Router;
+use axum::extract::{FromRef, RawQuery, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use body::{BalancesBody, SyncBody};
+use query::BalancesQuery;
+use shared::auth::Caller;
+use shared::config::{Config, CustodyConfig};
+use shared::custody::{Providers, Syncs};
+use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing, Timestamp};
+use shared::http::{self, ApiError, Authenticated, Gate, Narrowing, RequestTime, Segments};
+use shared::query::{Parameters, RouteParameters};
+use shared::store::{Sheets, Store};
+
+/// The routes that share a caller's rate limit.
+const ROUTE_GROUP: &str = "custody";
+
+const BALANCES_PATH: &str = "/custody/accounts/{accountId}/balances";
+const SYNC_PATH: &str = "/custody/accounts/{accountId}/sync";
+
+/// A hundred positions never are.
+const TOO_LARGE: Narrowing = Narrowing { parameter: "accountId", advice: "it cannot be narrowed" };
+
+/// What the routes need, built once per instance; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    store: Store,
+    sheets: Sheets,
+    gate: Gate,
+    syncs: Syncs,
+    age_limits: AgeLimits,
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+impl App {
+    /// Clients and caches by configuration; nothing is connected yet. The error says what of the configuration is unusable.
+    pub fn new(config: &Config, custody: &CustodyConfig, age_limits: AgeLimits) -> Result<Self, String> {
+        let store = Store::new(&config.store);
+        let providers = Providers::new(custody, &config.store, &store)?;
+        let syncs = Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
+        let gate = Gate::new(config, &store, ROUTE_GROUP);
+        Ok(Self { sheets: Sheets::new(store.clone()), gate, store, syncs, age_limits })
+    }
+
+    /// Opens the connection and reads what every request needs.
+    pub async fn warm(&self) {
+        http::warm(Box::pin(async { tokio::join!(self.gate.warm(), self.sheets.warm(Timestamp::now())) })).await;
+    }
+}
+
+/// The routes, without fallbacks: those belong to whoever serves them.
+pub fn routes(app: App) -> Router {
+    Router::new().route(BALANCES_PATH, get(balances)).route(SYNC_PATH, post(sync)).with_state(app)
+}
+
+/// What each route can be asked, for the reference.
+#[must_use]
+pub fn parameters() -> Vec<RouteParameters> {
+    vec![
+        RouteParameters { path: BALANCES_PATH, parameters: [&query::OF_ACCOUNT[..], &query::OF_BALANCES[..]].concat() },
+        RouteParameters { path: SYNC_PATH, parameters: query::OF_ACCOUNT.to_vec() },
+    ]
+}
+
+async fn balances(
+    Authenticated(caller): Authenticated,
+    State(app): State<App>,
+    RequestTime(now): RequestTime,
+    Segments(account): Segments<String>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = BalancesQuery::parse(&account, http::pairs(raw)?)?;
+    let account = visible(&app.store, &caller, query.id).await?;
+    let account = app.syncs.fresh(account, now.minus(query.max_age), &caller.id, now).await?;
+    let sheet = app.sheets.newest(now).await?;
+    let pricing = Pricing { target: Asset::USD, sheet: sheet.as_deref(), at: now, limits: app.age_limits };
+    let body = BalancesBody::new(&account, pricing, query.is_partial)?;
+    http::json(&body, TOO_LARGE)
+}
+
+async fn sync(
+    Authenticated(caller): Authenticated,
+    State(app): State<App>,
+    RequestTime(now): RequestTime,
+    Segments(account): Segments<String>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let id = query::ACCOUNT_ID.parse(&account)?;
+    Parameters::read(http::pairs(raw)?, &[])?;
+    if !caller.grants.may_sync() {
+        return Err(ApiError::InsufficientPermissions);
+    }
+    let account = visible(&app.store, &caller, id).await?;
+    let account = app.syncs.requested(account.id, &caller.id, now).await?;
+    http::json(&SyncBody::new(&account, now), TOO_LARGE)
+}
+
+/// The account, if it exists and the caller sees its customer.
+async fn visible(store: &Store, caller: &Caller, id: CustodyAccountId) -> Result<CustodyAccount, ApiError> {
+    match store.custody_account(id).await? {
+        None => Err(ApiError::no_account(&caller.grants)),
+        Some(state) if caller.grants.may_see_customer(state.account.customer_id) => Ok(state.account),
+        Some(_) => Err(ApiError::InsufficientPermissions),
+    }
+}

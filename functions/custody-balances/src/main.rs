@@ -1,0 +1,14 @@
+//! The Lambda function `custody-balances`.
+
+use custody_balances::{App, routes};
+use shared::config::{Config, CustodyConfig};
+use shared::domain::AgeLimits;
+use shared::{http, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init(std::io::stdout, &[]);
+    let app = App::new(&Config::from_env()?, &CustodyConfig::from_env()?, AgeLimits::STANDARD)?;
+    app.warm().await;
+    http::serve(routes(app)).await
+}

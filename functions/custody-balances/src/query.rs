@@ -1,0 +1,46 @@
+//! What the two routes are asked, each parameter declared once.
+
+use jiff::SignedDuration;
+use shared::domain::CustodyAccountId;
+use shared::query::parameter::{UUID, parse_whole_number};
+use shared::query::{Declared, InvalidParameter, Parameter, Parameters};
+
+/// Balances of this age count as real time.
+const REAL_TIME: SignedDuration = SignedDuration::from_secs(15);
+const MAX_AGE_SECONDS: i64 = 86_400;
+
+pub(crate) static ACCOUNT_ID: Parameter<CustodyAccountId> =
+    Parameter::new("accountId", "the custody account", UUID, |text| CustodyAccountId::parse(text).ok());
+static MAX_AGE: Parameter<SignedDuration> = Parameter::new(
+    "max_age",
+    "how old, in seconds, stored balances may be before the provider is asked; 15 unless given",
+    "a whole number from 0 to 86400",
+    |text| parse_whole_number(text).filter(|seconds| *seconds <= MAX_AGE_SECONDS).map(SignedDuration::from_secs),
+);
+static PARTIAL: Parameter<bool> =
+    Parameter::boolean("partial", "leaves holdings without a rate out of the total, and names them");
+
+/// In the path of both routes.
+pub(crate) static OF_ACCOUNT: [&dyn Declared; 1] = [&ACCOUNT_ID];
+/// In the query of the balances.
+pub(crate) static OF_BALANCES: [&dyn Declared; 2] = [&MAX_AGE, &PARTIAL];
+
+/// A question for an account's balances.
+#[derive(Debug)]
+pub(crate) struct BalancesQuery {
+    pub(crate) id: CustodyAccountId,
+    pub(crate) max_age: SignedDuration,
+    pub(crate) is_partial: bool,
+}
+
+impl BalancesQuery {
+    pub(crate) fn parse(account_id: &str, pairs: Vec<(String, String)>) -> Result<Self, InvalidParameter> {
+        let id = ACCOUNT_ID.parse(account_id)?;
+        let parameters = Parameters::read(pairs, &OF_BALANCES)?;
+        Ok(Self {
+            id,
+            max_age: parameters.optional(&MAX_AGE)?.unwrap_or(REAL_TIME),
+            is_partial: parameters.optional(&PARTIAL)?.unwrap_or_default(),
+        })
+    }
+}

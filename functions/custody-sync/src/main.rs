@@ -1,0 +1,17 @@
+//! The Lambda function `custody-sync`.
+
+use custody_sync::{Event, Job};
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::config::{CustodyConfig, StoreConfig};
+use shared::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init(std::io::stdout, &[]);
+    let job = Job::new(&StoreConfig::from_env()?, &CustodyConfig::from_env()?)?;
+    let run = async |event: LambdaEvent<Event>| {
+        let report = job.invoked(event.payload, event.context.deadline()).await;
+        report.map_err(lambda_runtime::Error::from)
+    };
+    lambda_runtime::run(service_fn(run)).await
+}

@@ -1,0 +1,69 @@
+//! What is to go wrong with calls to the sandbox.
+
+use super::answers::failure;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// A fault as the control endpoint writes it. Without a body, status 200 is the true answer after the delay, and any other is the
+/// vendor's own failure of that status. Without `times` it lasts until it is cleared.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    status: u16,
+    #[serde(default)]
+    delay_ms: u64,
+    body: Option<String>,
+    times: Option<u32>,
+}
+
+impl Fault {
+    /// Whether there is such a status.
+    pub(crate) fn is_sound(&self) -> bool {
+        StatusCode::from_u16(self.status).is_ok() && self.status >= 200
+    }
+
+    pub(super) const fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+
+    /// What is answered instead of the truth, if anything is.
+    pub(super) fn answer(&self) -> Option<Response> {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        match &self.body {
+            Some(body) => Some((status, [(CONTENT_TYPE, "application/json")], body.clone()).into_response()),
+            None if status == StatusCode::OK => None,
+            None => {
+                let (code, message) = vendor_failure(status);
+                Some(failure(status, code, message))
+            }
+        }
+    }
+}
+
+fn vendor_failure(status: StatusCode) -> (i64, &'static str) {
+    match status.as_u16() {
+        401 => (-1, "Unauthorized: JWT is not valid"),
+        403 => (-8, "Forbidden: the user's role does not permit this"),
+        404 => (1004, "Not found"),
+        429 => (429, "Too many requests"),
+        500.. => (901, "Internal error"),
+        _ => (1000, "Bad request"),
+    }
+}
+
+/// The fault of this call, of which there may be only so many more.
+pub(super) fn take(fault: &mut Option<Fault>) -> Option<Fault> {
+    let current = fault.clone()?;
+    match fault.as_mut().and_then(|fault| fault.times.as_mut()) {
+        Some(0) => {
+            *fault = None;
+            return None;
+        }
+        Some(times) => *times -= 1,
+        None => {}
+    }
+    Some(current)
+}

@@ -1,0 +1,134 @@
+//! A sandbox of the Fireblocks API: vaults that are set through control endpoints, read by requests signed as the vendor asks.
+//!
+//! It answers what the adapter and the vendor's own SDK read: one vault, pages of vaults, transactions. Its credentials are in
+//! this repository, known to everybody and good for nothing else.
+
+mod answers;
+mod faults;
+mod signature;
+mod vault;
+
+pub use faults::Fault;
+pub use vault::{VaultAssetEntry, VaultEntry};
+
+use answers::failure;
+use axum::Router;
+use axum::extract::{OriginalUri, Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use signature::Verifier;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Where the vendor's API is mounted: `/v1/…` follows.
+pub const MOUNT: &str = "/_local/fireblocks";
+/// The API user that the sandbox knows.
+pub const API_KEY: &str = "ballast-sandbox";
+/// Its key, which signs requests.
+pub const PRIVATE_KEY: &str = include_str!("private-key.pem");
+
+#[derive(Serialize)]
+struct Credentials {
+    api_key: &'static str,
+    private_key: &'static str,
+}
+
+/// The credentials as the adapter's secret holds them.
+#[must_use]
+pub fn secret() -> String {
+    // Two strings always serialise.
+    serde_json::to_string(&Credentials { api_key: API_KEY, private_key: PRIVATE_KEY }).unwrap_or_default()
+}
+
+/// The sandbox; cheap to clone, all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Sandbox {
+    state: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    vaults: BTreeMap<String, VaultEntry>,
+    fault: Option<Fault>,
+    verifier: Verifier,
+    /// Calls by path, without the query.
+    calls: BTreeMap<String, u32>,
+    delay: Duration,
+}
+
+impl Sandbox {
+    /// Sets what a vault holds.
+    pub fn set_vault(&self, id: String, vault: VaultEntry) {
+        self.lock().vaults.insert(id, vault);
+    }
+
+    /// Sets what goes wrong with the next calls; `None` clears it.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.lock().fault = fault;
+    }
+
+    /// Sets how long every true answer takes.
+    pub fn set_delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
+    /// How often each path was called, refused calls included, since the last time this was asked.
+    #[must_use]
+    pub fn take_calls(&self) -> BTreeMap<String, u32> {
+        std::mem::take(&mut self.lock().calls)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The routes under [`MOUNT`].
+    pub(crate) fn routes(self) -> Router {
+        let vendor = Router::new()
+            .route("/v1/vault/accounts/{id}", get(vault))
+            .route("/v1/vault/accounts_paged", get(vaults))
+            .route("/v1/transactions", get(transactions))
+            .layer(from_fn_with_state(self.clone(), guarded))
+            .with_state(self);
+        Router::new().nest(MOUNT, vendor)
+    }
+}
+
+/// Counts a call, lets it go wrong if it is to, and checks its signature.
+async fn guarded(State(sandbox): State<Sandbox>, OriginalUri(uri): OriginalUri, request: Request, next: Next) -> Response {
+    let (fault, delay) = {
+        let mut inner = sandbox.lock();
+        let path = uri.path().trim_start_matches(MOUNT).to_owned();
+        *inner.calls.entry(path).or_default() += 1;
+        (faults::take(&mut inner.fault), inner.delay)
+    };
+    tokio::time::sleep(fault.as_ref().map_or(delay, Fault::delay)).await;
+    if let Some(answer) = fault.as_ref().and_then(Fault::answer) {
+        return answer;
+    }
+    let target = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let refused = sandbox.lock().verifier.check(request.headers(), &target);
+    match refused {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn vault(State(sandbox): State<Sandbox>, Path(id): Path<String>) -> Response {
+    match sandbox.lock().vaults.get(&id) {
+        Some(vault) => answers::vault(&id, vault).into_response(),
+        None => failure(StatusCode::NOT_FOUND, 1004, "Not found"),
+    }
+}
+
+async fn vaults(State(sandbox): State<Sandbox>, Query(query): Query<HashMap<String, String>>) -> Response {
+    answers::page(&sandbox.lock().vaults, &query)
+}
+
+async fn transactions(State(sandbox): State<Sandbox>, Query(query): Query<HashMap<String, String>>) -> Response {
+    answers::transactions(&sandbox.lock().vaults, &query)
+}

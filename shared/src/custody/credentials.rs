@@ -1,0 +1,88 @@
+//! Where a provider's credentials come from: Secrets Manager in a deployment, the environment in the local stack.
+//!
+//! They are read when a provider is first asked and again after a while, so that a rotated secret is found without a deployment.
+
+use super::ProviderError;
+use crate::config::{SecretSource, StoreConfig};
+use crate::domain::Timestamp;
+use crate::store::https_client;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long an instance believes a secret it has read.
+const TTL: SignedDuration = SignedDuration::from_mins(15);
+
+/// A secret's current text, cached; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    source: SecretSource,
+    client: Client,
+    read: Arc<Mutex<Option<Read>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Read {
+    text: SecretString,
+    at: Timestamp,
+}
+
+impl Secret {
+    /// The secret of that source; nothing is read yet.
+    #[must_use]
+    pub fn new(source: SecretSource, client: Client) -> Self {
+        Self { source, client, read: Arc::default() }
+    }
+
+    /// The text, read at most a quarter of an hour ago. Who waits for a read shares it.
+    pub async fn text(&self, now: Timestamp) -> Result<SecretString, ProviderError> {
+        let mut read = self.read.lock().await;
+        if let Some(Read { text, .. }) = read.as_ref().filter(|read| read.at.age_at(now).abs() < TTL) {
+            return Ok(text.clone());
+        }
+        let text = self.fetch().await?;
+        *read = Some(Read { text: text.clone(), at: now });
+        Ok(text)
+    }
+
+    /// Forgets what was read, because a provider has refused it: the secret may have been rotated.
+    pub async fn forget(&self) {
+        *self.read.lock().await = None;
+    }
+
+    async fn fetch(&self) -> Result<SecretString, ProviderError> {
+        match &self.source {
+            SecretSource::Text(text) => Ok(SecretString::from(text.expose_secret())),
+            SecretSource::Arn(arn) => {
+                let answer = self.client.get_secret_value().secret_id(arn).send().await;
+                let unreadable = |cause: String| ProviderError::Credentials(format!("the secret cannot be read: {cause}"));
+                let answer = answer.map_err(|error| {
+                    let code = error.as_service_error().and_then(aws_sdk_secretsmanager::error::ProvideErrorMetadata::code);
+                    unreadable(code.unwrap_or("no answer").to_owned())
+                })?;
+                answer.secret_string.map(SecretString::from).ok_or_else(|| unreadable("it is no text".to_owned()))
+            }
+        }
+    }
+}
+
+/// Beyond this a secret counts as unreadable; a provider read has 10 s in all.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client of Secrets Manager with the process's own credentials, configured by hand as the store's is.
+pub(super) fn client(aws: &StoreConfig) -> Client {
+    let StoreConfig { region, access_key_id, secret_access_key, session_token, endpoint_url: _, tables: _ } = aws;
+    let credentials = Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.clone()))
+        .credentials_provider(credentials)
+        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
+        .http_client(https_client());
+    Client::from_conf(config.build())
+}

@@ -1,0 +1,125 @@
+//! Fireblocks' JSON, as far as it matters: liberal in what it passes over, strict in what becomes a number.
+
+use super::assets::AssetIds;
+use crate::custody::{Holdings, ProviderError};
+use crate::domain::{Amount, ChainAsset, CustodyAccount, Position, Timestamp};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One vault: `GET /v1/vault/accounts/{id}`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Vault {
+    id: String,
+    assets: Vec<Asset>,
+}
+
+/// One wallet of a vault. Amounts are decimal strings; other members vary in type and are not looked at.
+#[derive(Debug, Clone, Deserialize)]
+struct Asset {
+    id: String,
+    total: String,
+    available: String,
+}
+
+/// A page of vaults: `GET /v1/vault/accounts_paged`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct VaultPage {
+    accounts: Vec<Vault>,
+    #[serde(default)]
+    paging: Paging,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Paging {
+    after: Option<String>,
+}
+
+/// One transaction: `GET /v1/transactions`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Transaction {
+    #[serde(rename = "assetId")]
+    asset_id: String,
+    #[serde(rename = "createdAt")]
+    created_at: i64,
+    #[serde(default)]
+    status: String,
+}
+
+/// The body of a failure.
+#[derive(Debug, Default, Deserialize)]
+pub struct Failure {
+    /// The vendor's code.
+    pub code: Option<i64>,
+}
+
+/// Transactions of these moved nothing.
+const UNMOVED: [&str; 4] = ["CANCELLED", "REJECTED", "BLOCKED", "FAILED"];
+
+impl Vault {
+    /// The vendor's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What the vault holds of what the account lists. An amount that cannot be meant, or an asset told twice, makes the whole
+    /// answer nonsense: half of it could not be trusted either.
+    pub fn holdings(&self, account: &CustodyAccount, ids: &AssetIds) -> Result<Holdings, ProviderError> {
+        if self.id != account.provider_account.name() {
+            return Err(ProviderError::Nonsense("another vault than was asked for".to_owned()));
+        }
+        let (mut holdings, mut told) = (Holdings::default(), BTreeSet::new());
+        for asset in &self.assets {
+            if !told.insert(&asset.id) {
+                return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
+            }
+            let position = asset.position()?;
+            match ids.get(&asset.id).filter(|held| account.positions.contains_key(held)) {
+                Some(held) => add(&mut holdings.positions, held, position)?,
+                None => holdings.unlisted += 1,
+            }
+        }
+        Ok(holdings)
+    }
+}
+
+impl Asset {
+    fn position(&self) -> Result<Position, ProviderError> {
+        let amounts = Amount::parse(&self.total).ok().zip(Amount::parse(&self.available).ok());
+        let (total, available) = amounts.ok_or_else(|| ProviderError::Nonsense("an amount is no decimal".to_owned()))?;
+        Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))
+    }
+}
+
+/// Two ids can stand for one asset; their amounts are added up.
+fn add(positions: &mut BTreeMap<ChainAsset, Position>, held: &ChainAsset, more: Position) -> Result<(), ProviderError> {
+    let known = positions.get(held).copied().unwrap_or_default();
+    let sum = |left: Amount, right: Amount| Amount::from_wide(left.wide() + right.wide());
+    let sums = sum(known.balance(), more.balance()).and_then(|total| Ok((total, sum(known.available(), more.available())?)));
+    let (total, available) = sums.map_err(|error| ProviderError::Nonsense(error.to_string()))?;
+    let position = Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))?;
+    positions.insert(held.clone(), position);
+    Ok(())
+}
+
+impl VaultPage {
+    /// The cursor of the next page, if there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<String> {
+        self.paging.after.clone().filter(|after| super::is_token(after))
+    }
+
+    /// Its vaults.
+    pub fn into_vaults(self) -> impl Iterator<Item = Vault> {
+        self.accounts.into_iter()
+    }
+}
+
+impl Transaction {
+    /// What it moved and when, if it moved anything we know.
+    #[must_use]
+    pub fn moved(&self, ids: &AssetIds) -> Option<(ChainAsset, Timestamp)> {
+        let held = ids.get(&self.asset_id).filter(|_| !UNMOVED.contains(&self.status.as_str()))?;
+        Some((held.clone(), Timestamp::from_unix_milliseconds(self.created_at)?))
+    }
+}

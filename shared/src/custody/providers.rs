@@ -1,0 +1,69 @@
+//! The adapters of one deployment, built by configuration.
+
+use super::bitgo::BitGo;
+use super::call::{Allotment, Budget};
+use super::credentials::{self, Secret};
+use super::fireblocks::Fireblocks;
+use super::fireblocks::assets::AssetIds;
+use super::{Provider, ProviderError};
+use crate::config::{CustodyConfig, StoreConfig};
+use crate::domain::ProviderName;
+use crate::store::{RateLimiter, Store};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Counts calls to a provider, over all functions and instances.
+const BUDGET_GROUP: &str = "provider";
+
+/// Providers by name; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Providers {
+    adapters: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    allotment: Arc<Allotment>,
+    /// Calls to each provider in a minute, over all instances; 0 is no limit.
+    calls_per_minute: u64,
+}
+
+impl Providers {
+    /// The configured adapters. Nothing is connected and no secret is read yet.
+    pub fn new(config: &CustodyConfig, aws: &StoreConfig, store: &Store) -> Result<Self, String> {
+        let CustodyConfig { fireblocks, fireblocks_assets, bitgo, provider_calls_per_minute, .. } = config;
+        let limiter = RateLimiter::new(store.clone(), BUDGET_GROUP, *provider_calls_per_minute);
+        let mut providers = Self { calls_per_minute: *provider_calls_per_minute, ..Self::default() };
+        let allotment = Arc::clone(&providers.allotment);
+        let budget = |provider: ProviderName| Budget::new(limiter.clone(), provider.name(), Arc::clone(&allotment));
+        let secrets = credentials::client(aws);
+        if let Some(config) = fireblocks {
+            let secret = Secret::new(config.secret.clone(), secrets.clone());
+            let ids = AssetIds::parse(fireblocks_assets).map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;
+            let adapter = Fireblocks::new(config.base_url.clone(), secret, ids, budget(ProviderName::Fireblocks));
+            providers = providers.with(ProviderName::Fireblocks, Arc::new(adapter.map_err(|error| error.to_string())?));
+        }
+        if let Some(config) = bitgo {
+            let secret = Secret::new(config.secret.clone(), secrets);
+            let adapter = BitGo::new(config.base_url.clone(), secret, budget(ProviderName::BitGo));
+            providers = providers.with(ProviderName::BitGo, Arc::new(adapter.map_err(|error| error.to_string())?));
+        }
+        Ok(providers)
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(mut self, name: ProviderName, adapter: Arc<dyn Provider>) -> Self {
+        self.adapters.insert(name, adapter);
+        self
+    }
+
+    /// Allots this process one of `parts` of a minute's calls, so that runs that sweep side by side share them evenly.
+    pub(super) fn allot_part(&self, parts: u32) {
+        self.allotment.renew(match self.calls_per_minute {
+            0 => u64::MAX,
+            calls => (calls / u64::from(parts.max(1))).max(1),
+        });
+    }
+
+    pub(super) fn get(&self, name: ProviderName) -> Result<&Arc<dyn Provider>, ProviderError> {
+        let missing = || ProviderError::Credentials(format!("{} is not configured", name.name()));
+        self.adapters.get(&name).ok_or_else(missing)
+    }
+}

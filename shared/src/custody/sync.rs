@@ -1,0 +1,367 @@
+//! One sync: under a lease, ask the provider, store what differs, and leave an outcome that all who wait can share.
+//!
+//! Whatever a sync is cut short by, nothing stored is lost or contradicts itself, and the next one completes it: projections are
+//! written first, the snapshot last, each only by the holder of the newest lease.
+
+use super::{Holdings, ProviderError, Providers};
+use crate::domain::{Account, ChainAsset, CustodyAccount, CustodyAccountId, Position, Status, Timestamp};
+use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, StoreError, Verdict};
+use futures::future::{BoxFuture, FutureExt, ready};
+use futures::stream::{self, StreamExt};
+use jiff::SignedDuration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::time::{sleep, timeout};
+
+/// A provider read, retries included.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// A provider read and what is stored after it; who takes longer loses the lease.
+const LEASE: SignedDuration = SignedDuration::from_secs(12);
+/// Who waits for another's attempt gives up after this.
+const MAX_WAIT: Duration = Duration::from_secs(13);
+/// Who waits looks this often: a sync takes a tenth of a second or more.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// An account's syncs on request are this far apart.
+pub const REQUEST_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
+/// How far back the first sync looks for transactions.
+const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// Accounts of a batch that are stored at once.
+const CONCURRENT_WRITES: usize = 8;
+/// A failed account is tried again after this, then twice this, and so on.
+const FIRST_BACKOFF: SignedDuration = SignedDuration::from_mins(1);
+/// Doublings until the pause stops growing: about four hours.
+const MAX_DOUBLINGS: u32 = 8;
+
+/// The calls to the store that a sync makes, named so that a test can stop it before each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Claiming the lease.
+    Claim,
+    /// Comparing projections with what is stored.
+    PlanProjection,
+    /// Writing one transaction of projections.
+    WriteProjection,
+    /// Writing the snapshot and ending the attempt.
+    Complete,
+    /// Ending a failed attempt.
+    Fail,
+    /// Giving the lease back.
+    Abandon,
+}
+
+/// What runs before each step; nothing, outside tests.
+pub type Hook = Arc<dyn Fn(Step) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Why a sync brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SyncError {
+    /// There is no such account.
+    #[error("no such custody account")]
+    Missing,
+    /// It was asked for too soon after the last one, or too often by this caller.
+    #[error("asked for too often")]
+    TooOften {
+        /// When it may be asked for again.
+        retry_after_seconds: i64,
+    },
+    /// The provider did not say.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another has taken over, because this one took too long.
+    #[error("the lease was lost")]
+    LeaseLost,
+}
+
+/// Syncs custody accounts; cheap to clone.
+#[derive(Clone)]
+pub struct Syncs {
+    store: Store,
+    providers: Providers,
+    callers: RateLimiter,
+    interval: SignedDuration,
+    hook: Hook,
+}
+
+impl std::fmt::Debug for Syncs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Syncs").field("providers", &self.providers).finish_non_exhaustive()
+    }
+}
+
+impl Syncs {
+    /// Syncs by these providers. A caller may make one be asked `reads_per_caller` times in a clock minute (0 is no limit), and an
+    /// account is due again after `interval`.
+    #[must_use]
+    pub fn new(store: Store, providers: Providers, reads_per_caller: u64, interval: SignedDuration) -> Self {
+        let callers = RateLimiter::new(store.clone(), "provider-reads", reads_per_caller);
+        Self { store, providers, callers, interval, hook: Arc::new(|_| ready(()).boxed()) }
+    }
+
+    /// The same with something to run before each step.
+    #[must_use]
+    pub fn with_hook(self, hook: Hook) -> Self {
+        Self { hook, ..self }
+    }
+
+    pub(super) const fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
+    /// The account with balances no older than `oldest`: as it is stored, or as the provider says now.
+    pub async fn fresh(
+        &self,
+        account: CustodyAccount,
+        oldest: Timestamp,
+        caller: &str,
+        now: Timestamp,
+    ) -> Result<CustodyAccount, SyncError> {
+        if account.synced_at.is_some_and(|at| at >= oldest) { Ok(account) } else { self.ask(account.id, caller, now).await }
+    }
+
+    /// A sync on request, of which there is one per account and [`REQUEST_INTERVAL`].
+    pub async fn requested(&self, id: CustodyAccountId, caller: &str, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+        match self.store.claim_requested_sync(id, now, now.minus(REQUEST_INTERVAL)).await? {
+            Ok(()) => self.ask(id, caller, now).await,
+            Err(last) => {
+                let left = REQUEST_INTERVAL - last.age_at(now);
+                Err(SyncError::TooOften { retry_after_seconds: left.as_secs().clamp(0, REQUEST_INTERVAL.as_secs() - 1) + 1 })
+            }
+        }
+    }
+
+    /// Asks the provider, or shares the outcome of whoever is asking already.
+    async fn ask(&self, id: CustodyAccountId, caller: &str, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+        let started = Instant::now();
+        while started.elapsed() < MAX_WAIT {
+            let outcome = match self.claim(id, later(now, started)).await? {
+                Claim::Missing => Some(Err(SyncError::Missing)),
+                Claim::Granted(lease) => Some(self.attempt(*lease, caller, now).await),
+                Claim::Held(attempts) => self.outcome(id, attempts.newest, now, started).await?,
+            };
+            match outcome {
+                // Another has it now, or it was given back: see again.
+                None | Some(Err(SyncError::LeaseLost)) => {}
+                Some(outcome) => return outcome,
+            }
+        }
+        Err(ProviderError::Unavailable("no attempt has ended in time".to_owned()).into())
+    }
+
+    pub(super) async fn claim(&self, id: CustodyAccountId, now: Timestamp) -> Result<Claim, StoreError> {
+        (self.hook)(Step::Claim).await;
+        self.store.claim_lease(id, now, now.plus(LEASE)).await
+    }
+
+    async fn attempt(&self, lease: Lease, caller: &str, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+        if let Verdict::Refused { retry_after_seconds } = self.callers.check(caller, now).await {
+            self.abandon(&lease).await?;
+            return Err(SyncError::TooOften { retry_after_seconds });
+        }
+        let mut outcomes = self.sync(vec![lease], now).await;
+        outcomes.pop().unwrap_or(Err(SyncError::LeaseLost))
+    }
+
+    /// Waits until the attempt that was seen has ended. `None`: it ended without an outcome.
+    async fn outcome(
+        &self,
+        id: CustodyAccountId,
+        token: u64,
+        now: Timestamp,
+        started: Instant,
+    ) -> Result<Option<Result<CustodyAccount, SyncError>>, StoreError> {
+        while started.elapsed() < MAX_WAIT {
+            sleep(POLL_INTERVAL).await;
+            let Some(CustodyState { account, attempts, .. }) = self.store.custody_account(id).await? else { return Ok(None) };
+            if attempts.ended >= token {
+                let failed = || ProviderError::Unavailable("the call that was shared has failed".to_owned()).into();
+                return Ok(Some(if attempts.has_failed { Err(failed()) } else { Ok(account) }));
+            }
+            if attempts.held_until.is_none_or(|until| until <= later(now, started)) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Syncs accounts of one provider under their leases; the answer has an entry for each, in their order.
+    pub(super) async fn sync(&self, leases: Vec<Lease>, now: Timestamp) -> Vec<Result<CustodyAccount, SyncError>> {
+        let started = Instant::now();
+        let accounts: Vec<_> = leases.iter().map(|lease| lease.state.account.clone()).collect();
+        let answers = self.holdings(&accounts).await;
+        let ends: Vec<_> = leases.into_iter().zip(answers).map(|(lease, answer)| self.end(lease, answer, now, started)).collect();
+        stream::iter(ends).buffered(CONCURRENT_WRITES).collect().await
+    }
+
+    async fn holdings(&self, accounts: &[CustodyAccount]) -> Vec<Result<Holdings, ProviderError>> {
+        let all = |error: ProviderError| accounts.iter().map(|_| Err(error.clone())).collect();
+        let Some(first) = accounts.first() else { return Vec::new() };
+        let provider = match self.providers.get(first.provider) {
+            Ok(provider) => provider,
+            Err(error) => return all(error),
+        };
+        match timeout(READ_TIMEOUT, provider.holdings(accounts)).await {
+            Ok(answers) => answers,
+            Err(_) => all(too_slow()),
+        }
+    }
+
+    async fn end(
+        &self,
+        lease: Lease,
+        answer: Result<Holdings, ProviderError>,
+        now: Timestamp,
+        started: Instant,
+    ) -> Result<CustodyAccount, SyncError> {
+        let synced = match answer {
+            Ok(holdings) => self.moved(&lease.state.account, holdings, now, started).await,
+            Err(error) => Err(error),
+        };
+        match synced {
+            Ok(account) => self.store(&lease, account, now).await,
+            // That is no fault of the account's.
+            Err(error @ ProviderError::OverBudget { .. }) => {
+                self.abandon(&lease).await?;
+                Err(error.into())
+            }
+            Err(error) => {
+                (self.hook)(Step::Fail).await;
+                self.store.fail_attempt(&lease, now.plus(backoff(&lease))).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The account as the provider says, with the last transactions of what has changed.
+    async fn moved(
+        &self,
+        stored: &CustodyAccount,
+        holdings: Holdings,
+        now: Timestamp,
+        started: Instant,
+    ) -> Result<CustodyAccount, ProviderError> {
+        let Holdings { positions: told, unlisted } = holdings;
+        if unlisted > 0 {
+            tracing::warn!(
+                unlisted,
+                provider = stored.provider.name(),
+                "the provider holds assets that the account does not list"
+            );
+        }
+        let mut positions: BTreeMap<ChainAsset, Position> = BTreeMap::new();
+        for (held, old) in &stored.positions {
+            let new = told.get(held).copied().unwrap_or_default();
+            positions.insert(held.clone(), new.last_moved(old.last_transaction_at()));
+        }
+        let asked: Vec<_> = changed(stored, &positions).cloned().collect();
+        if !asked.is_empty() {
+            let provider = self.providers.get(stored.provider)?;
+            let remaining = READ_TIMEOUT.saturating_sub(started.elapsed());
+            let read = provider.last_transactions(stored, &asked, look_back(stored, &asked, now));
+            for (held, at) in timeout(remaining, read).await.map_err(|_| too_slow())?? {
+                // It may lie in the future of a clock that runs behind; nothing that is known is replaced by an older one.
+                positions.entry(held).and_modify(|position| *position = position.last_moved(Some(at)));
+            }
+        }
+        Ok(CustodyAccount { positions, synced_at: Some(now), ..stored.clone() })
+    }
+
+    async fn store(&self, lease: &Lease, account: CustodyAccount, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+        let stored = &lease.state.account;
+        // An attempt that did not succeed may have written projections that no snapshot knows of.
+        let is_whole = lease.state.attempts.completed + 1 == lease.token;
+        let differs = |held: &ChainAsset, position: &Position| {
+            !is_whole || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
+        };
+        let projections: Vec<Account> = account
+            .positions
+            .iter()
+            .filter(|(held, position)| differs(held, position))
+            .map(|(held, position)| projection(&account, held, position, now))
+            .collect();
+        if !projections.is_empty() {
+            (self.hook)(Step::PlanProjection).await;
+            for writes in self.store.plan_projection(projections).await?.transactions() {
+                (self.hook)(Step::WriteProjection).await;
+                kept(self.store.write_projection(lease, writes).await?)?;
+            }
+        }
+        (self.hook)(Step::Complete).await;
+        kept(self.store.complete_attempt(lease, &account, now.plus(self.interval)).await?)?;
+        Ok(account)
+    }
+
+    async fn abandon(&self, lease: &Lease) -> Result<(), StoreError> {
+        (self.hook)(Step::Abandon).await;
+        self.store.abandon_attempt(lease).await.map(drop)
+    }
+}
+
+const fn kept(fenced: Fenced) -> Result<(), SyncError> {
+    match fenced {
+        Fenced::Written => Ok(()),
+        Fenced::Lost => Err(SyncError::LeaseLost),
+    }
+}
+
+fn too_slow() -> ProviderError {
+    ProviderError::Unavailable(format!("no answer within {READ_TIMEOUT:?}"))
+}
+
+/// The request's clock, moved on by how long it has taken.
+pub(super) fn later(now: Timestamp, started: Instant) -> Timestamp {
+    now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or(SignedDuration::MAX))
+}
+
+/// Assets whose amounts are new; all of them the first time.
+fn changed<'a>(stored: &'a CustodyAccount, new: &'a BTreeMap<ChainAsset, Position>) -> impl Iterator<Item = &'a ChainAsset> {
+    let is_first = stored.synced_at.is_none();
+    let differs = move |held: &ChainAsset, position: &Position| {
+        is_first || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
+    };
+    new.iter().filter(move |(held, position)| differs(held, position)).map(|(held, _)| held)
+}
+
+/// From the earliest last transaction known of these assets; 90 days where there is one of which none is known.
+fn look_back(stored: &CustodyAccount, assets: &[ChainAsset], now: Timestamp) -> Timestamp {
+    let first = now.minus(FIRST_LOOK_BACK);
+    let known = assets.iter().map(|held| stored.positions.get(held).and_then(Position::last_transaction_at).unwrap_or(first));
+    known.min().unwrap_or(first)
+}
+
+fn projection(account: &CustodyAccount, held: &ChainAsset, position: &Position, now: Timestamp) -> Account {
+    Account {
+        id: account.projection_id(held),
+        customer_id: account.customer_id,
+        asset: held.asset,
+        balance: position.balance(),
+        available: position.available(),
+        active: true,
+        status: Status::Active,
+        balance_at: now,
+        created_at: now,
+        iban: None,
+        account_number: None,
+        address: None,
+        address_tag: None,
+        network: Some(held.blockchain.name().to_owned()),
+        description: Some(format!("in custody at {}", account.provider.name())),
+        organization_id: None,
+        merchant_id: None,
+        contact_id: None,
+        custody_account_id: Some(account.id),
+    }
+}
+
+/// Doubles with every failure, and differs from account to account by up to a quarter, so that they do not come back as one.
+fn backoff(lease: &Lease) -> SignedDuration {
+    let pause = FIRST_BACKOFF.saturating_mul(1 << lease.state.failures.min(MAX_DOUBLINGS));
+    let (_, low) = lease.state.account.id.uuid().as_u64_pair();
+    let spread = i64::try_from(low % 256).unwrap_or_default();
+    let jitter = SignedDuration::from_millis(i64::try_from(pause.as_millis()).unwrap_or_default() / 4 * spread / 256);
+    pause + jitter
+}

@@ -1,0 +1,251 @@
+//! What a custody account holds, as its provider last said.
+//!
+//! It knows no provider's names for anything, and no leases: those are the store's.
+
+use super::{AccountId, Amount, Asset, CustodyAccountId, CustomerId, Timestamp};
+use std::collections::BTreeMap;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// Most positions of one custody account: its snapshot is one item, written whole.
+pub const MAX_POSITIONS: usize = 100;
+const MAX_BLOCKCHAIN_CHARACTERS: usize = 20;
+const MAX_PROVIDER_ACCOUNT_CHARACTERS: usize = 128;
+
+/// A text that is no name of a blockchain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a blockchain: 1 to 20 letters, digits and _")]
+pub struct BlockchainError;
+
+/// A blockchain by its short name, such as ETH, BSC, TRX or SOL; upper case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Blockchain(String);
+
+impl Blockchain {
+    /// Parses a name in any case.
+    pub fn parse(text: &str) -> Result<Self, BlockchainError> {
+        let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_short = (1..=MAX_BLOCKCHAIN_CHARACTERS).contains(&text.len());
+        if is_name && is_short { Ok(Self(text.to_ascii_uppercase())) } else { Err(BlockchainError) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An asset on a blockchain: what one position of a custody account is of. Ordered by blockchain, then asset.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChainAsset {
+    /// Where it is.
+    pub blockchain: Blockchain,
+    /// What it is.
+    pub asset: Asset,
+}
+
+/// A text that is no asset on a blockchain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a blockchain and a crypto asset on it")]
+pub struct ChainAssetError;
+
+impl ChainAsset {
+    /// The position of this name and code; the asset must be crypto.
+    pub fn parse(blockchain: &str, token: &str) -> Result<Self, ChainAssetError> {
+        let blockchain = Blockchain::parse(blockchain).map_err(|_| ChainAssetError)?;
+        let asset = Asset::parse(token).ok().filter(|asset| asset.is_crypto()).ok_or(ChainAssetError)?;
+        Ok(Self { blockchain, asset })
+    }
+}
+
+/// Amounts that a provider cannot mean: negative, or more available than there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the available amount is not between zero and the total")]
+pub struct PositionError;
+
+/// How much of one asset, and what of it is free: `balance = available + locked`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    balance: Amount,
+    available: Amount,
+    last_transaction_at: Option<Timestamp>,
+}
+
+impl Position {
+    /// A position of a total, of which some is available.
+    pub fn new(total: Amount, available: Amount) -> Result<Self, PositionError> {
+        let is_sound = Amount::ZERO <= available && available <= total;
+        if is_sound { Ok(Self { balance: total, available, last_transaction_at: None }) } else { Err(PositionError) }
+    }
+
+    /// The same with its last transaction at `at`, unless a later one is known.
+    #[must_use]
+    pub fn last_moved(self, at: Option<Timestamp>) -> Self {
+        Self { last_transaction_at: self.last_transaction_at.max(at), ..self }
+    }
+
+    /// When its last transaction was, as far as is known.
+    #[must_use]
+    pub const fn last_transaction_at(&self) -> Option<Timestamp> {
+        self.last_transaction_at
+    }
+
+    /// Everything held.
+    #[must_use]
+    pub const fn balance(&self) -> Amount {
+        self.balance
+    }
+
+    /// What can be moved.
+    #[must_use]
+    pub const fn available(&self) -> Amount {
+        self.available
+    }
+
+    /// What cannot: the balance less what is available.
+    #[must_use]
+    pub fn locked(&self) -> Amount {
+        // Both are amounts and the first is the larger, so the difference is one.
+        Amount::from_wide(self.balance.wide() - self.available.wide()).unwrap_or_default()
+    }
+
+    /// Whether the amounts are the same, whatever is known of transactions.
+    #[must_use]
+    pub fn has_amounts_of(&self, other: &Self) -> bool {
+        (self.balance, self.available) == (other.balance, other.available)
+    }
+}
+
+/// Which adapter reads an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProviderName {
+    /// Fireblocks; an account is a vault.
+    Fireblocks,
+    /// BitGo; an account is `coin/wallet`.
+    BitGo,
+}
+
+/// A text that names no provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a custody provider: fireblocks or bitgo")]
+pub struct UnknownProvider;
+
+impl ProviderName {
+    /// Every provider.
+    pub const ALL: [Self; 2] = [Self::Fireblocks, Self::BitGo];
+
+    /// The name in datasets, in the store and in logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fireblocks => "fireblocks",
+            Self::BitGo => "bitgo",
+        }
+    }
+
+    /// The provider of that name.
+    pub fn parse(text: &str) -> Result<Self, UnknownProvider> {
+        Self::ALL.into_iter().find(|provider| provider.name() == text).ok_or(UnknownProvider)
+    }
+}
+
+/// A text that no provider would have given an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)")]
+pub struct ProviderAccountError;
+
+/// The provider's own name of an account. It becomes part of a URL, so it holds nothing that would have to be escaped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProviderAccount(String);
+
+impl ProviderAccount {
+    /// Parses a vault's id (Fireblocks) or a coin and a wallet's id (BitGo).
+    pub fn parse(provider: ProviderName, text: &str) -> Result<Self, ProviderAccountError> {
+        let is_segment = |segment: &str| {
+            !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':'))
+        };
+        let segments = match provider {
+            ProviderName::Fireblocks => 1,
+            ProviderName::BitGo => 2,
+        };
+        let is_whole = text.len() <= MAX_PROVIDER_ACCOUNT_CHARACTERS && text.split('/').count() == segments;
+        if is_whole && text.split('/').all(is_segment) { Ok(Self(text.to_owned())) } else { Err(ProviderAccountError) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A custody account as it is registered, with what its provider last said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodyAccount {
+    /// Its id.
+    pub id: CustodyAccountId,
+    /// Whose it is; never changes.
+    pub customer_id: CustomerId,
+    /// Who keeps it.
+    pub provider: ProviderName,
+    /// What the provider calls it.
+    pub provider_account: ProviderAccount,
+    /// Everything it supports; zero until a sync says otherwise.
+    pub positions: BTreeMap<ChainAsset, Position>,
+    /// When the provider was last asked and answered.
+    pub synced_at: Option<Timestamp>,
+}
+
+impl CustodyAccount {
+    /// The account of the unified view that shows one position: the same at every sync.
+    #[must_use]
+    pub fn projection_id(&self, held: &ChainAsset) -> AccountId {
+        let name = format!("{}#{}", held.blockchain.name(), held.asset.code());
+        Uuid::new_v5(&self.id.uuid(), name.as_bytes()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(text: &str) -> Amount {
+        Amount::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_position_is_sound_or_refused() {
+        for (total, available, locked) in
+            [("0", "0", "0"), ("10", "9", "1"), ("0.3", "0.1", "0.2"), ("5", "0", "5"), ("5", "5", "0")]
+        {
+            let position = Position::new(amount(total), amount(available)).unwrap();
+            assert_eq!((position.balance(), position.locked()), (amount(total), amount(locked)), "{total} {available}");
+        }
+        for (total, available) in [("1", "1.000000000000000001"), ("-1", "-1"), ("0", "-1"), ("-1", "0")] {
+            assert_eq!(Position::new(amount(total), amount(available)), Err(PositionError), "{total} {available}");
+        }
+    }
+
+    #[test]
+    fn names_are_canonical_and_safe_in_a_url() {
+        assert_eq!(ChainAsset::parse("eth", "usdt").unwrap(), ChainAsset::parse("ETH", "USDT").unwrap());
+        for (blockchain, token) in [("", "USDT"), ("E H", "USDT"), ("ETH", "EUR"), ("ETH", "DOGE"), ("ÉTH", "USDT")] {
+            assert_eq!(ChainAsset::parse(blockchain, token), Err(ChainAssetError), "{blockchain} {token}");
+        }
+        let rows = [
+            (ProviderName::Fireblocks, "12", true),
+            (ProviderName::Fireblocks, "", false),
+            (ProviderName::Fireblocks, "1/2", false),
+            (ProviderName::Fireblocks, "..", false),
+            (ProviderName::Fireblocks, "1?x", false),
+            (ProviderName::BitGo, "eth/59cd72485007a239fb00282ed480da1f", true),
+            (ProviderName::BitGo, "eth", false),
+            (ProviderName::BitGo, "eth/", false),
+            (ProviderName::BitGo, "eth/a/b", false),
+        ];
+        for (provider, text, is_good) in rows {
+            assert_eq!(ProviderAccount::parse(provider, text).is_ok(), is_good, "{text}");
+        }
+    }
+}

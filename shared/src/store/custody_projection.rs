@@ -1,0 +1,115 @@
+//! Positions of custody accounts as accounts of the unified view: the same writes as any balance, under the lease's fence.
+
+use super::custody::{self, Fenced, Lease, NEWEST_LEASE};
+use super::record::{Refusal, Transaction, collision_backoff};
+use super::row::number;
+use super::{Store, StoreError, accounts};
+use crate::domain::{Account, Amount, Timestamp};
+use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
+use backon::Retryable;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::SignedDuration;
+
+/// Writes of one transaction beside the fence; DynamoDB takes a hundred in all.
+const MAX_WRITES: usize = 99;
+const CONCURRENT_READS: usize = 8;
+/// A clock that runs behind still moves the balance on by this much.
+const TICK: SignedDuration = SignedDuration::from_millis(1);
+
+/// What is to be written of an account's projections, in transactions that fit.
+#[derive(Debug, Clone)]
+pub struct ProjectionPlan {
+    transactions: Vec<Vec<TransactWriteItem>>,
+}
+
+impl ProjectionPlan {
+    /// Its transactions, to be written one after the other.
+    pub fn transactions(self) -> impl Iterator<Item = ProjectionWrites> {
+        self.transactions.into_iter().map(ProjectionWrites)
+    }
+}
+
+/// One transaction of a plan.
+#[derive(Debug, Clone)]
+pub struct ProjectionWrites(Vec<TransactWriteItem>);
+
+impl Store {
+    /// Compares projections with what is stored: only amounts that differ are to be written.
+    ///
+    /// A balance is dated by its sync, but never before the one it replaces. What an earlier attempt has written is not written
+    /// again, so an attempt that was cut short is completed by the next.
+    pub async fn plan_projection(&self, projections: Vec<Account>) -> Result<ProjectionPlan, StoreError> {
+        let groups = stream::iter(projections).map(|account| self.projection_writes(account)).buffered(CONCURRENT_READS);
+        let groups: Vec<Vec<TransactWriteItem>> = groups.try_collect().await?;
+        Ok(ProjectionPlan { transactions: packed(groups, MAX_WRITES) })
+    }
+
+    async fn projection_writes(&self, account: Account) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
+        let answer = request.set_key(Some(accounts::key(account.customer_id, account.id))).send().await?;
+        match answer.item().map(accounts::from_item).transpose()? {
+            // An asset that was never held needs no account.
+            None if account.balance == Amount::ZERO => Ok(Vec::new()),
+            None => Ok(self.creation(&account)?.into()),
+            Some(stored) if (stored.balance, stored.available) == (account.balance, account.available) => Ok(Vec::new()),
+            Some(stored) => {
+                Ok(self.advance(&Account { balance_at: after(stored.balance_at, account.balance_at), ..account })?.into())
+            }
+        }
+    }
+
+    /// Writes one transaction of a plan, if the lease is still the newest.
+    pub async fn write_projection(&self, lease: &Lease, writes: ProjectionWrites) -> Result<Fenced, StoreError> {
+        let ProjectionWrites(writes) = writes;
+        let fence = ConditionCheck::builder()
+            .table_name(&self.tables.custody)
+            .set_key(Some(custody::key(lease.state.account.id)))
+            .condition_expression(NEWEST_LEASE)
+            .expression_attribute_values(":token", number(lease.token))
+            .build()?;
+        let fence = TransactWriteItem::builder().condition_check(fence).build();
+        let writes: Vec<_> = std::iter::once(fence).chain(writes).collect();
+        let attempt = || async {
+            match self.transact(writes.clone()).await {
+                Ok(Transaction::Collided) => Err(StoreError::Unavailable("concurrent writes to one account".to_owned())),
+                other => Ok(other),
+            }
+        };
+        match attempt.retry(collision_backoff()).await?? {
+            Transaction::Committed => Ok(Fenced::Written),
+            Transaction::Refused(refused) if refused.first().is_some_and(Refusal::is_refused) => Ok(Fenced::Lost),
+            // Nobody else writes a projection, so one that is refused is not what it was.
+            Transaction::Refused(_) | Transaction::Collided => {
+                Err(StoreError::Corrupt { table: accounts::TABLE, attribute: accounts::CUSTODY })
+            }
+        }
+    }
+}
+
+fn after(stored: Timestamp, now: Timestamp) -> Timestamp {
+    now.max(stored.plus(TICK))
+}
+
+/// Groups put together as long as a whole one fits.
+fn packed<T>(groups: Vec<Vec<T>>, most: usize) -> Vec<Vec<T>> {
+    let mut packed: Vec<Vec<T>> = Vec::new();
+    for group in groups.into_iter().filter(|group| !group.is_empty()) {
+        match packed.last_mut() {
+            Some(last) if last.len() + group.len() <= most => last.extend(group),
+            _ => packed.push(group),
+        }
+    }
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_never_torn() {
+        let lengths = |groups: Vec<Vec<u8>>| packed(groups, 5).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(vec![vec![0; 3], vec![0; 2], vec![0; 3], vec![], vec![0; 3], vec![0; 1]]), [5, 3, 4]);
+        assert!(lengths(vec![vec![], vec![]]).is_empty());
+    }
+}

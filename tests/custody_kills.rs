@@ -1,0 +1,140 @@
+//! The process is killed before each call to the store that a sync makes: nothing stored contradicts itself, and the next run
+//! completes what was begun.
+
+use crate::harness::{ALICE, App, CUSTODY, custody, wallet};
+use futures::future::{BoxFuture, FutureExt, pending, ready};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use shared::custody::{Hook, Providers, Step, Syncs};
+use shared::domain::{Account, Amount, CustodyAccount, CustodyAccountId, CustomerId, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A hook that never comes back from the `n`th time that `step` is reached: the process ends there.
+fn killed_before(step: Step, n: usize) -> Hook {
+    let seen = Arc::new(AtomicUsize::new(0));
+    Arc::new(move |reached: Step| -> BoxFuture<'static, ()> {
+        let is_here = reached == step && seen.fetch_add(1, Ordering::SeqCst) + 1 == n;
+        if is_here { pending().boxed() } else { ready(()).boxed() }
+    })
+}
+
+fn syncs(app: &App) -> Syncs {
+    let (store, custody) = (app.stack.store(), app.stack.custody_config());
+    let providers = Providers::new(custody, &app.stack.config().store, &store).unwrap();
+    Syncs::new(store, providers, 0, custody.sync_interval())
+}
+
+/// Sixty assets would be too many names: two vaults of four assets make several states, and every position its own account.
+fn vault(amounts: [&str; 4]) -> Value {
+    let ids = ["USDT_ERC20", "USDT_BSC", "TRX_USDT_S2UZ", "BTC"];
+    ids.iter().zip(amounts).map(|(id, amount)| wallet(id, amount, amount)).collect()
+}
+
+async fn snapshot(app: &App) -> CustodyAccount {
+    app.stack.store().custody_account(CustodyAccountId::parse(CUSTODY).unwrap()).await.unwrap().unwrap().account
+}
+
+async fn projections(app: &App) -> Vec<Account> {
+    app.stack.store().customer_accounts(CustomerId::parse(ALICE).unwrap()).await.unwrap()
+}
+
+/// Every account's balance is its history's newest one, available and locked make it up, and nothing is counted twice.
+async fn check_invariants(app: &App, when: &str) {
+    for account in projections(app).await {
+        assert_eq!(account.balance.wide(), account.available.wide() + account.locked().unwrap().wide(), "{when}");
+        let now = account.balance_at;
+        let later = Account { balance_at: now.plus(SignedDuration::from_secs(1)), ..account.clone() };
+        let newest = app.stack.store().account_as_of(later, now).await.unwrap().unwrap();
+        assert_eq!((newest.balance, newest.balance_at), (account.balance, now), "{when}");
+    }
+}
+
+async fn ask(syncs: &Syncs, app: &App, now: Timestamp) -> Option<()> {
+    let account = snapshot(app).await;
+    timeout(Duration::from_millis(400), syncs.fresh(account, now, "test", now)).await.ok().map(|outcome| drop(outcome.unwrap()))
+}
+
+#[tokio::test]
+async fn killed_at_any_step_it_is_completed_by_the_next_run() {
+    let steps = [(Step::Claim, 1), (Step::PlanProjection, 1), (Step::WriteProjection, 1), (Step::Complete, 1)];
+    for (step, n) in steps {
+        for then in [["5", "0", "7", "2"], ["1", "2", "3", "4"]] {
+            let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
+            let start = Timestamp::now();
+            assert!(ask(&syncs(&app), &app, start).await.is_some());
+            let before = snapshot(&app).await;
+            // The vault changes, the sync of that is killed, and by the next one the vault may have changed back.
+            app.vault(vault(["5", "0", "7", "9"])).await;
+            let killed_at = start.plus(SignedDuration::from_secs(1));
+            assert!(ask(&syncs(&app).with_hook(killed_before(step, n)), &app, killed_at).await.is_none(), "{step:?}");
+            let when = format!("killed before {step:?}, then {then:?}");
+            check_invariants(&app, &when).await;
+            assert_eq!(snapshot(&app).await, before, "{when}");
+            app.vault(vault(then)).await;
+            let next = start.plus(SignedDuration::from_mins(1));
+            assert!(ask(&syncs(&app), &app, next).await.is_some(), "{when}");
+            check_invariants(&app, &when).await;
+            assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await), "{when}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_positions_are_written_in_several_transactions_each_of_which_may_be_the_last() {
+    // Every asset of the table that Fireblocks is known to hold, and made-up ones beside: more than one transaction takes.
+    let chains =
+        ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH", "III", "JJJ", "KKK", "LLL", "MMM", "NNN", "OOO", "PPP", "QQQ"];
+    let tokens = ["USDT", "USDC", "EURC", "BTC"];
+    let pairs: Vec<_> = chains.iter().flat_map(|chain| tokens.map(|token| (*chain, token))).collect();
+    let ids: Vec<_> = pairs.iter().map(|(chain, token)| format!("{token}_{chain}")).collect();
+    let supported: Vec<_> = pairs.iter().map(|(chain, token)| json!({"blockchain": chain, "token": token})).collect();
+    let account =
+        json!({"id": CUSTODY, "customer_id": ALICE, "provider": "fireblocks", "provider_account": "12", "assets": supported});
+    let rows: Vec<_> = pairs.iter().zip(&ids).map(|((chain, token), id)| format!("{id}={chain}:{token}")).collect();
+    let full = |amount: &str| -> Value { ids.iter().map(|id| wallet(id, amount, amount)).collect() };
+    for n in [1, 2, 3] {
+        let app = App::start(custody(full("1"), json!({"custody_accounts": [account]}))).await;
+        let mut config = app.stack.custody_config().clone();
+        config.fireblocks_assets = rows.join(",");
+        let store = app.stack.store();
+        let syncs = Syncs::new(
+            store.clone(),
+            Providers::new(&config, &app.stack.config().store, &store).unwrap(),
+            0,
+            config.sync_interval(),
+        );
+        let start = Timestamp::now();
+        assert!(ask(&syncs.clone().with_hook(killed_before(Step::WriteProjection, n)), &app, start).await.is_none(), "{n}");
+        check_invariants(&app, &format!("killed before transaction {n}")).await;
+        assert_eq!(projections(&app).await.len(), 33 * (n - 1), "{n}");
+        app.vault(full("2")).await;
+        assert!(ask(&syncs, &app, start.plus(SignedDuration::from_mins(1))).await.is_some());
+        check_invariants(&app, &format!("completed after {n}")).await;
+        assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await), "{n}");
+        assert_eq!(projections(&app).await.len(), 68);
+    }
+}
+
+#[tokio::test]
+async fn killed_while_a_failure_is_noted_it_is_tried_again() {
+    let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
+    let start = Timestamp::now();
+    app.fault(json!({"status": 401, "times": 1})).await;
+    assert!(ask(&syncs(&app).with_hook(killed_before(Step::Fail, 1)), &app, start).await.is_none());
+    assert!(ask(&syncs(&app), &app, start.plus(SignedDuration::from_mins(1))).await.is_some());
+    assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await));
+}
+
+/// What the unified view shows, by account.
+fn shown(accounts: &[Account]) -> BTreeMap<String, Amount> {
+    accounts.iter().map(|account| (account.id.to_string(), account.balance)).collect()
+}
+
+/// What the snapshot says it must show; an asset that was never held has no account.
+fn told(account: &CustodyAccount) -> BTreeMap<String, Amount> {
+    account.positions.iter().map(|(held, position)| (account.projection_id(held).to_string(), position.balance())).collect()
+}

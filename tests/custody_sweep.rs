@@ -1,0 +1,157 @@
+//! The scheduled sync: what is due, in batches, backing off from what fails, until the time is short.
+
+use crate::harness::{ALICE, App, CUSTODY, custody, send, wallet};
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::custody::{Providers, Report, Share, Sweep, Syncs};
+use shared::domain::{CustodyAccountId, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const LONG: Duration = Duration::from_mins(5);
+
+/// So many custody accounts, each in a vault of its own number.
+fn many(count: usize) -> Value {
+    let supported = json!([{"blockchain": "ETH", "token": "USDT"}]);
+    let account = |number: usize| {
+        json!({
+            "id": id(number), "customer_id": ALICE, "provider": "fireblocks", "provider_account": number.to_string(), "assets": supported,
+        })
+    };
+    let vaults: BTreeMap<_, _> = (0..count)
+        .map(|number| (number.to_string(), json!({"assets": [wallet("USDT_ERC20", &number.to_string(), "0")]})))
+        .collect();
+    custody(json!([]), json!({"custody_accounts": (0..count).map(account).collect::<Vec<_>>(), "vaults": vaults}))
+}
+
+fn id(number: usize) -> String {
+    format!("550e8400-e29b-41d4-a716-{number:012}")
+}
+
+fn sweep(app: &App) -> Sweep {
+    let (store, custody) = (app.stack.store(), app.stack.custody_config());
+    let providers = Providers::new(custody, &app.stack.config().store, &store).unwrap();
+    Sweep::new(store.clone(), Syncs::new(store, providers, 0, custody.sync_interval()))
+}
+
+async fn next_due(app: &App, number: usize, from: Timestamp) -> SignedDuration {
+    // The index tells: the account is due at an instant and not a second before.
+    let (mut early, mut late) = (from, from.plus(SignedDuration::from_hours(24)));
+    let id = CustodyAccountId::parse(&id(number)).unwrap();
+    while early.age_at(late) > SignedDuration::from_secs(1) {
+        let middle = early.plus(early.age_at(late) / 2);
+        let mut due = Vec::new();
+        for shard in 0..16 {
+            due.extend(app.stack.store().due_custody_accounts(shard, middle, 1_000).await.unwrap());
+        }
+        if due.contains(&id) { late = middle } else { early = middle }
+    }
+    from.age_at(late)
+}
+
+#[tokio::test]
+async fn what_is_due_is_synced_once_and_due_again_after_its_interval() {
+    let app = App::start(many(30)).await;
+    let (sweep, now) = (sweep(&app), Timestamp::now());
+    let all = Report { due: 30, synced: 30, failed: 0, remaining: 0 };
+    assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap(), all);
+    // Neighbours come in pages, not one by one.
+    let calls = app.stack.sandbox().take_calls();
+    assert!(calls.keys().all(|path| !path.starts_with("/v1/vault/accounts/")), "{calls:?}");
+    let none = Report::default();
+    assert_eq!(sweep.run(Share::WHOLE, now.plus(MINUTE * 14), LONG).await.unwrap(), none);
+    assert_eq!(sweep.run(Share::WHOLE, now.plus(MINUTE * 16), LONG).await.unwrap(), all);
+    let list = app.get("/v2/accounts?search.balance.gt=28").await.json();
+    assert_eq!(list["data"][0]["balance"], json!(29.0));
+}
+
+#[tokio::test]
+async fn shards_divide_the_work_without_overlap() {
+    let app = App::start(many(40)).await;
+    let (sweep, now) = (sweep(&app), Timestamp::now());
+    for of in [1, 2, 4, 8, 16] {
+        let mut due = 0;
+        let now = now.plus(MINUTE * 20 * i32::try_from(of).unwrap());
+        for index in 0..of {
+            let report = sweep.run(Share { index, of }, now, LONG).await.unwrap();
+            assert_eq!((report.synced, report.failed, report.remaining), (report.due, 0, 0), "{index} of {of}");
+            due += report.due;
+        }
+        assert_eq!(due, 40, "{of}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_account_backs_off_and_holds_up_nobody() {
+    let app = App::start(many(3)).await;
+    app.stack
+        .sandbox()
+        .set_vault("1".to_owned(), serde_json::from_value(json!({"assets": [{"id": "USDT_ERC20", "total": "-1"}]})).unwrap());
+    let (sweep, mut now) = (sweep(&app), Timestamp::now());
+    let mut pauses = Vec::new();
+    for round in 0..4 {
+        let report = sweep.run(Share::WHOLE, now, LONG).await.unwrap();
+        let others = if round == 0 { 2 } else { report.synced };
+        assert_eq!((report.failed, report.synced, report.remaining), (1, others, 0), "{round}");
+        let pause = next_due(&app, 1, now).await;
+        pauses.push(pause.as_secs());
+        now = now.plus(pause + SignedDuration::from_secs(1));
+    }
+    // A minute, doubled each time, and up to a quarter more.
+    for (pause, expected) in pauses.iter().zip([60, 120, 240, 480]) {
+        assert!((expected..=expected * 5 / 4 + 2).contains(pause), "{pauses:?}");
+    }
+    app.stack.sandbox().set_vault("1".to_owned(), serde_json::from_value(json!({"assets": []})).unwrap());
+    assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap().failed, 0);
+}
+
+#[tokio::test]
+async fn a_run_stops_before_its_time_is_up_and_the_next_one_goes_on() {
+    let app = App::start(many(5)).await;
+    let (sweep, now) = (sweep(&app), Timestamp::now());
+    let stopped = sweep.run(Share::WHOLE, now, Duration::from_secs(14)).await.unwrap();
+    assert_eq!(stopped, Report { due: 5, synced: 0, failed: 0, remaining: 5 });
+    assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap().synced, 5);
+}
+
+#[tokio::test]
+async fn a_budget_is_divided_among_the_shards_and_the_rest_stays_due() {
+    let app = App::start(many(4)).await;
+    let mut custody = app.stack.custody_config().clone();
+    custody.provider_calls_per_minute = 8;
+    let store = app.stack.store();
+    let providers = Providers::new(&custody, &app.stack.config().store, &store).unwrap();
+    let sweep = Sweep::new(store.clone(), Syncs::new(store, providers, 0, custody.sync_interval()));
+    // Each first sync takes three calls: the vault, and its transactions in both directions.
+    let mut synced = 0;
+    for index in 0..8 {
+        let report = sweep.run(Share { index, of: 8 }, Timestamp::now(), LONG).await.unwrap();
+        assert_eq!((report.failed, report.synced + report.remaining), (0, report.due), "{index}");
+        synced += report.synced;
+    }
+    assert_eq!(synced, 0, "one call per shard is not enough for any");
+    let calls: u32 = app.stack.sandbox().take_calls().values().sum();
+    assert!(calls <= 8, "{calls}");
+}
+
+#[tokio::test]
+async fn the_control_endpoint_runs_it_once() {
+    let app = App::start(custody(json!([wallet("BTC", "1", "1")]), json!({}))).await;
+    let run = async || send(app.request(Method::POST, "/_local/schedules/custody-sync")).await.to_string();
+    assert_eq!(run().await, r#"200 {"due":1,"synced":1,"failed":0,"remaining":0}"#);
+    assert_eq!(run().await, r#"200 {"due":0,"synced":0,"failed":0,"remaining":0}"#);
+    assert_eq!(app.custody("?max_age=86400").await.json()["account_id"], json!(CUSTODY));
+    assert_eq!(send(app.request(Method::POST, "/_local/schedules/nothing")).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_event_that_names_no_shard_is_refused() {
+    let app = App::start(json!({})).await;
+    let job = custody_sync::Job::new(&app.stack.config().store, app.stack.custody_config()).unwrap();
+    for (shard, shards) in [(0, 0), (1, 1), (0, 3), (8, 8), (0, 32)] {
+        let event = custody_sync::Event { shard, shards };
+        assert!(job.run(event, Timestamp::now(), LONG).await.is_err(), "{shard} of {shards}");
+    }
+}
