@@ -324,10 +324,35 @@ mod tests {
         }
     }
 
+    fn custody(rows: &[(&str, &str)]) -> Result<CustodyConfig, ConfigError> {
+        CustodyConfig::from_lookup(|name| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned()))
+    }
+
+    #[test]
+    fn a_custody_provider_is_used_when_it_has_a_secret_of_one_kind() {
+        let none = custody(&[]).unwrap();
+        assert!(none.fireblocks.is_none() && none.bitgo.is_none());
+        assert_eq!((none.provider_calls_per_minute, none.sync_interval()), (300, SignedDuration::from_mins(15)));
+        let both = custody(&[("FIREBLOCKS_SECRET_ARN", "arn:aws:secretsmanager:x"), ("BITGO_SECRET", "token")]).unwrap();
+        let urls = [both.fireblocks, both.bitgo].map(|provider| provider.unwrap().base_url);
+        assert_eq!(urls, ["https://api.fireblocks.io", "https://app.bitgo.com"]);
+        let refused: [(&[(&str, &str)], &str); 4] = [
+            (&[("FIREBLOCKS_SECRET", "x"), ("FIREBLOCKS_SECRET_ARN", "arn")], "FIREBLOCKS_SECRET"),
+            (&[("BITGO_SECRET", "x"), ("BITGO_BASE_URL", "http://app.bitgo.com")], "BITGO_BASE_URL"),
+            (&[("SYNC_INTERVAL_SECONDS", "often")], "SYNC_INTERVAL_SECONDS"),
+            (&[("PROVIDER_CALLS_PER_MINUTE", "-1")], "PROVIDER_CALLS_PER_MINUTE"),
+        ];
+        for (rows, name) in refused {
+            assert!(matches!(custody(rows), Err(ConfigError::Invalid(refused, _)) if refused == name), "{rows:?}");
+        }
+    }
+
     #[test]
     fn secrets_are_not_printed() {
         let config = read(&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")]).unwrap();
         let printed = format!("{config:?}");
         assert!(!printed.contains("0123456789abcdef") && !printed.contains("\"secret\""), "{printed}");
+        let printed = format!("{:?}", custody(&[("BITGO_SECRET", "a token")]).unwrap());
+        assert!(!printed.contains("a token"), "{printed}");
     }
 }

@@ -28,8 +28,12 @@ pub enum ListError {
 impl Store {
     /// Every account of the customer as of now, ordered by id: one strongly consistent Query, page by page.
     pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<Account>, StoreError> {
-        let items: Vec<_> = self.by_customer(customer_id).into_paginator().items().send().collect::<Result<_, _>>().await?;
-        items.iter().map(from_item).collect()
+        let mut items = self.by_customer(customer_id).into_paginator().items().send();
+        let mut accounts = Vec::new();
+        while let Some(item) = items.next().await {
+            accounts.push(from_item(&item?)?);
+        }
+        Ok(accounts)
     }
 
     /// The customer's accounts, unless there are more than `most`: then reading stops.

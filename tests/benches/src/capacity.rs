@@ -56,7 +56,9 @@ async fn forward(State(capacity): State<Capacity>, mut headers: HeaderMap, body:
     let consumed = answer.as_object_mut().and_then(|answer| answer.remove("ConsumedCapacity")).unwrap_or_default();
     let mut sum = capacity.sum.lock().unwrap_or_else(PoisonError::into_inner);
     sum.calls += 1;
-    let units = consumed["CapacityUnits"].as_f64().unwrap_or_default();
+    // One table, or one entry for each table of a transaction.
+    let tables = consumed.as_array().cloned().unwrap_or_else(|| vec![consumed]);
+    let units: f64 = tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
     if is_write {
         sum.write += units;
     } else {

@@ -52,6 +52,12 @@ impl Function {
         Ok(answer.answered - answer.handed_out)
     }
 
+    /// A run of a job: how long it took, and its report.
+    pub(crate) async fn job(&mut self, event: &str) -> Result<(Duration, serde_json::Value), Box<dyn Error>> {
+        let answer = self.api.invoke(event).await.ok_or("no answer")?;
+        Ok((answer.answered - answer.handed_out, serde_json::from_slice(&answer.body)?))
+    }
+
     /// CPU time so far, user and system.
     pub(crate) fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
         let stat = self.proc("stat")?;

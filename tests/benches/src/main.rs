@@ -4,6 +4,7 @@
 //! the machine hits all of them; figures are medians, and what is worth quoting are the ratios.
 
 mod capacity;
+mod custody;
 mod event;
 mod function;
 mod merchant;
@@ -31,13 +32,14 @@ const FUNCTION: &str = "unified-balance";
 struct Rounds {
     cold: usize,
     warm: usize,
+    custody_accounts: u32,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let rounds = match std::env::args().nth(1).as_deref() {
-        None => Rounds { cold: 50, warm: 300 },
-        Some("--quick") => Rounds { cold: 2, warm: 3 },
+        None => Rounds { cold: 50, warm: 300, custody_accounts: 2_000 },
+        Some("--quick") => Rounds { cold: 2, warm: 3, custody_accounts: 50 },
         Some(other) => return Err(format!("unknown argument {other}; the only one is --quick").into()),
     };
     let dataset = Dataset::parse(&dataset().to_string(), "bench")?;
@@ -48,7 +50,8 @@ async fn main() -> Result<()> {
     bench.cold().await?;
     bench.warm().await?;
     bench.capacity().await?;
-    merchant::measure(&bench.stack, bench.rounds.warm.div_ceil(20)).await
+    merchant::measure(&bench.stack, bench.rounds.warm.div_ceil(20)).await?;
+    custody::measure(bench.rounds.custody_accounts).await
 }
 
 struct Bench {
@@ -59,7 +62,7 @@ struct Bench {
 impl Bench {
     fn sizes(&self) -> Result<()> {
         println!("binary, MB");
-        for name in ["bench-noop", "bench-bare-query", FUNCTION, merchant::FUNCTION] {
+        for name in ["bench-noop", "bench-bare-query", FUNCTION, merchant::FUNCTION, "custody-balances", custody::FUNCTION] {
             println!("  {name:<18} {:>6.1}", std::fs::metadata(binary(name))?.len() as f64 / 1e6);
         }
         Ok(())

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// What an invocation may take before the function would be stopped.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Lambda's own limit for an answer.
 const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
