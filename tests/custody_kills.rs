@@ -1,5 +1,5 @@
-//! The process is killed before each call to the store that a sync makes: nothing stored contradicts itself, and the next run
-//! completes what was begun.
+//! A sync is cut off before each call to the store that it makes, as by the end of its process: nothing stored contradicts itself,
+//! and the next run completes what was begun.
 
 use crate::harness::{ALICE, App, CUSTODY, custody, wallet};
 use futures::future::{BoxFuture, FutureExt, pending, ready};
@@ -22,13 +22,13 @@ fn killed_before(step: Step, n: usize) -> Hook {
     })
 }
 
-fn syncs(app: &App) -> Syncs {
+pub fn syncs(app: &App) -> Syncs {
     let (store, custody) = (app.stack.store(), app.stack.custody_config());
     let providers = Providers::new(custody, &app.stack.config().store, &store).unwrap();
     Syncs::new(store, providers, 0, custody.sync_interval())
 }
 
-/// Sixty assets would be too many names: two vaults of four assets make several states, and every position its own account.
+/// Vault 12 with these amounts of its four assets.
 fn vault(amounts: [&str; 4]) -> Value {
     let ids = ["USDT_ERC20", "USDT_BSC", "TRX_USDT_S2UZ", "BTC"];
     ids.iter().zip(amounts).map(|(id, amount)| wallet(id, amount, amount)).collect()

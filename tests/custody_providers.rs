@@ -54,7 +54,6 @@ async fn each_fault_is_a_provider_error_and_nothing_stored_is_lost() {
             json!({"status": 200, "body": json!({"id": "12", "assets": [wallet("BTC", "1", "1"), wallet("BTC", "1", "1")]}).to_string()}),
             1,
         ),
-        ("nonsense of an asset that is not listed", json!({"status": 200, "body": vault(wallet("SHIB", "-1", "0"))}), 1),
     ];
     for (name, fault, calls) in rows {
         app.fault(fault).await;
@@ -77,6 +76,33 @@ async fn each_fault_is_a_provider_error_and_nothing_stored_is_lost() {
     assert_eq!(app.sync(syncer()).await.json()["error"], json!("custody_provider_error"));
     app.fault(json!({})).await;
     assert_eq!(app.custody("?max_age=0").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_an_account_does_not_list_may_be_anything() {
+    let app = App::start(custody(vault(), json!({}))).await;
+    let odd = json!([wallet("USDT_ERC20", "7", "7"), {"id": "NEAR", "total": "0.000000000000000000000001"}, wallet("SHIB", "-1", "5"), {"id": "X", "total": 1}, {"id": "X", "total": null}]);
+    app.vault(odd).await;
+    assert!(app.custody("").await.text().contains(r#""token":"USDT","balance":7.00,"#));
+}
+
+#[tokio::test]
+async fn the_vendors_codes_count_whatever_status_they_come_with() {
+    let app = App::start(custody(vault(), json!({}))).await;
+    let syncs = crate::custody_kills::syncs(&app);
+    let rows = [
+        (400, -7, "the provider refused our credentials: status 400, code -7"),
+        (403, 0, "the provider refused our credentials: status 403, code 0"),
+        (422, -12, "the provider refused our credentials: status 422, code -12"),
+        (400, 1004, "the provider does not know the account: status 400, code 1004"),
+        (404, 11_001, "the provider does not know the account: status 404, code 11001"),
+        (400, 1000, "the provider answered nonsense: status 400, code 1000"),
+    ];
+    for (status, code, expected) in rows {
+        app.fault(json!({"status": status, "body": json!({"message": "m", "code": code}).to_string()})).await;
+        let id = CustodyAccountId::parse(CUSTODY).unwrap();
+        assert_eq!(read(&syncs, &app, id).await.unwrap_err().to_string(), expected);
+    }
 }
 
 #[tokio::test]
@@ -183,6 +209,10 @@ async fn bitgos_faults_are_provider_errors_too() {
         (wallet("1e18", None), "the provider answered nonsense: an amount is no whole number"),
         (wallet("1", Some("2")), "the provider answered nonsense: the available amount is not between zero and the total"),
         (wallet(&"9".repeat(40), None), "the provider answered nonsense: an amount is no whole number"),
+        (
+            ResponseTemplate::new(200).set_body_string(r#"{"id": "w1", "coin": "eth", "balanceString": "1", "tokens": {"usdt": {"balanceString": "1"}, "usdt": {"balanceString": "2"}}}"#),
+            "the provider answered nonsense: an asset is told twice",
+        ),
         (
             ResponseTemplate::new(200).set_body_json(json!({"id": "w2", "coin": "eth", "balanceString": "1"})),
             "the provider answered nonsense: another wallet than was asked for",

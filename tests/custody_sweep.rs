@@ -1,11 +1,12 @@
 //! The scheduled sync: what is due, in batches, backing off from what fails, until the time is short.
 
 use crate::harness::{ALICE, App, CUSTODY, custody, send, wallet};
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::custody::{Providers, Report, Share, Sweep, Syncs};
-use shared::domain::{CustodyAccountId, Timestamp};
+use shared::domain::{CustodyAccount, CustodyAccountId, ProviderAccount, ProviderName, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ async fn next_due(app: &App, number: usize, from: Timestamp) -> SignedDuration {
         let middle = early.plus(early.age_at(late) / 2);
         let mut due = Vec::new();
         for shard in 0..16 {
-            due.extend(app.stack.store().due_custody_accounts(shard, middle, 1_000).await.unwrap());
+            let of_shard = app.stack.store().due_custody_accounts(shard, middle, 1_000).await.unwrap();
+            due.extend(of_shard.into_iter().map(|(_, id)| id));
         }
         if due.contains(&id) { late = middle } else { early = middle }
     }
@@ -105,6 +107,55 @@ async fn a_failing_account_backs_off_and_holds_up_nobody() {
     }
     app.stack.sandbox().set_vault("1".to_owned(), serde_json::from_value(json!({"assets": []})).unwrap());
     assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap().failed, 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_holds_up_nobody() {
+    let app = App::start(many(10)).await;
+    // An account whose item names an asset that is no more, and vaults that are nobody's or nonsense.
+    let store = app.stack.store();
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let broken = store.client().update_item().table_name("CustodyTable").key("account_id", text(&id(3)));
+    let broken = broken.update_expression("SET positions = :gone");
+    let gone = AttributeValue::M([("ETH#GONE".to_owned(), AttributeValue::M([].into()))].into());
+    broken.expression_attribute_values(":gone", gone).send().await.unwrap();
+    for (vault, asset) in [("zzz", json!({"id": "ETH", "total": 5})), ("5", json!({"id": "USDT_ERC20", "total": 5}))] {
+        app.stack.sandbox().set_vault(vault.to_owned(), serde_json::from_value(json!({"assets": [asset]})).unwrap());
+    }
+    let (sweep, now) = (sweep(&app), Timestamp::now());
+    assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap(), Report { due: 10, synced: 8, failed: 2, remaining: 0 });
+    // Both are out of the way for a while.
+    assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap(), Report::default());
+}
+
+#[tokio::test]
+async fn accounts_that_the_provider_does_not_know_cost_the_others_nothing() {
+    let app = App::start(many(40)).await;
+    let store = app.stack.store();
+    let known = store.custody_account(CustodyAccountId::parse(&id(0)).unwrap()).await.unwrap().unwrap().account;
+    for number in 0..30_u128 {
+        let lost = CustodyAccount {
+            id: uuid::Uuid::from_u128(number << 64 | 0xdead).into(),
+            provider_account: ProviderAccount::parse(ProviderName::Fireblocks, &format!("lost-{number}")).unwrap(),
+            ..known.clone()
+        };
+        store.register_custody_account(&lost, Timestamp::now()).await.unwrap();
+    }
+    app.stack.sandbox().set_delay(Duration::from_millis(20));
+    let report = sweep(&app).run(Share::WHOLE, Timestamp::now(), LONG).await.unwrap();
+    assert_eq!(report, Report { due: 70, synced: 40, failed: 30, remaining: 0 });
+}
+
+#[tokio::test]
+async fn who_asks_in_vain_does_not_move_an_account_out_of_the_schedules_reach() {
+    let app = App::start(custody(json!([wallet("BTC", "1", "1")]), json!({}))).await;
+    app.fault(json!({"status": 401})).await;
+    for _ in 0..5 {
+        assert_eq!(app.custody("?max_age=0").await.status, 500);
+    }
+    app.fault(json!({})).await;
+    let report = sweep(&app).run(Share::WHOLE, Timestamp::now(), LONG).await.unwrap();
+    assert_eq!((report.due, report.synced), (1, 1));
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ fn read(body: &[u8]) {
     }
     if let Ok(page) = serde_json::from_slice::<VaultPage>(body) {
         assert!(page.next().is_none_or(|next| next.is_ascii()));
-        page.into_vaults().for_each(|vault| drop(vault.holdings(&account(ProviderName::Fireblocks, "12"), &IDS)));
+        page.wanted(|_| true).for_each(|(_, read)| drop(read.map(|read| read.holdings(&vault, &IDS))));
     }
     for transaction in serde_json::from_slice::<Vec<Transaction>>(body).unwrap_or_default() {
         drop(transaction.moved(&IDS));

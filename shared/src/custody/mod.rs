@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::time::Instant;
 
 /// Why a provider did not say what is held. The texts are for the log: they name no account, key or amount.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -45,12 +46,27 @@ pub enum ProviderError {
     /// It answered something that cannot be meant.
     #[error("the provider answered nonsense: {0}")]
     Nonsense(String),
+    /// The time of a batch was up before it was this account's turn.
+    #[error("the time was up before the provider was asked")]
+    NotReached,
     /// Our own budget of calls to it is used up for now.
     #[error("our budget of calls to the provider is used up")]
     OverBudget {
         /// Until the budget is renewed.
         retry_after_seconds: i64,
     },
+}
+
+impl ProviderError {
+    /// A read that was under way when its time was up.
+    pub(crate) fn too_slow() -> Self {
+        Self::Unavailable("no answer in time".to_owned())
+    }
+
+    /// Whether it says nothing of the account: the attempt is given back, as if it had not been made.
+    pub(crate) const fn is_not_the_accounts(&self) -> bool {
+        matches!(self, Self::OverBudget { .. } | Self::NotReached)
+    }
 }
 
 /// What a provider says of one account.
@@ -64,8 +80,12 @@ pub struct Holdings {
 
 /// A custody provider. Accounts come in batches, because providers can answer for hundreds of them in one call.
 pub trait Provider: Send + Sync + std::fmt::Debug {
-    /// What each account holds, in the accounts' order.
-    fn holdings<'a>(&'a self, accounts: &'a [CustodyAccount]) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>>;
+    /// What each account holds, in the accounts' order; no account is waited for beyond `deadline`.
+    fn holdings<'a>(
+        &'a self,
+        accounts: &'a [CustodyAccount],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>>;
 
     /// When each of these assets of an account last moved, as far as the provider tells, looking back no further than `since`.
     fn last_transactions<'a>(

@@ -19,7 +19,8 @@ const BUDGET_GROUP: &str = "provider";
 #[derive(Debug, Clone, Default)]
 pub struct Providers {
     adapters: BTreeMap<ProviderName, Arc<dyn Provider>>,
-    allotment: Arc<Allotment>,
+    /// One for each provider.
+    allotments: Vec<Arc<Allotment>>,
     /// Calls to each provider in a minute, over all instances; 0 is no limit.
     calls_per_minute: u64,
 }
@@ -29,9 +30,13 @@ impl Providers {
     pub fn new(config: &CustodyConfig, aws: &StoreConfig, store: &Store) -> Result<Self, String> {
         let CustodyConfig { fireblocks, fireblocks_assets, bitgo, provider_calls_per_minute, .. } = config;
         let limiter = RateLimiter::new(store.clone(), BUDGET_GROUP, *provider_calls_per_minute);
+        let mut allotments = Vec::new();
         let mut providers = Self { calls_per_minute: *provider_calls_per_minute, ..Self::default() };
-        let allotment = Arc::clone(&providers.allotment);
-        let budget = |provider: ProviderName| Budget::new(limiter.clone(), provider.name(), Arc::clone(&allotment));
+        let mut budget = |provider: ProviderName| {
+            let allotment = Arc::<Allotment>::default();
+            allotments.push(Arc::clone(&allotment));
+            Budget::new(limiter.clone(), provider.name(), allotment)
+        };
         let secrets = credentials::client(aws);
         if let Some(config) = fireblocks {
             let secret = Secret::new(config.secret.clone(), secrets.clone());
@@ -44,7 +49,7 @@ impl Providers {
             let adapter = BitGo::new(config.base_url.clone(), secret, budget(ProviderName::BitGo));
             providers = providers.with(ProviderName::BitGo, Arc::new(adapter.map_err(|error| error.to_string())?));
         }
-        Ok(providers)
+        Ok(Self { allotments, ..providers })
     }
 
     /// These and one more.
@@ -54,12 +59,13 @@ impl Providers {
         self
     }
 
-    /// Allots this process one of `parts` of a minute's calls, so that runs that sweep side by side share them evenly.
+    /// Allots this process one of `parts` of a minute's calls to each provider, so that runs that sweep side by side share them evenly.
     pub(super) fn allot_part(&self, parts: u32) {
-        self.allotment.renew(match self.calls_per_minute {
+        let calls = match self.calls_per_minute {
             0 => u64::MAX,
             calls => (calls / u64::from(parts.max(1))).max(1),
-        });
+        };
+        self.allotments.iter().for_each(|allotment| allotment.renew(calls));
     }
 
     pub(super) fn get(&self, name: ProviderName) -> Result<&Arc<dyn Provider>, ProviderError> {

@@ -3,26 +3,31 @@
 //! It keeps no state of its own. What it did not come to is still due at the next run, and so is what a killed run had claimed.
 
 use super::ProviderError;
-use super::sync::{SyncError, Syncs, later};
+use super::sync::{BATCH_TIMEOUT, SyncError, Syncs, later};
 use crate::domain::{CustodyAccount, CustodyAccountId, ProviderName, Timestamp};
 use crate::store::{Claim, LOGICAL_SHARDS, Lease, Store, StoreError};
+use futures::future::join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Due accounts that one run looks at; the rest is the next run's.
+/// Due accounts that one run looks at, the longest due first; the rest is the next run's.
 const MAX_DUE: usize = 10_000;
 /// Accounts whose leases are claimed and read together: one page of the provider, stored well within a lease.
 const BATCH: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
 const CONCURRENT_CLAIMS: usize = 16;
-/// A batch takes at most this; none is begun with less time left.
-const BATCH_TIME: Duration = Duration::from_secs(15);
+/// No batch is begun with less time left: what is begun by the end of [`BATCH_TIMEOUT`] still has to be stored.
+const BATCH_TIME: Duration = BATCH_TIMEOUT.saturating_add(Duration::from_secs(5));
+/// An account whose item cannot be read is looked at again after this.
+const UNREADABLE_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Accounts that were due when it began.
+    /// Accounts that were due when it began, 10,000 at most.
     pub due: usize,
     /// Synced by it, or meanwhile by another.
     pub synced: usize,
@@ -74,11 +79,11 @@ impl Sweep {
 
     /// Syncs the share's due accounts within `time`.
     pub async fn run(&self, share: Share, now: Timestamp, time: Duration) -> Result<Report, StoreError> {
-        let run = Run { sweep: self, now, started: Instant::now(), time };
+        let run = Run { sweep: self, now, started: Instant::now(), time, is_over_budget: AtomicBool::new(false) };
         self.syncs.providers().allot_part(share.of);
         let due = self.due(share, now).await?;
         let batches: Vec<_> = due.chunks(BATCH).map(|batch| run.batch(batch)).collect();
-        let ends: Vec<Vec<End>> = stream::iter(batches).buffer_unordered(CONCURRENT_BATCHES).try_collect().await?;
+        let ends: Vec<Vec<End>> = stream::iter(batches).buffer_unordered(CONCURRENT_BATCHES).collect().await;
         let mut report = Report { due: due.len(), ..Report::default() };
         for end in ends.into_iter().flatten() {
             *match end {
@@ -93,58 +98,77 @@ impl Sweep {
     async fn due(&self, share: Share, now: Timestamp) -> Result<Vec<CustodyAccountId>, StoreError> {
         let shards = stream::iter(share.shards()).map(|shard| self.store.due_custody_accounts(shard, now, MAX_DUE));
         let due: Vec<Vec<_>> = shards.buffered(CONCURRENT_BATCHES).try_collect().await?;
-        Ok(due.into_iter().flatten().take(MAX_DUE).collect())
+        let mut due: Vec<_> = due.into_iter().flatten().collect();
+        due.sort_unstable();
+        Ok(due.into_iter().take(MAX_DUE).map(|(_, id)| id).collect())
     }
 }
 
 /// One run, with its clock.
-#[derive(Clone, Copy)]
 struct Run<'a> {
     sweep: &'a Sweep,
     now: Timestamp,
     started: Instant,
     time: Duration,
+    /// Once it is, nothing more is claimed.
+    is_over_budget: AtomicBool,
 }
 
 impl Run<'_> {
-    fn clock(&self) -> Timestamp {
-        later(self.now, self.started)
-    }
-
-    async fn batch(self, ids: &[CustodyAccountId]) -> Result<Vec<End>, StoreError> {
-        if self.started.elapsed() + BATCH_TIME > self.time {
-            return Ok(vec![End::Remaining; ids.len()]);
+    /// Syncs some accounts, each for itself: what fails is logged once and holds up no other.
+    async fn batch(&self, ids: &[CustodyAccountId]) -> Vec<End> {
+        let is_late = self.started.elapsed() + BATCH_TIME > self.time;
+        if is_late || self.is_over_budget.load(Ordering::Relaxed) {
+            return vec![End::Remaining; ids.len()];
         }
-        let now = self.clock();
-        let claims = stream::iter(ids.to_vec()).map(|id| self.sweep.syncs.claim(id, now));
-        let claims: Vec<Claim> = claims.buffered(CONCURRENT_CLAIMS).try_collect().await?;
+        let now = later(self.now, self.started);
+        let claims: Vec<_> = ids.iter().map(|id| self.claim(*id, now)).collect();
+        let claims: Vec<_> = stream::iter(claims).buffered(CONCURRENT_CLAIMS).collect().await;
         let (mut ends, mut leases) = (Vec::new(), BTreeMap::<ProviderName, Vec<Lease>>::new());
         for claim in claims {
             match claim {
-                Claim::Granted(lease) => leases.entry(lease.state.account.provider).or_default().push(*lease),
-                // Somebody is asking for it right now.
-                Claim::Held(_) | Claim::Missing => ends.push(End::Synced),
+                Ok(lease) => leases.entry(lease.state.account.provider).or_default().push(*lease),
+                Err(end) => ends.push(end),
             }
         }
-        for leases in leases.into_values() {
-            for outcome in self.sweep.syncs.sync(leases, now).await {
-                ends.push(end(outcome)?);
-            }
+        let syncs: Vec<_> = leases.into_values().map(|leases| self.sweep.syncs.sync_batch(leases, now)).collect();
+        for outcome in join_all(syncs).await.into_iter().flatten() {
+            ends.push(self.end(outcome));
         }
-        Ok(ends)
+        ends
     }
-}
 
-/// A store that fails ends the run; an account that fails is logged once and does not hold up the others.
-fn end(outcome: Result<CustodyAccount, SyncError>) -> Result<End, StoreError> {
-    match outcome {
-        // Whoever took over is syncing it.
-        Ok(_) | Err(SyncError::LeaseLost | SyncError::Missing) => Ok(End::Synced),
-        Err(SyncError::Store(error)) => Err(error),
-        Err(SyncError::TooOften { .. } | SyncError::Provider(ProviderError::OverBudget { .. })) => Ok(End::Remaining),
-        Err(SyncError::Provider(cause)) => {
-            tracing::warn!(%cause, "an account was not synced");
-            Ok(End::Failed)
+    async fn claim(&self, id: CustodyAccountId, now: Timestamp) -> Result<Box<Lease>, End> {
+        match self.sweep.syncs.claim_for_batch(id, now).await {
+            Ok(Claim::Granted(lease)) => Ok(lease),
+            // Somebody is asking for it right now.
+            Ok(Claim::Held(_) | Claim::Missing) => Err(End::Synced),
+            Err(StoreError::Unavailable(cause)) => {
+                tracing::warn!(cause, "an account was not claimed");
+                Err(End::Remaining)
+            }
+            Err(cause) => {
+                tracing::error!(%cause, "an account cannot be read");
+                // If even that fails, it is still due.
+                drop(self.sweep.store.postpone_sync(id, now.plus(UNREADABLE_PAUSE)).await);
+                Err(End::Failed)
+            }
+        }
+    }
+
+    fn end(&self, outcome: Result<CustodyAccount, SyncError>) -> End {
+        match outcome {
+            // Whoever took over is syncing it.
+            Ok(_) | Err(SyncError::LeaseLost | SyncError::Missing) => End::Synced,
+            Err(SyncError::Provider(ProviderError::OverBudget { .. }) | SyncError::TooOften { .. }) => {
+                self.is_over_budget.store(true, Ordering::Relaxed);
+                End::Remaining
+            }
+            Err(SyncError::Provider(ProviderError::NotReached)) => End::Remaining,
+            Err(cause) => {
+                tracing::warn!(%cause, "an account was not synced");
+                End::Failed
+            }
         }
     }
 }

@@ -17,8 +17,16 @@ use tokio::time::{sleep, timeout};
 
 /// A provider read, retries included.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// A provider read and what is stored after it; who takes longer loses the lease.
+/// A provider read and what is stored after it; who takes longer may lose the lease.
 const LEASE: SignedDuration = SignedDuration::from_secs(12);
+/// The lease of an account in a batch, which is stored when its turn comes.
+const BATCH_LEASE: SignedDuration = SignedDuration::from_secs(40);
+/// An account of a batch whose turn comes later than this is left for the next run.
+pub(super) const BATCH_TIMEOUT: Duration = Duration::from_secs(25);
+/// Asking when the assets of one account of a batch last moved.
+const BATCH_MOVES_TIMEOUT: Duration = Duration::from_secs(5);
+/// A transaction later than this is no transaction: providers' clocks differ from ours by less.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// Who waits for another's attempt gives up after this.
 const MAX_WAIT: Duration = Duration::from_secs(13);
 /// Who waits looks this often: a sync takes a tenth of a second or more.
@@ -31,7 +39,7 @@ const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(90 * 24);
 const CONCURRENT_WRITES: usize = 8;
 /// A failed account is tried again after this, then twice this, and so on.
 const FIRST_BACKOFF: SignedDuration = SignedDuration::from_mins(1);
-/// Doublings until the pause stops growing: about four hours.
+/// Doublings until the pause stops growing: four to five hours.
 const MAX_DOUBLINGS: u32 = 8;
 
 /// The calls to the store that a sync makes, named so that a test can stop it before each.
@@ -120,13 +128,15 @@ impl Syncs {
         caller: &str,
         now: Timestamp,
     ) -> Result<CustodyAccount, SyncError> {
-        if account.synced_at.is_some_and(|at| at >= oldest) { Ok(account) } else { self.ask(account.id, caller, now).await }
+        if account.synced_at.is_some_and(|at| at >= oldest) { Ok(account) } else { self.ask(account.id, Some(caller), now).await }
     }
 
     /// A sync on request, of which there is one per account and [`REQUEST_INTERVAL`].
     pub async fn requested(&self, id: CustodyAccountId, caller: &str, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+        // First, so that who has used up their own budget cannot use up the account's.
+        self.admit(caller, now).await?;
         match self.store.claim_requested_sync(id, now, now.minus(REQUEST_INTERVAL)).await? {
-            Ok(()) => self.ask(id, caller, now).await,
+            Ok(()) => self.ask(id, None, now).await,
             Err(last) => {
                 let left = REQUEST_INTERVAL - last.age_at(now);
                 Err(SyncError::TooOften { retry_after_seconds: left.as_secs().clamp(0, REQUEST_INTERVAL.as_secs() - 1) + 1 })
@@ -134,11 +144,18 @@ impl Syncs {
         }
     }
 
-    /// Asks the provider, or shares the outcome of whoever is asking already.
-    async fn ask(&self, id: CustodyAccountId, caller: &str, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+    async fn admit(&self, caller: &str, now: Timestamp) -> Result<(), SyncError> {
+        match self.callers.check(caller, now).await {
+            Verdict::Refused { retry_after_seconds } => Err(SyncError::TooOften { retry_after_seconds }),
+            Verdict::Admitted | Verdict::AdmittedUncounted => Ok(()),
+        }
+    }
+
+    /// Asks the provider, at the expense of a caller unless it is paid for, or shares the outcome of whoever is asking already.
+    async fn ask(&self, id: CustodyAccountId, caller: Option<&str>, now: Timestamp) -> Result<CustodyAccount, SyncError> {
         let started = Instant::now();
         while started.elapsed() < MAX_WAIT {
-            let outcome = match self.claim(id, later(now, started)).await? {
+            let outcome = match self.claim(id, later(now, started), LEASE).await? {
                 Claim::Missing => Some(Err(SyncError::Missing)),
                 Claim::Granted(lease) => Some(self.attempt(*lease, caller, now).await),
                 Claim::Held(attempts) => self.outcome(id, attempts.newest, now, started).await?,
@@ -152,18 +169,27 @@ impl Syncs {
         Err(ProviderError::Unavailable("no attempt has ended in time".to_owned()).into())
     }
 
-    pub(super) async fn claim(&self, id: CustodyAccountId, now: Timestamp) -> Result<Claim, StoreError> {
+    async fn claim(&self, id: CustodyAccountId, now: Timestamp, lease: SignedDuration) -> Result<Claim, StoreError> {
         (self.hook)(Step::Claim).await;
-        self.store.claim_lease(id, now, now.plus(LEASE)).await
+        self.store.claim_lease(id, now, now.plus(lease)).await
     }
 
-    async fn attempt(&self, lease: Lease, caller: &str, now: Timestamp) -> Result<CustodyAccount, SyncError> {
-        if let Verdict::Refused { retry_after_seconds } = self.callers.check(caller, now).await {
+    /// Claims an account for a batch.
+    pub(super) async fn claim_for_batch(&self, id: CustodyAccountId, now: Timestamp) -> Result<Claim, StoreError> {
+        self.claim(id, now, BATCH_LEASE).await
+    }
+
+    async fn attempt(&self, lease: Lease, caller: Option<&str>, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+        if let Some(caller) = caller
+            && let Err(refused) = self.admit(caller, now).await
+        {
             self.abandon(&lease).await?;
-            return Err(SyncError::TooOften { retry_after_seconds });
+            return Err(refused);
         }
-        let mut outcomes = self.sync(vec![lease], now).await;
-        outcomes.pop().unwrap_or(Err(SyncError::LeaseLost))
+        let until = Instant::now() + READ_TIMEOUT;
+        let mut answers = self.holdings(std::slice::from_ref(&lease.state.account), until).await;
+        let answer = answers.pop().unwrap_or(Err(ProviderError::NotReached));
+        self.end(lease, answer, now, Mode::Requested { until }).await
     }
 
     /// Waits until the attempt that was seen has ended. `None`: it ended without an outcome.
@@ -189,24 +215,21 @@ impl Syncs {
     }
 
     /// Syncs accounts of one provider under their leases; the answer has an entry for each, in their order.
-    pub(super) async fn sync(&self, leases: Vec<Lease>, now: Timestamp) -> Vec<Result<CustodyAccount, SyncError>> {
+    pub(super) async fn sync_batch(&self, leases: Vec<Lease>, now: Timestamp) -> Vec<Result<CustodyAccount, SyncError>> {
         let started = Instant::now();
         let accounts: Vec<_> = leases.iter().map(|lease| lease.state.account.clone()).collect();
-        let answers = self.holdings(&accounts).await;
-        let ends: Vec<_> = leases.into_iter().zip(answers).map(|(lease, answer)| self.end(lease, answer, now, started)).collect();
+        let answers = self.holdings(&accounts, started + READ_TIMEOUT).await;
+        let mode = Mode::Scheduled { until: started + BATCH_TIMEOUT };
+        let ends: Vec<_> = leases.into_iter().zip(answers).map(|(lease, answer)| self.end(lease, answer, now, mode)).collect();
         stream::iter(ends).buffered(CONCURRENT_WRITES).collect().await
     }
 
-    async fn holdings(&self, accounts: &[CustodyAccount]) -> Vec<Result<Holdings, ProviderError>> {
+    async fn holdings(&self, accounts: &[CustodyAccount], deadline: Instant) -> Vec<Result<Holdings, ProviderError>> {
         let all = |error: ProviderError| accounts.iter().map(|_| Err(error.clone())).collect();
         let Some(first) = accounts.first() else { return Vec::new() };
-        let provider = match self.providers.get(first.provider) {
-            Ok(provider) => provider,
-            Err(error) => return all(error),
-        };
-        match timeout(READ_TIMEOUT, provider.holdings(accounts)).await {
-            Ok(answers) => answers,
-            Err(_) => all(too_slow()),
+        match self.providers.get(first.provider) {
+            Ok(provider) => provider.holdings(accounts, deadline.into()).await,
+            Err(error) => all(error),
         }
     }
 
@@ -215,22 +238,23 @@ impl Syncs {
         lease: Lease,
         answer: Result<Holdings, ProviderError>,
         now: Timestamp,
-        started: Instant,
+        mode: Mode,
     ) -> Result<CustodyAccount, SyncError> {
         let synced = match answer {
-            Ok(holdings) => self.moved(&lease.state.account, holdings, now, started).await,
+            Ok(holdings) => self.moved(&lease.state.account, holdings, now, mode).await,
             Err(error) => Err(error),
         };
         match synced {
             Ok(account) => self.store(&lease, account, now).await,
-            // That is no fault of the account's.
-            Err(error @ ProviderError::OverBudget { .. }) => {
+            Err(error) if error.is_not_the_accounts() => {
                 self.abandon(&lease).await?;
                 Err(error.into())
             }
             Err(error) => {
                 (self.hook)(Step::Fail).await;
-                self.store.fail_attempt(&lease, now.plus(backoff(&lease))).await?;
+                // Who asks for an account again and again must not move it out of the schedule's reach.
+                let next_sync_at = matches!(mode, Mode::Scheduled { .. }).then(|| now.plus(backoff(&lease)));
+                self.store.fail_attempt(&lease, next_sync_at).await?;
                 Err(error.into())
             }
         }
@@ -242,7 +266,7 @@ impl Syncs {
         stored: &CustodyAccount,
         holdings: Holdings,
         now: Timestamp,
-        started: Instant,
+        mode: Mode,
     ) -> Result<CustodyAccount, ProviderError> {
         let Holdings { positions: told, unlisted } = holdings;
         if unlisted > 0 {
@@ -260,10 +284,9 @@ impl Syncs {
         let asked: Vec<_> = changed(stored, &positions).cloned().collect();
         if !asked.is_empty() {
             let provider = self.providers.get(stored.provider)?;
-            let remaining = READ_TIMEOUT.saturating_sub(started.elapsed());
             let read = provider.last_transactions(stored, &asked, look_back(stored, &asked, now));
-            for (held, at) in timeout(remaining, read).await.map_err(|_| too_slow())?? {
-                // It may lie in the future of a clock that runs behind; nothing that is known is replaced by an older one.
+            let moves = timeout(mode.time_for_moves()?, read).await.map_err(|_| ProviderError::too_slow())??;
+            for (held, at) in moves.into_iter().filter(|(_, at)| *at <= now.plus(MAX_AHEAD)) {
                 positions.entry(held).and_modify(|position| *position = position.last_moved(Some(at)));
             }
         }
@@ -272,10 +295,8 @@ impl Syncs {
 
     async fn store(&self, lease: &Lease, account: CustodyAccount, now: Timestamp) -> Result<CustodyAccount, SyncError> {
         let stored = &lease.state.account;
-        // An attempt that did not succeed may have written projections that no snapshot knows of.
-        let is_whole = lease.state.attempts.completed + 1 == lease.token;
         let differs = |held: &ChainAsset, position: &Position| {
-            !is_whole || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
+            !lease.is_whole() || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
         };
         let projections: Vec<Account> = account
             .positions
@@ -301,15 +322,31 @@ impl Syncs {
     }
 }
 
+/// Who a sync is for, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// A caller waits; the whole read ends by then.
+    Requested { until: Instant },
+    /// One of a batch; none is begun to be stored after that.
+    Scheduled { until: Instant },
+}
+
+impl Mode {
+    fn time_for_moves(self) -> Result<Duration, ProviderError> {
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        match self {
+            Self::Requested { until } => Ok(left(until)),
+            Self::Scheduled { until } if left(until).is_zero() => Err(ProviderError::NotReached),
+            Self::Scheduled { .. } => Ok(BATCH_MOVES_TIMEOUT),
+        }
+    }
+}
+
 const fn kept(fenced: Fenced) -> Result<(), SyncError> {
     match fenced {
         Fenced::Written => Ok(()),
         Fenced::Lost => Err(SyncError::LeaseLost),
     }
-}
-
-fn too_slow() -> ProviderError {
-    ProviderError::Unavailable(format!("no answer within {READ_TIMEOUT:?}"))
 }
 
 /// The request's clock, moved on by how long it has taken.

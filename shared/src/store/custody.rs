@@ -53,6 +53,15 @@ pub struct Lease {
     pub token: u64,
 }
 
+impl Lease {
+    /// Whether everything before it was completed: an attempt that did not succeed may have written projections that no snapshot
+    /// knows of.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.state.attempts.completed + 1 == self.token
+    }
+}
+
 /// What a claim of a lease led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
@@ -120,21 +129,34 @@ impl Store {
         fenced(request).await
     }
 
-    /// Ends an attempt that brought nothing; what is stored stays as it is.
-    pub async fn fail_attempt(&self, lease: &Lease, next_sync_at: Timestamp) -> Result<Fenced, StoreError> {
-        let expression =
-            "SET next_sync_at = :next, attempt_ended = :token, has_failed = :yes ADD failures :one REMOVE lease_until";
-        let request = self
-            .update_leased(lease, expression)
-            .expression_attribute_values(":next", instant(next_sync_at))
-            .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":one", number(1));
+    /// Ends an attempt that brought nothing and wrote nothing; what is stored stays as it is. With `next_sync_at` it counts as a failure
+    /// of the schedule's.
+    pub async fn fail_attempt(&self, lease: &Lease, next_sync_at: Option<Timestamp>) -> Result<Fenced, StoreError> {
+        let failed = format!("SET has_failed = :yes, attempt_ended = :token{}", whole(lease));
+        let expression = match next_sync_at {
+            Some(_) => format!("{failed}, next_sync_at = :next ADD failures :one REMOVE lease_until"),
+            None => format!("{failed} REMOVE lease_until"),
+        };
+        let mut request = self.update_leased(lease, &expression).expression_attribute_values(":yes", AttributeValue::Bool(true));
+        if let Some(at) = next_sync_at {
+            request = request.expression_attribute_values(":next", instant(at));
+            request = request.expression_attribute_values(":one", number(1));
+        }
         fenced(request).await
     }
 
     /// Gives a lease back unused: whoever waits for its outcome may claim one of their own.
     pub async fn abandon_attempt(&self, lease: &Lease) -> Result<Fenced, StoreError> {
-        fenced(self.update_leased(lease, "REMOVE lease_until")).await
+        let expression =
+            if lease.is_whole() { "SET attempt_completed = :token REMOVE lease_until" } else { "REMOVE lease_until" };
+        fenced(self.update_leased(lease, expression)).await
+    }
+
+    /// Moves an account that cannot be read out of the schedule's way until `at`.
+    pub async fn postpone_sync(&self, id: CustodyAccountId, at: Timestamp) -> Result<(), StoreError> {
+        let request = self.update_custody(id).update_expression("SET next_sync_at = :at");
+        let request = request.condition_expression("attribute_exists(account_id)");
+        conditional(request.expression_attribute_values(":at", instant(at))).await.map(drop)
     }
 
     /// Claims the one sync that may be requested in a while: after `earliest`. `Err` is when the last one was requested.
@@ -163,13 +185,13 @@ impl Store {
         }
     }
 
-    /// At most `limit` accounts of a logical shard that are due at `now`, the longest due first.
+    /// At most `limit` accounts of a logical shard that are due at `now`, the longest due first, each with when it was.
     pub async fn due_custody_accounts(
         &self,
         shard: u32,
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<CustodyAccountId>, StoreError> {
+    ) -> Result<Vec<(Timestamp, CustodyAccountId)>, StoreError> {
         let request = self
             .client
             .query()
@@ -184,7 +206,8 @@ impl Store {
         let mut due = Vec::new();
         while let Some(item) = items.next().await {
             let item = item?;
-            due.push(Row { table: TABLE, item: &item }.parsed("account_id", CustodyAccountId::parse)?);
+            let row = Row { table: TABLE, item: &item };
+            due.push((row.instant("next_sync_at")?, row.parsed("account_id", CustodyAccountId::parse)?));
             if due.len() == limit {
                 break;
             }
@@ -201,6 +224,11 @@ impl Store {
         let request = self.update_custody(lease.state.account.id).update_expression(expression);
         request.condition_expression(NEWEST_LEASE).expression_attribute_values(":token", number(lease.token))
     }
+}
+
+/// An attempt that wrote nothing leaves things as whole as they were.
+const fn whole(lease: &Lease) -> &'static str {
+    if lease.is_whole() { ", attempt_completed = :token" } else { "" }
 }
 
 /// Holds for the holder of the newest lease.

@@ -1,7 +1,7 @@
 //! How a custody account comes to be known, and how what it supports changes.
 
-use super::custody::{NEWEST_LEASE, from_item, key, new_item, positions_to_map};
-use super::row::number;
+use super::custody::{Attempts, NEWEST_LEASE, from_item, key, new_item, positions_to_map};
+use super::row::{instant, number};
 use super::{Store, StoreError};
 use crate::domain::custody::MAX_POSITIONS;
 use crate::domain::{Amount, ChainAsset, CustodyAccount, Position, Timestamp};
@@ -22,9 +22,9 @@ pub enum RegisterError {
     /// What is held cannot be forgotten.
     #[error("{} on {} cannot be removed while it is held", .0.asset.code(), .0.blockchain.name())]
     StillHeld(ChainAsset),
-    /// A sync wrote at the same time; try again.
-    #[error("the account was synced meanwhile; try again")]
-    Changed,
+    /// A sync is under way, or was cut short; after the next complete one it can be tried again.
+    #[error("a sync of the account is not completed; sync it and try again")]
+    Unfinished,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -60,24 +60,37 @@ impl Store {
         if positions == stored.positions {
             return Ok(());
         }
-        // A sync under way would write back what it began with. One that has lost its time is fenced off by the next token.
-        if state.attempts.held_until.is_some_and(|until| until > now) {
-            return Err(RegisterError::Changed);
+        let Attempts { newest, held_until, ended, completed, has_failed: _ } = state.attempts;
+        // A sync under way would write back what it began with, and one that was cut short may have shown what no snapshot has.
+        // One that has lost its time is fenced off by the next token.
+        let has_less = stored.positions.keys().any(|held| !positions.contains_key(held));
+        if held_until.is_some_and(|until| until > now) || (has_less && completed != newest) {
+            return Err(RegisterError::Unfinished);
         }
+        let next = newest + 1;
+        let has_more = positions.keys().any(|held| !stored.positions.contains_key(held));
+        // What was just added is not known to be zero: the provider is asked before it is shown, and at once.
+        let forget = if has_more { ", synced_at" } else { "" };
+        let expression = format!(
+            "SET positions = :positions, lease_token = :next, attempt_completed = :completed, next_sync_at = :now REMOVE lease_until{forget}"
+        );
         let update = self
             .client
             .update_item()
             .table_name(&self.tables.custody)
             .set_key(Some(key(account.id)))
-            .update_expression("SET positions = :positions REMOVE lease_until ADD lease_token :one")
-            .condition_expression(NEWEST_LEASE)
+            .update_expression(expression)
+            .condition_expression(format!("{NEWEST_LEASE} AND (attribute_not_exists(attempt_ended) OR attempt_ended = :ended)"))
             .expression_attribute_values(":positions", positions_to_map(&positions))
-            .expression_attribute_values(":token", number(state.attempts.newest))
-            .expression_attribute_values(":one", number(1));
+            .expression_attribute_values(":token", number(newest))
+            .expression_attribute_values(":ended", number(ended))
+            .expression_attribute_values(":next", number(next))
+            .expression_attribute_values(":completed", number(if completed == newest { next } else { completed }))
+            .expression_attribute_values(":now", instant(now));
         match update.send().await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
-                Err(RegisterError::Changed)
+                Err(RegisterError::Unfinished)
             }
             Err(error) => Err(StoreError::from(error).into()),
         }

@@ -15,6 +15,7 @@ use futures::stream::{self, StreamExt};
 use reqwest::Client;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
+use tokio::time::{Instant, timeout_at};
 use wire::Wallet;
 
 const CONCURRENT_CALLS: usize = 4;
@@ -33,6 +34,13 @@ impl BitGo {
     pub fn new(base_url: String, secret: Secret, budget: Budget) -> Result<Self, ProviderError> {
         let client = outgoing::client(CALL_TIMEOUT, &base_url).map_err(ProviderError::Unavailable)?;
         Ok(Self { base_url, client, secret, budget })
+    }
+
+    async fn wallet_by(&self, account: &CustodyAccount, deadline: Instant) -> Result<Holdings, ProviderError> {
+        if Instant::now() >= deadline {
+            return Err(ProviderError::NotReached);
+        }
+        timeout_at(deadline, self.wallet(account)).await.unwrap_or_else(|_| Err(ProviderError::too_slow()))
     }
 
     async fn wallet(&self, account: &CustodyAccount) -> Result<Holdings, ProviderError> {
@@ -60,8 +68,12 @@ fn refusal(answer: &Answer) -> ProviderError {
 }
 
 impl Provider for BitGo {
-    fn holdings<'a>(&'a self, accounts: &'a [CustodyAccount]) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>> {
-        let reads: Vec<_> = accounts.iter().map(|account| self.wallet(account)).collect();
+    fn holdings<'a>(
+        &'a self,
+        accounts: &'a [CustodyAccount],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>> {
+        let reads: Vec<_> = accounts.iter().map(|account| self.wallet_by(account, deadline)).collect();
         stream::iter(reads).buffered(CONCURRENT_CALLS).collect().boxed()
     }
 

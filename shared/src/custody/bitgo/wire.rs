@@ -2,8 +2,8 @@
 
 use crate::custody::{Holdings, ProviderError};
 use crate::domain::{Amount, ChainAsset, CustodyAccount, Position};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Coins and tokens as BitGo names them, with the blockchain, the asset and the digits of a base unit on that chain.
 const KNOWN: [(&str, &str, &str, usize); 13] = [
@@ -30,7 +30,35 @@ pub struct Wallet {
     #[serde(flatten)]
     own: Balance,
     #[serde(default)]
-    tokens: BTreeMap<String, Balance>,
+    tokens: Tokens,
+}
+
+/// Tokens by name; a map would keep one of two of a name.
+#[derive(Debug, Clone, Default)]
+struct Tokens(Vec<(String, Balance)>);
+
+impl<'de> Deserialize<'de> for Tokens {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Tokens;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("tokens by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tokens, A::Error> {
+                let mut tokens = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    tokens.push(entry);
+                }
+                Ok(Tokens(tokens))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -49,12 +77,17 @@ impl Wallet {
             return Err(ProviderError::Nonsense("another wallet than was asked for".to_owned()));
         }
         let mut holdings = Holdings::default();
-        for (name, balance) in std::iter::once((&self.coin, &self.own)).chain(&self.tokens) {
+        let tokens = self.tokens.0.iter().map(|(name, balance)| (name, balance));
+        for (name, balance) in std::iter::once((&self.coin, &self.own)).chain(tokens) {
             let known = KNOWN.iter().find(|(known, ..)| known == name);
             let held =
                 known.and_then(|(_, blockchain, token, digits)| Some((ChainAsset::parse(blockchain, token).ok()?, *digits)));
             match held.filter(|(held, _)| account.positions.contains_key(held)) {
-                Some((held, digits)) => drop(holdings.positions.insert(held, balance.position(digits)?)),
+                Some((held, digits)) => {
+                    if holdings.positions.insert(held, balance.position(digits)?).is_some() {
+                        return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
+                    }
+                }
                 None => holdings.unlisted += 1,
             }
         }

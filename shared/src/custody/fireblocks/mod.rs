@@ -21,6 +21,7 @@ use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use sign::Credentials;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tokio::time::{Instant, timeout_at};
 use wire::{Failure, Transaction, Vault, VaultPage};
 
 /// The vendor's largest page of vaults.
@@ -37,6 +38,8 @@ const API_KEY: &str = "X-API-Key";
 /// Names the next page of transactions.
 const NEXT_PAGE: &str = "next-page";
 
+/// Vaults that were found in pages, each readable or not.
+type Found = HashMap<String, Result<Vault, ProviderError>>;
 /// When assets last moved.
 type LastMoves = BTreeMap<ChainAsset, Timestamp>;
 
@@ -81,49 +84,52 @@ impl Fireblocks {
         }
     }
 
-    /// The batch's vaults as far as the first pages have them, by id. A page that has none of them ends the search: neighbours
-    /// are registered together, and the rest is asked for one by one.
-    async fn paged_vaults(&self, accounts: &[CustodyAccount]) -> Result<HashMap<String, Vault>, ProviderError> {
+    /// The batch's vaults as far as the first pages have them, by id. A page that has none of them ends the search: in a workspace of
+    /// few pages most vaults are found so, and in a large one they lie too scattered for it to be worth more than one call.
+    async fn paged_vaults(&self, accounts: &[CustodyAccount]) -> Result<Found, ProviderError> {
         let wanted: BTreeSet<&str> = accounts.iter().map(|account| account.provider_account.name()).collect();
-        let mut found = HashMap::new();
-        let mut after = String::new();
+        let (mut found, mut after) = (Found::new(), String::new());
         for _ in 0..MAX_VAULT_PAGES {
             let path = format!("/v1/vault/accounts_paged?limit={PAGE_VAULTS}{after}");
             let (page, _) = self.get::<VaultPage>(&path).await?;
-            let next = page.next();
             let before = found.len();
-            found.extend(
-                page.into_vaults().filter(|vault| wanted.contains(vault.id())).map(|vault| (vault.id().to_owned(), vault)),
-            );
-            let Some(next) = next.filter(|_| found.len() > before && found.len() < wanted.len()) else { break };
+            found.extend(page.wanted(|id| wanted.contains(id)));
+            let Some(next) = page.next().filter(|_| found.len() > before && found.len() < wanted.len()) else { break };
             after = format!("&after={next}");
         }
         Ok(found)
     }
 
-    async fn batch(&self, accounts: &[CustodyAccount]) -> Vec<Result<Holdings, ProviderError>> {
-        let mut paged = HashMap::new();
+    async fn batch(&self, accounts: &[CustodyAccount], deadline: Instant) -> Vec<Result<Holdings, ProviderError>> {
+        let mut paged = Found::new();
         if accounts.len() >= MIN_PAGED_BATCH {
-            match self.paged_vaults(accounts).await {
-                Ok(found) => paged = found,
-                // Each would meet the same refusal.
-                Err(error) => return accounts.iter().map(|_| Err(error.clone())).collect(),
+            match timeout_at(deadline, self.paged_vaults(accounts)).await {
+                Ok(Ok(found)) => paged = found,
+                // Pages that cannot be read are no fault of the vaults.
+                Ok(Err(ProviderError::Nonsense(_) | ProviderError::UnknownAccount(_) | ProviderError::NoWallet)) => {}
+                Ok(Err(error)) => return accounts.iter().map(|_| Err(error.clone())).collect(),
+                Err(_) => return accounts.iter().map(|_| Err(ProviderError::NotReached)).collect(),
             }
         }
-        let reads: Vec<_> = accounts.iter().map(|account| self.one(account, &paged)).collect();
+        let reads: Vec<_> = accounts.iter().map(|account| self.one(account, &paged, deadline)).collect();
         stream::iter(reads).buffered(CONCURRENT_CALLS).collect().await
     }
 
-    async fn one(&self, account: &CustodyAccount, paged: &HashMap<String, Vault>) -> Result<Holdings, ProviderError> {
+    async fn one(&self, account: &CustodyAccount, paged: &Found, deadline: Instant) -> Result<Holdings, ProviderError> {
         match paged.get(account.provider_account.name()) {
-            Some(vault) => vault.holdings(account, &self.ids),
-            None => self.vault(account).await,
+            Some(vault) => vault.clone()?.holdings(account, &self.ids),
+            None if Instant::now() >= deadline => Err(ProviderError::NotReached),
+            None => timeout_at(deadline, self.vault(account)).await.unwrap_or_else(|_| Err(ProviderError::too_slow())),
         }
     }
 
     /// The newest transaction of each asset in one direction: `sourceType=VAULT_ACCOUNT&sourceId=…` or the destination's.
     async fn newest(&self, side: &str, assets: &[ChainAsset], since: Timestamp) -> Result<LastMoves, ProviderError> {
         let (after, ids) = (since.unix_milliseconds(), self.ids.of(assets).join(","));
+        // None at all would ask for every asset's.
+        if ids.is_empty() {
+            return Ok(LastMoves::new());
+        }
         let path =
             format!("/v1/transactions?after={after}&{side}&assets={ids}&orderBy=createdAt&sort=DESC&limit={PAGE_TRANSACTIONS}");
         let (mut newest, mut page) = (BTreeMap::new(), String::new());
@@ -150,8 +156,12 @@ fn is_token(text: &str) -> bool {
 }
 
 impl Provider for Fireblocks {
-    fn holdings<'a>(&'a self, accounts: &'a [CustodyAccount]) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>> {
-        self.batch(accounts).boxed()
+    fn holdings<'a>(
+        &'a self,
+        accounts: &'a [CustodyAccount],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>> {
+        self.batch(accounts, deadline).boxed()
     }
 
     fn last_transactions<'a>(
@@ -180,14 +190,14 @@ fn keep_newest(moves: &mut LastMoves, held: ChainAsset, at: Timestamp) {
     *known = at.max(*known);
 }
 
-/// Sorts an answer that is no success by the vendor's codes, whatever status they come with.
+/// Sorts an answer that is no success: by the vendor's code, whatever status it comes with, else by the status.
 fn refusal(answer: &Answer) -> ProviderError {
     let Failure { code } = serde_json::from_slice(&answer.body).unwrap_or_default();
     let said = format!("status {}, code {}", answer.status, code.map_or_else(|| "none".to_owned(), |code| code.to_string()));
     match (answer.status, code) {
-        (401 | 403, _) => ProviderError::Credentials(said),
-        (400 | 404, Some(1004 | 11001)) => ProviderError::UnknownAccount(said),
-        (404, Some(1006)) => ProviderError::NoWallet,
+        (_, Some(-12..=-1)) | (401 | 403, _) => ProviderError::Credentials(said),
+        (_, Some(1004 | 11001)) => ProviderError::UnknownAccount(said),
+        (_, Some(1006)) => ProviderError::NoWallet,
         _ => ProviderError::Nonsense(said),
     }
 }

@@ -4,6 +4,8 @@ use super::assets::AssetIds;
 use crate::custody::{Holdings, ProviderError};
 use crate::domain::{Amount, ChainAsset, CustodyAccount, Position, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One vault: `GET /v1/vault/accounts/{id}`.
@@ -13,18 +15,21 @@ pub struct Vault {
     assets: Vec<Asset>,
 }
 
-/// One wallet of a vault. Amounts are decimal strings; other members vary in type and are not looked at.
+/// One wallet of a vault. Amounts are decimal strings, which is asked only of assets that an account lists; other members vary in
+/// type and are not looked at.
 #[derive(Debug, Clone, Deserialize)]
 struct Asset {
     id: String,
-    total: String,
-    available: String,
+    #[serde(default)]
+    total: Value,
+    #[serde(default)]
+    available: Value,
 }
 
-/// A page of vaults: `GET /v1/vault/accounts_paged`.
-#[derive(Debug, Clone, Deserialize)]
+/// A page of vaults: `GET /v1/vault/accounts_paged`. Each vault is read for itself, so that one we do not know spoils no other.
+#[derive(Debug, Deserialize)]
 pub struct VaultPage {
-    accounts: Vec<Vault>,
+    accounts: Vec<Box<RawValue>>,
     #[serde(default)]
     paging: Paging,
 }
@@ -32,6 +37,11 @@ pub struct VaultPage {
 #[derive(Debug, Clone, Default, Deserialize)]
 struct Paging {
     after: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct VaultId {
+    id: String,
 }
 
 /// One transaction: `GET /v1/transactions`.
@@ -56,28 +66,22 @@ pub struct Failure {
 const UNMOVED: [&str; 4] = ["CANCELLED", "REJECTED", "BLOCKED", "FAILED"];
 
 impl Vault {
-    /// The vendor's id.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// What the vault holds of what the account lists. An amount that cannot be meant, or an asset told twice, makes the whole
-    /// answer nonsense: half of it could not be trusted either.
+    /// What the vault holds of what the account lists. An amount that cannot be meant, or an asset told twice, makes the account's
+    /// answer nonsense: half of it could not be trusted either. What is not listed is counted and not looked at.
     pub fn holdings(&self, account: &CustodyAccount, ids: &AssetIds) -> Result<Holdings, ProviderError> {
         if self.id != account.provider_account.name() {
             return Err(ProviderError::Nonsense("another vault than was asked for".to_owned()));
         }
         let (mut holdings, mut told) = (Holdings::default(), BTreeSet::new());
         for asset in &self.assets {
+            let Some(held) = ids.get(&asset.id).filter(|held| account.positions.contains_key(held)) else {
+                holdings.unlisted += 1;
+                continue;
+            };
             if !told.insert(&asset.id) {
                 return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
             }
-            let position = asset.position()?;
-            match ids.get(&asset.id).filter(|held| account.positions.contains_key(held)) {
-                Some(held) => add(&mut holdings.positions, held, position)?,
-                None => holdings.unlisted += 1,
-            }
+            add(&mut holdings.positions, held, asset.position()?)?;
         }
         Ok(holdings)
     }
@@ -85,7 +89,8 @@ impl Vault {
 
 impl Asset {
     fn position(&self) -> Result<Position, ProviderError> {
-        let amounts = Amount::parse(&self.total).ok().zip(Amount::parse(&self.available).ok());
+        let amount = |value: &Value| value.as_str().and_then(|text| Amount::parse(text).ok());
+        let amounts = amount(&self.total).zip(amount(&self.available));
         let (total, available) = amounts.ok_or_else(|| ProviderError::Nonsense("an amount is no decimal".to_owned()))?;
         Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))
     }
@@ -109,9 +114,13 @@ impl VaultPage {
         self.paging.after.clone().filter(|after| super::is_token(after))
     }
 
-    /// Its vaults.
-    pub fn into_vaults(self) -> impl Iterator<Item = Vault> {
-        self.accounts.into_iter()
+    /// Those of its vaults that are wanted, by id, each readable or not.
+    pub fn wanted(&self, is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (String, Result<Vault, ProviderError>)> {
+        let named = self.accounts.iter().filter_map(|vault| Some((serde_json::from_str::<VaultId>(vault.get()).ok()?.id, vault)));
+        named.filter(move |(id, _)| is_wanted(id)).map(|(id, vault)| {
+            let unreadable = |error: serde_json::Error| ProviderError::Nonsense(format!("a vault, column {}", error.column()));
+            (id, serde_json::from_str(vault.get()).map_err(unreadable))
+        })
     }
 }
 
