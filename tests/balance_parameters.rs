@@ -190,7 +190,7 @@ async fn what_is_not_literally_a_route_is_not_found_in_our_words() {
         "/V2/accounts/balance",
         "/v2/accounts/b%61lance",
         "/_local/nothing",
-        "/_local/events",
+        "/_local/event",
     ];
     for path in paths {
         assert_eq!(

@@ -254,6 +254,9 @@ async fn the_environment_for_function_binaries_is_the_one_that_is_shipped() {
     let app = App::start(json!({})).await;
     let shipped = include_str!("../infra/local/watch.env").replace("http://127.0.0.1:8000", &app.stack.dynamodb_url());
     let shipped = shipped.replace("http://127.0.0.1:9000", &app.stack.url());
-    let expected = app.stack.environment().into_iter().map(|(name, value)| format!("{name}={value}\n"));
+    // A value with quotes of its own stands in quotes of the other kind.
+    let quoted = |value: String| if value.contains('"') { format!("'{value}'") } else { value };
+    let line = |(name, value): (String, String)| format!("{name}={}\n", quoted(value));
+    let expected = app.stack.environment().into_iter().map(line);
     assert_eq!(shipped, expected.collect::<String>());
 }

@@ -14,6 +14,7 @@ mod custody_providers;
 mod custody_sweep;
 mod custody_sync;
 mod custody_wire;
+mod events;
 mod faults;
 mod harness;
 mod icons;

@@ -7,8 +7,11 @@ use crate::schedules::Schedules;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use balance_ingest::{Ingest, IngestError};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +41,7 @@ pub(crate) struct Control {
     pub(crate) issuer: Issuer,
     pub(crate) sandbox: Sandbox,
     pub(crate) schedules: Schedules,
+    pub(crate) ingest: Ingest,
 }
 
 /// The routes, and the sandbox beside them.
@@ -47,11 +51,30 @@ pub(crate) fn routes(control: Control) -> Router {
         .route("/_local/health", get(async || Json(Health { status: "ready" })))
         .route(JWKS_PATH, get(jwks))
         .route("/_local/tokens", post(token))
+        .route("/_local/events", post(event))
         .route("/_local/schedules/{function}", post(schedule))
         .route("/_local/custody/{vault}", put(vault))
         .route("/_local/custody-faults", put(faults))
         .with_state(control)
         .merge(sandbox)
+}
+
+/// One delivery from the event bus: what AWS would put into the failure queue is a 422 with the same reason.
+async fn event(State(control): State<Control>, body: Result<Bytes, BytesRejection>) -> Result<Response, ApiError> {
+    let event = parsed(&body, "one event of EventBridge")?;
+    match control.ingest.invoked(event, Timestamp::now()).await {
+        Ok(accepted) => Ok(Json(accepted).into_response()),
+        Err(IngestError::Malformed(reason) | IngestError::Rejected(reason)) => {
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(Rejected { result: "rejected", reason })).into_response())
+        }
+        Err(IngestError::Store(error)) => Err(error.into()),
+    }
+}
+
+#[derive(Serialize)]
+struct Rejected {
+    result: &'static str,
+    reason: String,
 }
 
 async fn schedule(

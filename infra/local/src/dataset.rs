@@ -1,19 +1,18 @@
 //! The JSON dataset that a local stack starts with, and how it is recorded: by the same writes that production uses.
 
 use crate::sandbox::VaultEntry;
+use balance_ingest::{AccountEntry, EntryError};
 use serde::Deserialize;
 use shared::auth::{GrantClaims, is_api_key, sha256_hex};
 use shared::domain::{
-    Account, AccountId, AgeLimits, Amount, Asset, ChainAsset, ContactId, CustodyAccount, CustodyAccountId, CustomerId,
-    MerchantId, Method, OrganizationId, Position, ProviderAccount, ProviderName, Rate, RateSheet, Status, Timestamp, UsdPrice,
+    Account, AgeLimits, Asset, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Method, Position, ProviderAccount,
+    ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
 };
 use shared::store::{ApiKey, RecordError, RegisterError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use thiserror::Error;
 
-/// Longest descriptive field: a batch of accounts must fit a transaction of 4 MB.
-const MAX_TEXT_CHARACTERS: usize = 1_024;
 const DEMO: &str = include_str!("../demo.json");
 
 /// Why a dataset was refused.
@@ -100,40 +99,6 @@ struct RateEntry {
     observed_at: Option<String>,
 }
 
-/// One account.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountEntry {
-    id: String,
-    customer_id: String,
-    currency: String,
-    balance: String,
-    available: Option<String>,
-    #[serde(default = "yes")]
-    active: bool,
-    #[serde(default = "active")]
-    status: String,
-    balance_at: String,
-    iban: Option<String>,
-    account_number: Option<String>,
-    address: Option<String>,
-    address_tag: Option<String>,
-    network: Option<String>,
-    description: Option<String>,
-    organization_id: Option<String>,
-    merchant_id: Option<String>,
-    contact_id: Option<String>,
-    #[serde(default)]
-    history: Vec<HistoryEntry>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HistoryEntry {
-    balance: String,
-    balance_at: String,
-}
-
 /// One custody account.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,14 +137,6 @@ struct ClaimsEntry {
     sub: String,
     #[serde(flatten)]
     grants: GrantClaims,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-fn active() -> String {
-    Status::Active.name().to_owned()
 }
 
 impl Dataset {
@@ -299,55 +256,23 @@ fn optional<T, E: std::fmt::Display>(
     value(text.map(|text| parse(text)).transpose(), path, field)
 }
 
-/// An empty text is no text.
-fn text(entry: Option<&String>, path: &str, field: &str) -> Result<Option<String>, LoadError> {
-    let is_short = |text: &&String| text.chars().count() <= MAX_TEXT_CHARACTERS;
-    match entry.filter(|text| !text.is_empty()) {
-        None => Ok(None),
-        Some(text) if is_short(&text) => Ok(Some(text.clone())),
-        Some(_) => value(Err(format!("longer than {MAX_TEXT_CHARACTERS} characters")), path, field),
-    }
-}
-
+/// The account's states, oldest first.
 fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
-    let balance = value(Amount::parse(&entry.balance), path, "balance")?;
-    let balance_at = value(Timestamp::parse(&entry.balance_at), path, "balance_at")?;
-    let latest = Account {
-        id: value(AccountId::parse(&entry.id), path, "id")?,
-        customer_id: value(CustomerId::parse(&entry.customer_id), path, "customer_id")?,
-        asset: value(Asset::parse(&entry.currency), path, "currency")?,
-        balance,
-        available: optional(entry.available.as_ref(), Amount::parse, path, "available")?.unwrap_or(balance),
-        active: entry.active,
-        status: value(Status::parse(&entry.status), path, "status")?,
-        balance_at,
-        created_at: balance_at,
-        iban: text(entry.iban.as_ref(), path, "iban")?,
-        account_number: text(entry.account_number.as_ref(), path, "account_number")?,
-        address: text(entry.address.as_ref(), path, "address")?,
-        address_tag: text(entry.address_tag.as_ref(), path, "address_tag")?,
-        network: text(entry.network.as_ref(), path, "network")?,
-        description: text(entry.description.as_ref(), path, "description")?,
-        organization_id: optional(entry.organization_id.as_ref(), OrganizationId::parse, path, "organization_id")?,
-        merchant_id: optional(entry.merchant_id.as_ref(), MerchantId::parse, path, "merchant_id")?,
-        contact_id: optional(entry.contact_id.as_ref(), ContactId::parse, path, "contact_id")?,
-        custody_account_id: None,
-    };
+    let latest = entry.parse().map_err(|error| misplaced(path, error))?;
     let mut states = vec![latest.clone()];
     for (index, past) in entry.history.iter().enumerate() {
-        let path = format!("{path}.history[{index}]");
-        let balance = value(Amount::parse(&past.balance), &path, "balance")?;
-        let balance_at = value(Timestamp::parse(&past.balance_at), &path, "balance_at")?;
-        if balance_at > latest.balance_at {
-            return value(Err("later than the account's own balance_at"), &path, "balance_at");
-        }
+        let past = past.parse(&latest).map_err(|error| misplaced(&format!("{path}.history[{index}]"), error))?;
         // An entry that repeats the latest balance is that balance, whatever else the account says.
-        if (balance, balance_at) != (latest.balance, latest.balance_at) {
-            states.push(Account { balance, available: balance, balance_at, created_at: balance_at, ..latest.clone() });
+        if (past.balance, past.balance_at) != (latest.balance, latest.balance_at) {
+            states.push(past);
         }
     }
     states.sort_by_key(|state| state.balance_at);
     Ok(states)
+}
+
+fn misplaced(path: &str, EntryError { field, problem }: EntryError) -> LoadError {
+    LoadError::Value { path: format!("{path}.{field}"), problem }
 }
 
 fn sheet(entry: &SheetEntry, path: &str) -> Result<RateSheet, LoadError> {

@@ -10,6 +10,7 @@ use crate::template::TemplateError;
 use crate::{control, dynamodb, environment, guard, tables, template};
 use axum::Router;
 use axum::middleware::from_fn;
+use balance_ingest::Ingest;
 use custody_sync::Job;
 use serde_json::{Map, Value};
 use shared::config::{AuthConfig, Config, CustodyConfig, SigningKeys, StoreConfig, Tables};
@@ -116,7 +117,12 @@ impl Stack {
         }
         let job = Job::new(&config.store, &custody).map_err(StartError::Config)?;
         let schedules = Schedules::new(job);
-        let control = Control { issuer: issuer.clone(), sandbox: sandbox.clone(), schedules: schedules.clone() };
+        let control = Control {
+            issuer: issuer.clone(),
+            sandbox: sandbox.clone(),
+            schedules: schedules.clone(),
+            ingest: Ingest::new(&config.store),
+        };
         let functions = functions(&config, &custody, dataset.age_limits()).await.map_err(StartError::Config)?;
         let api = gateway(functions, control::routes(control))?;
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));

@@ -1,0 +1,122 @@
+//! How core systems put balances in: `AccountBalanceChanged` events from the event bus.
+//!
+//! Events may come twice and in any order; what an account ends as does not depend on it. An event that can never be accepted
+//! ends as an error that says why, and Lambda puts it with that reason into the failure queue.
+
+pub mod entry;
+
+pub use entry::{AccountEntry, EntryError};
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::config::StoreConfig;
+use shared::domain::Timestamp;
+use shared::store::{Outcome, RecordError, Store, StoreError};
+use thiserror::Error;
+
+/// The one kind of event that is understood.
+pub const DETAIL_TYPE: &str = "AccountBalanceChanged";
+/// A balance later than this by our clock is a mistake of the source's.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// What `EventBridge` delivers, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Event {
+    #[serde(rename = "detail-type")]
+    detail_type: String,
+    detail: Value,
+}
+
+/// What became of an accepted event, as it is answered and logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recorded {
+    /// It is the account's latest balance now.
+    Recorded,
+    /// It is older than the latest; history has it.
+    Superseded,
+    /// It was already the latest, to the last field.
+    Duplicate,
+}
+
+/// The answer to an accepted event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    result: Recorded,
+}
+
+/// Why an event was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IngestError {
+    /// It is not of the shape of an event. The text may quote it, so it is for its sender and not for a log.
+    #[error("{0}")]
+    Malformed(String),
+    /// It can never be accepted: trying again will not help.
+    #[error("{0}")]
+    Rejected(String),
+    /// The store failed: Lambda delivers the event again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes events in; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    store: Store,
+}
+
+impl Ingest {
+    /// A client by configuration; nothing is connected yet.
+    #[must_use]
+    pub fn new(aws: &StoreConfig) -> Self {
+        Self { store: Store::new(aws) }
+    }
+
+    /// One delivery, logged as one line without anything of the account.
+    pub async fn invoked(&self, event: Value, now: Timestamp) -> Result<Accepted, IngestError> {
+        // Boxed, because the runtime's futures nest around it deeper than the compiler follows.
+        let outcome = Box::pin(self.take(event, now)).await;
+        match &outcome {
+            Ok(Accepted { result }) => tracing::info!(?result, "event"),
+            Err(IngestError::Malformed(_)) => tracing::warn!(cause = "malformed", "event rejected"),
+            Err(IngestError::Rejected(cause)) => tracing::warn!(cause, "event rejected"),
+            Err(IngestError::Store(cause)) => tracing::error!(%cause, "event not recorded"),
+        }
+        outcome
+    }
+
+    /// Checks an event and records what it says.
+    pub async fn take(&self, event: Value, now: Timestamp) -> Result<Accepted, IngestError> {
+        let rejected = |reason: String| IngestError::Rejected(reason);
+        let Event { detail_type, detail } =
+            serde_json::from_value(event).map_err(|error| IngestError::Malformed(format!("not an event: {error}")))?;
+        if detail_type != DETAIL_TYPE {
+            return Err(rejected(format!("detail-type must be {DETAIL_TYPE}")));
+        }
+        let entry: AccountEntry =
+            serde_json::from_value(detail).map_err(|error| IngestError::Malformed(format!("detail: {error}")))?;
+        if !entry.history.is_empty() {
+            return Err(rejected("detail: an event carries no history".to_owned()));
+        }
+        let account = entry.parse().map_err(|error| rejected(format!("detail.{error}")))?;
+        if account.balance_at > now.plus(MAX_AHEAD) {
+            return Err(rejected("detail.balance_at: more than 5 minutes ahead".to_owned()));
+        }
+        match self.store.record(&account).await {
+            Ok(outcome) => Ok(Accepted { result: outcome.into() }),
+            Err(RecordError::Rejected(reason)) => Err(rejected(reason.to_string())),
+            Err(RecordError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl From<Outcome> for Recorded {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Recorded => Self::Recorded,
+            Outcome::Superseded => Self::Superseded,
+            Outcome::Duplicate => Self::Duplicate,
+        }
+    }
+}

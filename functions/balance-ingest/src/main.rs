@@ -1,0 +1,18 @@
+//! The Lambda function `balance-ingest`.
+
+use balance_ingest::Ingest;
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::config::StoreConfig;
+use shared::domain::Timestamp;
+use shared::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init(std::io::stdout, &[]);
+    let ingest = Ingest::new(&StoreConfig::from_env()?);
+    let run = async |event: LambdaEvent<serde_json::Value>| {
+        let outcome = ingest.invoked(event.payload, Timestamp::now()).await;
+        outcome.map_err(lambda_runtime::Error::from)
+    };
+    lambda_runtime::run(service_fn(run)).await
+}
