@@ -4,6 +4,7 @@
 
 pub mod bitgo;
 mod call;
+mod change;
 pub mod credentials;
 pub mod fireblocks;
 mod providers;

@@ -3,8 +3,8 @@
 //! Whatever a sync is cut short by, nothing stored is lost or contradicts itself, and the next one completes it: projections are
 //! written first, the snapshot last, each only by the holder of the newest lease.
 
-use super::{Holdings, ProviderError, Providers};
-use crate::domain::{Account, ChainAsset, CustodyAccount, CustodyAccountId, Position, Status, Timestamp};
+use super::{Holdings, ProviderError, Providers, change};
+use crate::domain::{ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
 use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, StoreError, Verdict};
 use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::{self, StreamExt};
@@ -33,14 +33,8 @@ const MAX_WAIT: Duration = Duration::from_secs(13);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// An account's syncs on request are this far apart.
 pub const REQUEST_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
-/// How far back the first sync looks for transactions.
-const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Accounts of a batch that are stored at once.
 const CONCURRENT_WRITES: usize = 8;
-/// A failed account is tried again after this, then twice this, and so on.
-const FIRST_BACKOFF: SignedDuration = SignedDuration::from_mins(1);
-/// Doublings until the pause stops growing: four to five hours.
-const MAX_DOUBLINGS: u32 = 8;
 
 /// The calls to the store that a sync makes, named so that a test can stop it before each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,7 +247,7 @@ impl Syncs {
             Err(error) => {
                 (self.hook)(Step::Fail).await;
                 // Who asks for an account again and again must not move it out of the schedule's reach.
-                let next_sync_at = matches!(mode, Mode::Scheduled { .. }).then(|| now.plus(backoff(&lease)));
+                let next_sync_at = matches!(mode, Mode::Scheduled { .. }).then(|| now.plus(change::backoff(&lease)));
                 self.store.fail_attempt(&lease, next_sync_at).await?;
                 Err(error.into())
             }
@@ -281,10 +275,10 @@ impl Syncs {
             let new = told.get(held).copied().unwrap_or_default();
             positions.insert(held.clone(), new.last_moved(old.last_transaction_at()));
         }
-        let asked: Vec<_> = changed(stored, &positions).cloned().collect();
+        let asked: Vec<_> = change::changed(stored, &positions).cloned().collect();
         if !asked.is_empty() {
             let provider = self.providers.get(stored.provider)?;
-            let read = provider.last_transactions(stored, &asked, look_back(stored, &asked, now));
+            let read = provider.last_transactions(stored, &asked, change::look_back(stored, &asked, now));
             let moves = timeout(mode.time_for_moves()?, read).await.map_err(|_| ProviderError::too_slow())??;
             for (held, at) in moves.into_iter().filter(|(_, at)| *at <= now.plus(MAX_AHEAD)) {
                 positions.entry(held).and_modify(|position| *position = position.last_moved(Some(at)));
@@ -294,16 +288,7 @@ impl Syncs {
     }
 
     async fn store(&self, lease: &Lease, account: CustodyAccount, now: Timestamp) -> Result<CustodyAccount, SyncError> {
-        let stored = &lease.state.account;
-        let differs = |held: &ChainAsset, position: &Position| {
-            !lease.is_whole() || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
-        };
-        let projections: Vec<Account> = account
-            .positions
-            .iter()
-            .filter(|(held, position)| differs(held, position))
-            .map(|(held, position)| projection(&account, held, position, now))
-            .collect();
+        let projections = change::projections(lease, &account, now);
         if !projections.is_empty() {
             (self.hook)(Step::PlanProjection).await;
             for writes in self.store.plan_projection(projections).await?.transactions() {
@@ -352,53 +337,4 @@ const fn kept(fenced: Fenced) -> Result<(), SyncError> {
 /// The request's clock, moved on by how long it has taken.
 pub(super) fn later(now: Timestamp, started: Instant) -> Timestamp {
     now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or(SignedDuration::MAX))
-}
-
-/// Assets whose amounts are new; all of them the first time.
-fn changed<'a>(stored: &'a CustodyAccount, new: &'a BTreeMap<ChainAsset, Position>) -> impl Iterator<Item = &'a ChainAsset> {
-    let is_first = stored.synced_at.is_none();
-    let differs = move |held: &ChainAsset, position: &Position| {
-        is_first || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
-    };
-    new.iter().filter(move |(held, position)| differs(held, position)).map(|(held, _)| held)
-}
-
-/// From the earliest last transaction known of these assets; 90 days where there is one of which none is known.
-fn look_back(stored: &CustodyAccount, assets: &[ChainAsset], now: Timestamp) -> Timestamp {
-    let first = now.minus(FIRST_LOOK_BACK);
-    let known = assets.iter().map(|held| stored.positions.get(held).and_then(Position::last_transaction_at).unwrap_or(first));
-    known.min().unwrap_or(first)
-}
-
-fn projection(account: &CustodyAccount, held: &ChainAsset, position: &Position, now: Timestamp) -> Account {
-    Account {
-        id: account.projection_id(held),
-        customer_id: account.customer_id,
-        asset: held.asset,
-        balance: position.balance(),
-        available: position.available(),
-        active: true,
-        status: Status::Active,
-        balance_at: now,
-        created_at: now,
-        iban: None,
-        account_number: None,
-        address: None,
-        address_tag: None,
-        network: Some(held.blockchain.name().to_owned()),
-        description: Some(format!("in custody at {}", account.provider.name())),
-        organization_id: None,
-        merchant_id: None,
-        contact_id: None,
-        custody_account_id: Some(account.id),
-    }
-}
-
-/// Doubles with every failure, and differs from account to account by up to a quarter, so that they do not come back as one.
-fn backoff(lease: &Lease) -> SignedDuration {
-    let pause = FIRST_BACKOFF.saturating_mul(1 << lease.state.failures.min(MAX_DOUBLINGS));
-    let (_, low) = lease.state.account.id.uuid().as_u64_pair();
-    let spread = i64::try_from(low % 256).unwrap_or_default();
-    let jitter = SignedDuration::from_millis(i64::try_from(pause.as_millis()).unwrap_or_default() / 4 * spread / 256);
-    pause + jitter
 }

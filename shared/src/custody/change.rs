@@ -1,0 +1,154 @@
+//! What one sync changes, from what was stored and what the provider says: pure, so that it can be told without a provider.
+
+use crate::domain::{Account, ChainAsset, CustodyAccount, Position, Status, Timestamp};
+use crate::store::Lease;
+use jiff::SignedDuration;
+use std::collections::BTreeMap;
+
+/// How far back the first sync looks for transactions.
+const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// A failed account is tried again after this, then twice this, and so on.
+const FIRST_BACKOFF: SignedDuration = SignedDuration::from_mins(1);
+/// Doublings until the pause stops growing: four to five hours.
+const MAX_DOUBLINGS: u32 = 8;
+
+/// The accounts of the unified view to be compared with what is stored: those whose amounts are new, or all of them where an attempt
+/// before may have shown what no snapshot knows of.
+pub(super) fn projections(lease: &Lease, account: &CustodyAccount, now: Timestamp) -> Vec<Account> {
+    let stored = &lease.state.account.positions;
+    let differs = |held: &ChainAsset, position: &Position| {
+        !lease.is_whole() || stored.get(held).is_none_or(|old| !old.has_amounts_of(position))
+    };
+    let shown = account.positions.iter().filter(|(held, position)| differs(held, position));
+    shown.map(|(held, position)| projection(account, held, position, now)).collect()
+}
+
+/// Assets whose amounts are new; all of them the first time.
+pub(super) fn changed<'a>(
+    stored: &'a CustodyAccount,
+    new: &'a BTreeMap<ChainAsset, Position>,
+) -> impl Iterator<Item = &'a ChainAsset> {
+    let is_first = stored.synced_at.is_none();
+    let differs = move |held: &ChainAsset, position: &Position| {
+        is_first || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
+    };
+    new.iter().filter(move |(held, position)| differs(held, position)).map(|(held, _)| held)
+}
+
+/// From the earliest last transaction known of these assets; 90 days where there is one of which none is known.
+pub(super) fn look_back(stored: &CustodyAccount, assets: &[ChainAsset], now: Timestamp) -> Timestamp {
+    let first = now.minus(FIRST_LOOK_BACK);
+    let known = assets.iter().map(|held| stored.positions.get(held).and_then(Position::last_transaction_at).unwrap_or(first));
+    known.min().unwrap_or(first)
+}
+
+fn projection(account: &CustodyAccount, held: &ChainAsset, position: &Position, now: Timestamp) -> Account {
+    Account {
+        id: account.projection_id(held),
+        customer_id: account.customer_id,
+        asset: held.asset,
+        balance: position.balance(),
+        available: position.available(),
+        active: true,
+        status: Status::Active,
+        balance_at: now,
+        created_at: now,
+        iban: None,
+        account_number: None,
+        address: None,
+        address_tag: None,
+        network: Some(held.blockchain.name().to_owned()),
+        description: Some(format!("in custody at {}", account.provider.name())),
+        organization_id: None,
+        merchant_id: None,
+        contact_id: None,
+        custody_account_id: Some(account.id),
+    }
+}
+
+/// Doubles with every failure, and differs from account to account by up to a quarter, so that they do not come back as one.
+pub(super) fn backoff(lease: &Lease) -> SignedDuration {
+    let pause = FIRST_BACKOFF.saturating_mul(1 << lease.state.failures.min(MAX_DOUBLINGS));
+    let (_, low) = lease.state.account.id.uuid().as_u64_pair();
+    let spread = i64::try_from(low % 256).unwrap_or_default();
+    let jitter = SignedDuration::from_millis(i64::try_from(pause.as_millis()).unwrap_or_default() / 4 * spread / 256);
+    pause + jitter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Amount, ProviderAccount, ProviderName};
+    use crate::store::{Attempts, CustodyState};
+    use uuid::Uuid;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn position(total: &str, moved: Option<&str>) -> Position {
+        let total = Amount::parse(total).unwrap();
+        Position::new(total, total).unwrap().last_moved(moved.map(at))
+    }
+
+    fn held(token: &str) -> ChainAsset {
+        ChainAsset::parse("ETH", token).unwrap()
+    }
+
+    fn lease(synced_at: Option<&str>, token: u64, completed: u64, failures: u32, id: u128) -> Lease {
+        let positions =
+            [("ETH", "1", Some("2026-01-02T00:00:00Z")), ("USDT", "2", Some("2026-01-01T00:00:00Z")), ("USDC", "0", None)];
+        let account = CustodyAccount {
+            id: Uuid::from_u128(id).into(),
+            customer_id: Uuid::nil().into(),
+            provider: ProviderName::Fireblocks,
+            provider_account: ProviderAccount::parse(ProviderName::Fireblocks, "1").unwrap(),
+            positions: positions.map(|(token, total, moved)| (held(token), position(total, moved))).into(),
+            synced_at: synced_at.map(at),
+        };
+        let attempts = Attempts { newest: token, held_until: None, ended: completed, has_failed: false, completed };
+        Lease { state: CustodyState { account, attempts, failures }, token }
+    }
+
+    #[test]
+    fn only_what_differs_is_written_unless_an_attempt_was_cut_short() {
+        let now = at("2026-02-01T00:00:00Z");
+        for (completed, expected) in [(4, 1), (3, 3)] {
+            let lease = lease(Some("2026-01-03T00:00:00Z"), 5, completed, 0, 1);
+            let mut account = lease.state.account.clone();
+            account.positions.insert(held("USDT"), position("3", None));
+            assert_eq!(projections(&lease, &account, now).len(), expected, "{completed}");
+        }
+    }
+
+    #[test]
+    fn transactions_are_asked_for_from_the_earliest_that_is_known() {
+        let now = at("2026-06-01T00:00:00Z");
+        let rows: [(&[&str], &str); 3] = [
+            (&["ETH"], "2026-01-02T00:00:00Z"),
+            (&["ETH", "USDT"], "2026-01-01T00:00:00Z"),
+            (&["ETH", "USDC"], "2026-01-02T00:00:00Z"),
+        ];
+        let account = lease(None, 1, 0, 0, 1).state.account;
+        for (tokens, expected) in rows {
+            let asked: Vec<_> = tokens.iter().map(|token| held(token)).collect();
+            let known = look_back(&account, &asked, now);
+            assert_eq!(known, at(expected).min(now.minus(FIRST_LOOK_BACK)).max(known.min(at(expected))), "{tokens:?}");
+        }
+        // Of the first time everything is new, and nothing is known of one asset: ninety days.
+        assert_eq!(changed(&account, &account.positions).count(), 3);
+        assert_eq!(look_back(&account, &[held("USDC")], now), now.minus(FIRST_LOOK_BACK));
+    }
+
+    #[test]
+    fn a_failing_account_waits_longer_each_time_and_no_two_alike() {
+        let pause = |failures, id| backoff(&lease(None, 1, 0, failures, id)).as_secs();
+        for (failures, minutes) in [(0, 1), (1, 2), (5, 32), (8, 256), (9, 256), (u32::MAX, 256)] {
+            for id in [0, 1, 77, 255] {
+                let pause = pause(failures, id);
+                assert!((minutes * 60..=minutes * 75).contains(&pause), "{failures} {id}: {pause}");
+            }
+        }
+        assert_ne!(pause(3, 1), pause(3, 200));
+    }
+}
