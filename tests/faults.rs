@@ -13,7 +13,7 @@ use shared::domain::AgeLimits;
 use shared::http;
 use shared::store::{RecordError, Store, StoreError};
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -45,8 +45,16 @@ impl<'writer> MakeWriter<'writer> for Lines {
     }
 }
 
+/// Keeps every line alive for the whole process: without a subscriber somewhere, whichever test logs a line first would switch it
+/// off for the others.
+static EVERY_LINE: Once = Once::new();
+
 impl Lines {
     fn capture() -> (Self, DefaultGuard) {
+        EVERY_LINE.call_once(|| {
+            let nowhere = tracing_subscriber::fmt().with_max_level(LevelFilter::INFO).with_writer(std::io::sink).finish();
+            tracing::subscriber::set_global_default(nowhere).unwrap();
+        });
         let lines = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .json()
