@@ -134,10 +134,21 @@ async fn a_provider_that_hangs_is_given_up_within_ten_seconds() {
 
 /// An account at a provider under `url`, registered, and syncs of it.
 async fn at_provider(app: &App, url: &str, account: &str, limits: [u64; 2]) -> (CustodyAccountId, Syncs) {
+    at_provider_with(app, url, account, limits, ("BITGO_SECRET", "token")).await
+}
+
+/// The same with a secret of either kind; Secrets Manager is at the same URL.
+async fn at_provider_with(
+    app: &App,
+    url: &str,
+    account: &str,
+    limits: [u64; 2],
+    secret: (&str, &str),
+) -> (CustodyAccountId, Syncs) {
     let (bitgo, [calls, reads]) = (url.to_owned(), limits.map(|limit| limit.to_string()));
     let lookup = |name: &str| match name {
-        "BITGO_BASE_URL" => Some(bitgo.clone()),
-        "BITGO_SECRET" => Some("token".to_owned()),
+        "BITGO_BASE_URL" | "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some(bitgo.clone()),
+        name if name == secret.0 => Some(secret.1.to_owned()),
         "PROVIDER_CALLS_PER_MINUTE" => Some(calls.clone()),
         "PROVIDER_READS_PER_CALLER" => Some(reads.clone()),
         _ => None,
@@ -187,6 +198,41 @@ async fn bitgo_balances_are_whole_base_units_of_each_chain() {
         .map(|(held, position)| format!("{} {} {}", held.asset.code(), position.balance(), position.locked()))
         .collect();
     assert_eq!(rows, ["ETH 0.000000049963520733 0.000000009963520733", "USDC 0.000007 0", "USDT 1.5 0.5"]);
+}
+
+#[tokio::test]
+async fn a_secret_is_read_once_and_again_when_the_provider_refuses_it() {
+    let (app, server) = (App::start(json!({})).await, MockServer::start().await);
+    let secret = |token: &str| ResponseTemplate::new(200).set_body_json(json!({"Name": "bitgo", "SecretString": token}));
+    let reads = || Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+    reads().respond_with(secret("old")).up_to_n_times(1).expect(1).mount(&server).await;
+    reads().respond_with(secret("new")).expect(1).mount(&server).await;
+    let wallet = |token: &str| Mock::given(method("GET")).and(header("authorization", format!("Bearer {token}").as_str()));
+    let holdings = json!({"id": "w1", "coin": "eth", "balanceString": "1"});
+    wallet("old")
+        .respond_with(ResponseTemplate::new(200).set_body_json(&holdings))
+        .up_to_n_times(2)
+        .expect(2)
+        .mount(&server)
+        .await;
+    wallet("old").respond_with(ResponseTemplate::new(401)).expect(1).mount(&server).await;
+    wallet("new").respond_with(ResponseTemplate::new(200).set_body_json(&holdings)).expect(1).mount(&server).await;
+    let arn = ("BITGO_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitgo");
+    let (id, syncs) = at_provider_with(&app, &server.uri(), "eth/w1", [0, 0], arn).await;
+    // Two reads by the cached secret, one that finds it rotated, and one by the new.
+    for is_read in [true, true, false, true] {
+        assert_eq!(read(&syncs, &app, id).await.is_ok(), is_read);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_a_fault_of_ours() {
+    let (app, server) = (App::start(json!({})).await, MockServer::start().await);
+    let refused = json!({"__type": "ResourceNotFoundException", "Message": "no such secret"});
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(400).set_body_json(refused)).mount(&server).await;
+    let arn = ("BITGO_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitgo");
+    let (id, syncs) = at_provider_with(&app, &server.uri(), "eth/w1", [0, 0], arn).await;
+    assert_snapshot!(read(&syncs, &app, id).await.unwrap_err(), @"the provider refused our credentials: the secret cannot be read: ResourceNotFoundException");
 }
 
 #[tokio::test]

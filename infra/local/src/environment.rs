@@ -38,6 +38,7 @@ fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
         fireblocks,
         fireblocks_assets: _,
         bitgo: _,
+        secrets_endpoint_url: _,
         provider_calls_per_minute,
         provider_reads_per_caller,
         sync_interval_seconds,

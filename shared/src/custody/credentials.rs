@@ -75,14 +75,15 @@ impl Secret {
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client of Secrets Manager with the process's own credentials, configured by hand as the store's is.
-pub(super) fn client(aws: &StoreConfig) -> Client {
+pub(super) fn client(aws: &StoreConfig, endpoint_url: Option<String>) -> Client {
     let StoreConfig { region, access_key_id, secret_access_key, session_token, endpoint_url: _, tables: _ } = aws;
     let credentials = Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
-    let config = Config::builder()
+    let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.clone()))
         .credentials_provider(credentials)
         .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
         .http_client(https_client());
+    config.set_endpoint_url(endpoint_url);
     Client::from_conf(config.build())
 }

@@ -28,7 +28,7 @@ pub struct Providers {
 impl Providers {
     /// The configured adapters. Nothing is connected and no secret is read yet.
     pub fn new(config: &CustodyConfig, aws: &StoreConfig, store: &Store) -> Result<Self, String> {
-        let CustodyConfig { fireblocks, fireblocks_assets, bitgo, provider_calls_per_minute, .. } = config;
+        let CustodyConfig { fireblocks, fireblocks_assets, bitgo, secrets_endpoint_url, provider_calls_per_minute, .. } = config;
         let limiter = RateLimiter::new(store.clone(), BUDGET_GROUP, *provider_calls_per_minute);
         let mut allotments = Vec::new();
         let mut providers = Self { calls_per_minute: *provider_calls_per_minute, ..Self::default() };
@@ -37,7 +37,7 @@ impl Providers {
             allotments.push(Arc::clone(&allotment));
             Budget::new(limiter.clone(), provider.name(), allotment)
         };
-        let secrets = credentials::client(aws);
+        let secrets = credentials::client(aws, secrets_endpoint_url.clone());
         if let Some(config) = fireblocks {
             let secret = Secret::new(config.secret.clone(), secrets.clone());
             let ids = AssetIds::parse(fireblocks_assets).map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;
