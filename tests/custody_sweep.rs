@@ -129,6 +129,34 @@ async fn what_cannot_be_read_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn a_position_that_cannot_be_stored_backs_off_and_lets_its_lease_go() {
+    let app = App::start(many(3)).await;
+    let store = app.stack.store();
+    let account = store.custody_account(CustodyAccountId::parse(&id(1)).unwrap()).await.unwrap().unwrap().account;
+    // Somebody else's account stands where the projection belongs.
+    let held = account.positions.keys().next().unwrap();
+    let squatter = crate::record::update(account.customer_id.uuid(), account.projection_id(held).uuid(), "1", 1);
+    store.record(&shared::domain::Account { asset: held.asset, ..squatter }).await.unwrap();
+    let (sweep, now) = (sweep(&app), Timestamp::now());
+    assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap(), Report { due: 3, synced: 2, failed: 1, remaining: 0 });
+    assert_eq!(sweep.run(Share::WHOLE, now.plus(SignedDuration::from_secs(1)), LONG).await.unwrap(), Report::default());
+    let state = store.custody_account(account.id).await.unwrap().unwrap();
+    assert_eq!((state.failures, state.attempts.held_until, state.attempts.completed), (1, None, 0));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_named_holds_up_nobody() {
+    let app = App::start(many(3)).await;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    for (name, due) in [("not-a-uuid", "2020-01-01T00:00:00.000000000Z"), ("00000000-0000-4000-8000-000000000001", "0000")] {
+        let put = app.stack.store().client().put_item().table_name("CustodyTable").item("account_id", text(name));
+        put.item("shard", text("00")).item("next_sync_at", text(due)).send().await.unwrap();
+    }
+    let report = sweep(&app).run(Share::WHOLE, Timestamp::now(), LONG).await.unwrap();
+    assert_eq!(report, Report { due: 3, synced: 3, failed: 0, remaining: 0 });
+}
+
+#[tokio::test]
 async fn accounts_that_the_provider_does_not_know_cost_the_others_nothing() {
     let app = App::start(many(40)).await;
     let store = app.stack.store();

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::{Account, ChainAsset, CustodyAccount, Position, Timestamp};
-use shared::store::{Claim, Fenced, Lease, RecordError, RegisterError, Rejection, Store};
+use shared::store::{Claim, Fenced, Lease, RecordError, RegisterError, Rejection, Store, Written};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -173,7 +173,7 @@ async fn a_lease_that_has_expired_cannot_overwrite_a_newer_result() {
     assert_eq!(store.complete_attempt(&fast, &newer, fast_at).await.unwrap(), Fenced::Written);
     let older = holding(&slow.state.account, "10", slow_at);
     assert_eq!(store.complete_attempt(&slow, &older, slow_at).await.unwrap(), Fenced::Lost);
-    assert_eq!(store.fail_attempt(&slow, Some(slow_at)).await.unwrap(), Fenced::Lost);
+    assert_eq!(store.fail_attempt(&slow, Written::Nothing, Some(slow_at)).await.unwrap(), Fenced::Lost);
     assert_eq!(store.abandon_attempt(&slow).await.unwrap(), Fenced::Lost);
     let projection = Account {
         custody_account_id: Some(slow.state.account.id),

@@ -44,8 +44,7 @@ pub struct AccountEntry {
     merchant_id: Option<String>,
     contact_id: Option<String>,
     /// Earlier balances, which a dataset may bring and an event may not.
-    #[serde(default)]
-    pub history: Vec<HistoryEntry>,
+    pub history: Option<Vec<HistoryEntry>>,
 }
 
 /// One earlier balance.

@@ -4,10 +4,13 @@
 //! ends as an error that says why, and Lambda puts it with that reason into the failure queue.
 
 pub mod entry;
+mod payload;
 
 pub use entry::{AccountEntry, EntryError};
+pub use payload::Payload;
 
 use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::config::StoreConfig;
@@ -17,6 +20,8 @@ use thiserror::Error;
 
 /// The one kind of event that is understood.
 pub const DETAIL_TYPE: &str = "AccountBalanceChanged";
+/// A reason that quotes a value quotes no more than this.
+const MAX_REASON_CHARACTERS: usize = 400;
 /// A balance later than this by our clock is a mistake of the source's.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
@@ -74,7 +79,7 @@ impl Ingest {
     }
 
     /// One delivery, logged as one line without anything of the account.
-    pub async fn invoked(&self, event: Value, now: Timestamp) -> Result<Accepted, IngestError> {
+    pub async fn invoked(&self, event: Payload, now: Timestamp) -> Result<Accepted, IngestError> {
         // Boxed, because the runtime's futures nest around it deeper than the compiler follows.
         let outcome = Box::pin(self.take(event, now)).await;
         match &outcome {
@@ -87,17 +92,15 @@ impl Ingest {
     }
 
     /// Checks an event and records what it says.
-    pub async fn take(&self, event: Value, now: Timestamp) -> Result<Accepted, IngestError> {
+    pub async fn take(&self, Payload(event): Payload, now: Timestamp) -> Result<Accepted, IngestError> {
         let rejected = |reason: String| IngestError::Rejected(reason);
-        let Event { detail_type, detail } =
-            serde_json::from_value(event).map_err(|error| IngestError::Malformed(format!("not an event: {error}")))?;
+        let Event { detail_type, detail } = object(event, "the event")?;
         if detail_type != DETAIL_TYPE {
             return Err(rejected(format!("detail-type must be {DETAIL_TYPE}")));
         }
-        let entry: AccountEntry =
-            serde_json::from_value(detail).map_err(|error| IngestError::Malformed(format!("detail: {error}")))?;
-        if !entry.history.is_empty() {
-            return Err(rejected("detail: an event carries no history".to_owned()));
+        let entry: AccountEntry = object(detail, "detail")?;
+        if entry.history.is_some() {
+            return Err(rejected("detail: unknown field `history`".to_owned()));
         }
         let account = entry.parse().map_err(|error| rejected(format!("detail.{error}")))?;
         if account.balance_at > now.plus(MAX_AHEAD) {
@@ -109,6 +112,18 @@ impl Ingest {
             Err(RecordError::Store(error)) => Err(error.into()),
         }
     }
+}
+
+/// A struct from an object; serde would also take its fields from an array, in order.
+fn object<T: DeserializeOwned>(value: Value, what: &str) -> Result<T, IngestError> {
+    let malformed = |problem: String| {
+        let text = format!("{what}: {problem}");
+        IngestError::Malformed(text.chars().take(MAX_REASON_CHARACTERS).collect())
+    };
+    if !value.is_object() {
+        return Err(malformed("not a JSON object".to_owned()));
+    }
+    serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
 }
 
 impl From<Outcome> for Recorded {

@@ -1,6 +1,6 @@
 //! The Lambda function `balance-ingest`.
 
-use balance_ingest::Ingest;
+use balance_ingest::{Ingest, Payload};
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::config::StoreConfig;
 use shared::domain::Timestamp;
@@ -10,7 +10,7 @@ use shared::telemetry;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(std::io::stdout, &[]);
     let ingest = Ingest::new(&StoreConfig::from_env()?);
-    let run = async |event: LambdaEvent<serde_json::Value>| {
+    let run = async |event: LambdaEvent<Payload>| {
         let outcome = ingest.invoked(event.payload, Timestamp::now()).await;
         outcome.map_err(lambda_runtime::Error::from)
     };

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use balance_ingest::{Ingest, IngestError};
+use balance_ingest::{Ingest, IngestError, Payload};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -61,12 +61,15 @@ pub(crate) fn routes(control: Control) -> Router {
 
 /// One delivery from the event bus: what AWS would put into the failure queue is a 422 with the same reason.
 async fn event(State(control): State<Control>, body: Result<Bytes, BytesRejection>) -> Result<Response, ApiError> {
-    let event = parsed(&body, "one event of EventBridge")?;
+    let rejected = |reason| (StatusCode::UNPROCESSABLE_ENTITY, Json(Rejected { result: "rejected", reason })).into_response();
+    let body = body.map_err(|error| InvalidParameter::new("body", error.to_string()))?;
+    let event: Payload = match serde_json::from_slice(&body) {
+        Ok(event) => event,
+        Err(error) => return Ok(rejected(error.to_string())),
+    };
     match control.ingest.invoked(event, Timestamp::now()).await {
         Ok(accepted) => Ok(Json(accepted).into_response()),
-        Err(IngestError::Malformed(reason) | IngestError::Rejected(reason)) => {
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(Rejected { result: "rejected", reason })).into_response())
-        }
+        Err(IngestError::Malformed(reason) | IngestError::Rejected(reason)) => Ok(rejected(reason)),
         Err(IngestError::Store(error)) => Err(error.into()),
     }
 }

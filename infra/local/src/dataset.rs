@@ -260,7 +260,7 @@ fn optional<T, E: std::fmt::Display>(
 fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
     let latest = entry.parse().map_err(|error| misplaced(path, error))?;
     let mut states = vec![latest.clone()];
-    for (index, past) in entry.history.iter().enumerate() {
+    for (index, past) in entry.history.iter().flatten().enumerate() {
         let past = past.parse(&latest).map_err(|error| misplaced(&format!("{path}.history[{index}]"), error))?;
         // An entry that repeats the latest balance is that balance, whatever else the account says.
         if (past.balance, past.balance_at) != (latest.balance, latest.balance_at) {

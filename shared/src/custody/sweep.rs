@@ -29,11 +29,11 @@ const UNREADABLE_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 pub struct Report {
     /// Accounts that were due when it began, 10,000 at most.
     pub due: usize,
-    /// Synced by it, or meanwhile by another.
+    /// Synced by it.
     pub synced: usize,
     /// Asked for in vain; they are due again later.
     pub failed: usize,
-    /// Not come to; they are still due.
+    /// Not come to, or in the hands of another just now; unless that succeeds they are still due.
     pub remaining: usize,
 }
 
@@ -142,7 +142,7 @@ impl Run<'_> {
         match self.sweep.syncs.claim_for_batch(id, now).await {
             Ok(Claim::Granted(lease)) => Ok(lease),
             // Somebody is asking for it right now.
-            Ok(Claim::Held(_) | Claim::Missing) => Err(End::Synced),
+            Ok(Claim::Held(_) | Claim::Missing) => Err(End::Remaining),
             Err(StoreError::Unavailable(cause)) => {
                 tracing::warn!(cause, "an account was not claimed");
                 Err(End::Remaining)
@@ -158,13 +158,12 @@ impl Run<'_> {
 
     fn end(&self, outcome: Result<CustodyAccount, SyncError>) -> End {
         match outcome {
-            // Whoever took over is syncing it.
-            Ok(_) | Err(SyncError::LeaseLost | SyncError::Missing) => End::Synced,
+            Ok(_) => End::Synced,
             Err(SyncError::Provider(ProviderError::OverBudget { .. }) | SyncError::TooOften { .. }) => {
                 self.is_over_budget.store(true, Ordering::Relaxed);
                 End::Remaining
             }
-            Err(SyncError::Provider(ProviderError::NotReached)) => End::Remaining,
+            Err(SyncError::Provider(ProviderError::NotReached) | SyncError::LeaseLost | SyncError::Missing) => End::Remaining,
             Err(cause) => {
                 tracing::warn!(%cause, "an account was not synced");
                 End::Failed

@@ -5,7 +5,7 @@
 
 use super::{Holdings, ProviderError, Providers, change};
 use crate::domain::{ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
-use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, StoreError, Verdict};
+use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, StoreError, Verdict, Written};
 use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
@@ -239,7 +239,10 @@ impl Syncs {
             Err(error) => Err(error),
         };
         match synced {
-            Ok(account) => self.store(&lease, account, now).await,
+            Ok(account) => match self.store(&lease, account, now).await {
+                Err(SyncError::Store(error)) => Err(self.not_stored(&lease, error, now, mode).await.into()),
+                outcome => outcome,
+            },
             Err(error) if error.is_not_the_accounts() => {
                 self.abandon(&lease).await?;
                 Err(error.into())
@@ -247,11 +250,21 @@ impl Syncs {
             Err(error) => {
                 (self.hook)(Step::Fail).await;
                 // Who asks for an account again and again must not move it out of the schedule's reach.
-                let next_sync_at = matches!(mode, Mode::Scheduled { .. }).then(|| now.plus(change::backoff(&lease)));
-                self.store.fail_attempt(&lease, next_sync_at).await?;
+                let next_sync_at = mode.is_scheduled().then(|| now.plus(change::backoff(&lease)));
+                self.store.fail_attempt(&lease, Written::Nothing, next_sync_at).await?;
                 Err(error.into())
             }
         }
+    }
+
+    /// Ends an attempt whose answer could not be stored. A store that is not available now is no reason to wait longer than for it.
+    async fn not_stored(&self, lease: &Lease, error: StoreError, now: Timestamp, mode: Mode) -> StoreError {
+        let is_passing = matches!(error, StoreError::Unavailable(_));
+        let next_sync_at = (mode.is_scheduled() && !is_passing).then(|| now.plus(change::backoff(lease)));
+        (self.hook)(Step::Fail).await;
+        // If even that fails, the lease ends by itself; the first error is the one to tell.
+        drop(self.store.fail_attempt(lease, Written::Perhaps, next_sync_at).await);
+        error
     }
 
     /// The account as the provider says, with the last transactions of what has changed.
@@ -317,6 +330,9 @@ enum Mode {
 }
 
 impl Mode {
+    const fn is_scheduled(self) -> bool {
+        matches!(self, Self::Scheduled { .. })
+    }
     fn time_for_moves(self) -> Result<Duration, ProviderError> {
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
         match self {

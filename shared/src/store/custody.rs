@@ -62,6 +62,15 @@ impl Lease {
     }
 }
 
+/// What an attempt that failed had written by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Nothing: things are as whole as they were.
+    Nothing,
+    /// Perhaps some projections, which no snapshot knows of.
+    Perhaps,
+}
+
 /// What a claim of a lease led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
@@ -129,10 +138,16 @@ impl Store {
         fenced(request).await
     }
 
-    /// Ends an attempt that brought nothing and wrote nothing; what is stored stays as it is. With `next_sync_at` it counts as a failure
-    /// of the schedule's.
-    pub async fn fail_attempt(&self, lease: &Lease, next_sync_at: Option<Timestamp>) -> Result<Fenced, StoreError> {
-        let failed = format!("SET has_failed = :yes, attempt_ended = :token{}", whole(lease));
+    /// Ends an attempt that did not succeed. With `next_sync_at` it counts as a failure of the schedule's.
+    pub async fn fail_attempt(
+        &self,
+        lease: &Lease,
+        written: Written,
+        next_sync_at: Option<Timestamp>,
+    ) -> Result<Fenced, StoreError> {
+        let is_whole = lease.is_whole() && written == Written::Nothing;
+        let whole = if is_whole { ", attempt_completed = :token" } else { "" };
+        let failed = format!("SET has_failed = :yes, attempt_ended = :token{whole}");
         let expression = match next_sync_at {
             Some(_) => format!("{failed}, next_sync_at = :next ADD failures :one REMOVE lease_until"),
             None => format!("{failed} REMOVE lease_until"),
@@ -207,7 +222,11 @@ impl Store {
         while let Some(item) = items.next().await {
             let item = item?;
             let row = Row { table: TABLE, item: &item };
-            due.push((row.instant("next_sync_at")?, row.parsed("account_id", CustodyAccountId::parse)?));
+            match row.instant("next_sync_at").and_then(|at| Ok((at, row.parsed("account_id", CustodyAccountId::parse)?))) {
+                Ok(found) => due.push(found),
+                // It cannot even be named; the others are due all the same.
+                Err(cause) => tracing::error!(%cause, "a due account cannot be read"),
+            }
             if due.len() == limit {
                 break;
             }
@@ -224,11 +243,6 @@ impl Store {
         let request = self.update_custody(lease.state.account.id).update_expression(expression);
         request.condition_expression(NEWEST_LEASE).expression_attribute_values(":token", number(lease.token))
     }
-}
-
-/// An attempt that wrote nothing leaves things as whole as they were.
-const fn whole(lease: &Lease) -> &'static str {
-    if lease.is_whole() { ", attempt_completed = :token" } else { "" }
 }
 
 /// Holds for the holder of the newest lease.

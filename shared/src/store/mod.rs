@@ -22,7 +22,7 @@ mod row;
 pub use access::{ApiKey, StoredJwks};
 pub use accounts::{ListError, MAX_LISTED_ACCOUNTS};
 pub use client::https_client;
-pub use custody::{Attempts, Claim, CustodyState, Fenced, LOGICAL_SHARDS, Lease};
+pub use custody::{Attempts, Claim, CustodyState, Fenced, LOGICAL_SHARDS, Lease, Written};
 pub use custody_projection::{ProjectionPlan, ProjectionWrites};
 pub use custody_register::RegisterError;
 pub use error::StoreError;
