@@ -28,8 +28,8 @@ use wire::{Failure, Transaction, Vault, VaultPage};
 const PAGE_VAULTS: usize = 500;
 /// A batch of at least so many vaults is looked for in pages; below, each is asked for by itself.
 const MIN_PAGED_BATCH: usize = 5;
-/// Pages of vaults that one batch may cost.
-const MAX_VAULT_PAGES: usize = 20;
+/// Vaults of a batch that must still be missing for each page that was read, or the rest is asked for one by one.
+const MISSING_PER_PAGE: usize = 10;
 /// Transactions of one page; the newest come first, so the first page nearly always tells.
 const PAGE_TRANSACTIONS: usize = 200;
 const MAX_TRANSACTION_PAGES: usize = 5;
@@ -84,17 +84,17 @@ impl Fireblocks {
         }
     }
 
-    /// The batch's vaults as far as the first pages have them, by id. A page that has none of them ends the search: in a workspace of
-    /// few pages most vaults are found so, and in a large one they lie too scattered for it to be worth more than one call.
+    /// The batch's vaults as far as the first pages have them, by id. A page is worth its call while ten vaults are missing for each that
+    /// was read: in a workspace of few pages all are found so, and in a large one the rest is asked for one by one.
     async fn paged_vaults(&self, accounts: &[CustodyAccount]) -> Result<Found, ProviderError> {
         let wanted: BTreeSet<&str> = accounts.iter().map(|account| account.provider_account.name()).collect();
         let (mut found, mut after) = (Found::new(), String::new());
-        for _ in 0..MAX_VAULT_PAGES {
+        for pages in 1.. {
             let path = format!("/v1/vault/accounts_paged?limit={PAGE_VAULTS}{after}");
             let (page, _) = self.get::<VaultPage>(&path).await?;
-            let before = found.len();
             found.extend(page.wanted(|id| wanted.contains(id)));
-            let Some(next) = page.next().filter(|_| found.len() > before && found.len() < wanted.len()) else { break };
+            let missing = wanted.len().saturating_sub(found.len());
+            let Some(next) = page.next().filter(|_| missing >= pages * MISSING_PER_PAGE) else { break };
             after = format!("&after={next}");
         }
         Ok(found)
