@@ -124,20 +124,19 @@ mod tests {
     #[test]
     fn transactions_are_asked_for_from_the_earliest_that_is_known() {
         let now = at("2026-06-01T00:00:00Z");
-        let rows: [(&[&str], &str); 3] = [
+        let rows: [(&[&str], &str); 4] = [
             (&["ETH"], "2026-01-02T00:00:00Z"),
             (&["ETH", "USDT"], "2026-01-01T00:00:00Z"),
             (&["ETH", "USDC"], "2026-01-02T00:00:00Z"),
+            (&["USDC"], "2026-03-03T00:00:00Z"),
         ];
         let account = lease(None, 1, 0, 0, 1).state.account;
         for (tokens, expected) in rows {
             let asked: Vec<_> = tokens.iter().map(|token| held(token)).collect();
-            let known = look_back(&account, &asked, now);
-            assert_eq!(known, at(expected).min(now.minus(FIRST_LOOK_BACK)).max(known.min(at(expected))), "{tokens:?}");
+            assert_eq!(look_back(&account, &asked, now), at(expected), "{tokens:?}");
         }
-        // Of the first time everything is new, and nothing is known of one asset: ninety days.
+        // The first time everything is new.
         assert_eq!(changed(&account, &account.positions).count(), 3);
-        assert_eq!(look_back(&account, &[held("USDC")], now), now.minus(FIRST_LOOK_BACK));
     }
 
     #[test]

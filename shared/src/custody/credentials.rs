@@ -17,6 +17,8 @@ use tokio::sync::Mutex;
 
 /// How long an instance believes a secret it has read.
 const TTL: SignedDuration = SignedDuration::from_mins(15);
+/// Beyond this a secret counts as unreadable; a provider read has 10 s in all.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A secret's current text, cached; cheap to clone.
 #[derive(Debug, Clone)]
@@ -70,9 +72,6 @@ impl Secret {
         }
     }
 }
-
-/// Beyond this a secret counts as unreadable; a provider read has 10 s in all.
-const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client of Secrets Manager with the process's own credentials, configured by hand as the store's is.
 pub(super) fn client(aws: &StoreConfig, endpoint_url: Option<String>) -> Client {
