@@ -16,7 +16,7 @@ use std::sync::Arc;
 const BUDGET_GROUP: &str = "provider";
 
 /// Providers by name; cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Providers {
     adapters: BTreeMap<ProviderName, Arc<dyn Provider>>,
     /// One for each provider.
@@ -31,7 +31,7 @@ impl Providers {
         let CustodyConfig { fireblocks, fireblocks_assets, bitgo, secrets_endpoint_url, provider_calls_per_minute, .. } = config;
         let limiter = RateLimiter::new(store.clone(), BUDGET_GROUP, *provider_calls_per_minute);
         let mut allotments = Vec::new();
-        let mut providers = Self { calls_per_minute: *provider_calls_per_minute, ..Self::default() };
+        let mut adapters = BTreeMap::<ProviderName, Arc<dyn Provider>>::new();
         let mut budget = |provider: ProviderName| {
             let allotment = Arc::<Allotment>::default();
             allotments.push(Arc::clone(&allotment));
@@ -42,21 +42,14 @@ impl Providers {
             let secret = Secret::new(config.secret.clone(), secrets.clone());
             let ids = AssetIds::parse(fireblocks_assets).map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;
             let adapter = Fireblocks::new(config.base_url.clone(), secret, ids, budget(ProviderName::Fireblocks));
-            providers = providers.with(ProviderName::Fireblocks, Arc::new(adapter.map_err(|error| error.to_string())?));
+            adapters.insert(ProviderName::Fireblocks, Arc::new(adapter.map_err(|error| error.to_string())?));
         }
         if let Some(config) = bitgo {
             let secret = Secret::new(config.secret.clone(), secrets);
             let adapter = BitGo::new(config.base_url.clone(), secret, budget(ProviderName::BitGo));
-            providers = providers.with(ProviderName::BitGo, Arc::new(adapter.map_err(|error| error.to_string())?));
+            adapters.insert(ProviderName::BitGo, Arc::new(adapter.map_err(|error| error.to_string())?));
         }
-        Ok(Self { allotments, ..providers })
-    }
-
-    /// These and one more.
-    #[must_use]
-    pub fn with(mut self, name: ProviderName, adapter: Arc<dyn Provider>) -> Self {
-        self.adapters.insert(name, adapter);
-        self
+        Ok(Self { adapters, allotments, calls_per_minute: *provider_calls_per_minute })
     }
 
     /// Allots this process one of `parts` of a minute's calls to each provider, so that runs that sweep side by side share them evenly.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Due accounts that one run looks at, the longest due first; the rest is the next run's.
 const MAX_DUE: usize = 10_000;
-/// Accounts whose leases are claimed and read together: one page of the provider, stored well within a lease.
+/// Accounts that are claimed, read and stored together, within their leases.
 const BATCH: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
 const CONCURRENT_CLAIMS: usize = 16;
