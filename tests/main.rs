@@ -24,6 +24,8 @@ mod lambda_events;
 mod local_stack;
 mod merchant_balances;
 mod rate_limit;
+mod rate_sources;
+mod rates;
 mod record;
 mod reference;
 mod replies;

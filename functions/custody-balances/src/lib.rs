@@ -55,6 +55,12 @@ impl App {
         Ok(Self { sheets: Sheets::new(store.clone()), gate, store, syncs, age_limits })
     }
 
+    /// Shares a cache of rate sheets with others of the same process.
+    #[must_use]
+    pub fn with_sheets(self, sheets: Sheets) -> Self {
+        Self { sheets, ..self }
+    }
+
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
         http::warm(Box::pin(async { tokio::join!(self.gate.warm(), self.sheets.warm(Timestamp::now())) })).await;

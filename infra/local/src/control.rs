@@ -1,9 +1,10 @@
-//! The control endpoints under `/_local`: health, tokens, the key set, the custody sandbox and the schedules. Their errors have
+//! The control endpoints under `/_local`: health, tokens, the key set, the sandboxes and the schedules. Their errors have
 //! the API's own form.
 
 use crate::issuer::{Issuer, IssuerError};
+use crate::market::{Market, Told};
 use crate::sandbox::{Fault, Sandbox};
-use crate::schedules::Schedules;
+use crate::schedules::{Report, Schedules};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
@@ -16,7 +17,7 @@ use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use shared::domain::Timestamp;
+use shared::domain::{SourceName, Timestamp};
 use shared::http::{ApiError, Segments};
 use shared::query::InvalidParameter;
 
@@ -40,13 +41,14 @@ struct Token {
 pub(crate) struct Control {
     pub(crate) issuer: Issuer,
     pub(crate) sandbox: Sandbox,
+    pub(crate) market: Market,
     pub(crate) schedules: Schedules,
     pub(crate) ingest: Ingest,
 }
 
-/// The routes, and the sandbox beside them.
+/// The routes, and the sandboxes beside them.
 pub(crate) fn routes(control: Control) -> Router {
-    let sandbox = control.sandbox.clone().routes();
+    let sandboxes = control.sandbox.clone().routes().merge(control.market.clone().routes());
     Router::new()
         .route("/_local/health", get(async || Json(Health { status: "ready" })))
         .route(JWKS_PATH, get(jwks))
@@ -55,8 +57,9 @@ pub(crate) fn routes(control: Control) -> Router {
         .route("/_local/schedules/{function}", post(schedule))
         .route("/_local/custody/{vault}", put(vault))
         .route("/_local/custody-faults", put(faults))
+        .route("/_local/market/{source}", put(market))
         .with_state(control)
-        .merge(sandbox)
+        .merge(sandboxes)
 }
 
 /// One delivery from the event bus: what AWS would put into the failure queue is a 422 with the same reason.
@@ -80,14 +83,25 @@ struct Rejected {
     reason: String,
 }
 
-async fn schedule(
-    State(control): State<Control>,
-    Segments(function): Segments<String>,
-) -> Result<Json<custody_sync::ReportBody>, ApiError> {
+async fn schedule(State(control): State<Control>, Segments(function): Segments<String>) -> Result<Json<Report>, ApiError> {
     match control.schedules.run(&function).await {
         None => Err(ApiError::NotFound),
-        Some(report) => report.map(Json).map_err(|error| ApiError::Internal { cause: error.to_string() }),
+        Some(report) => report.map(Json).map_err(|cause| ApiError::Internal { cause }),
     }
+}
+
+async fn market(
+    State(control): State<Control>,
+    Segments(source): Segments<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Done>, ApiError> {
+    let source = SourceName::parse(&source).ok_or(ApiError::NotFound)?;
+    let told: Told = parsed(&body, "{\"quotes\": {name: number or null}, \"status\"}, or {} for the standard quotes")?;
+    if let Some(problem) = told.problem() {
+        return Err(InvalidParameter::new("body", problem).into());
+    }
+    control.market.tell(source, told);
+    Ok(Json(Done { result: "set" }))
 }
 
 async fn vault(
@@ -121,6 +135,10 @@ struct Done {
 fn parsed<T: DeserializeOwned>(body: &Result<Bytes, BytesRejection>, shape: &str) -> Result<T, InvalidParameter> {
     let refused = |cause: String| InvalidParameter::new("body", format!("The body must be {shape}: {cause}."));
     let body = body.as_ref().map_err(|error| refused(error.to_string()))?;
+    // A struct would also take its fields from an array, in order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(refused("it is no JSON object".to_owned()));
+    }
     serde_json::from_slice(body).map_err(|error| refused(error.to_string()))
 }
 

@@ -1,10 +1,12 @@
 //! A configuration as the variables that a function's own process reads it from.
 
 use secrecy::ExposeSecret;
-use shared::config::{AuthConfig, Config, CustodyConfig, ProviderConfig, SecretSource, SigningKeys, StoreConfig, Tables};
+use shared::config::{
+    AuthConfig, Config, CustodyConfig, ProviderConfig, RatesConfig, SecretSource, SigningKeys, StoreConfig, Tables,
+};
 
 /// The variables, as `Config::from_env` reads them.
-pub(crate) fn of(config: &Config, custody: &CustodyConfig) -> Vec<(String, String)> {
+pub(crate) fn of(config: &Config, custody: &CustodyConfig, feed: &RatesConfig) -> Vec<(String, String)> {
     let Config { store, auth, rate_limit_per_minute } = config;
     let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token: _, tables } = store;
     let Tables { accounts, history, rates, access, custody: custody_table, limits } = tables;
@@ -29,8 +31,7 @@ pub(crate) fn of(config: &Config, custody: &CustodyConfig) -> Vec<(String, Strin
         keys,
         ("RATE_LIMIT_PER_MINUTE", rate_limit_per_minute.to_string()),
     ];
-    let custody = of_custody(custody);
-    variables.into_iter().chain(custody).map(|(name, value)| (name.to_owned(), value)).collect()
+    variables.into_iter().chain(of_custody(custody)).chain(of_rates(feed)).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
@@ -56,4 +57,20 @@ fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
         [("FIREBLOCKS_BASE_URL", base_url.clone()), secret]
     });
     limits.into_iter().chain(fireblocks).collect()
+}
+
+fn of_rates(config: &RatesConfig) -> [(&'static str, String); 3] {
+    let RatesConfig {
+        ecb_base_url,
+        coinbase_base_url,
+        coingecko_base_url,
+        coingecko_api_key: _,
+        secrets_endpoint_url: _,
+        jump_factor: _,
+    } = config;
+    [
+        ("ECB_BASE_URL", ecb_base_url.clone()),
+        ("COINBASE_BASE_URL", coinbase_base_url.clone()),
+        ("COINGECKO_BASE_URL", coingecko_base_url.clone()),
+    ]
 }

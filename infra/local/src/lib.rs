@@ -11,6 +11,7 @@ pub mod examples;
 mod gateway;
 mod guard;
 pub mod issuer;
+pub mod market;
 mod refusal;
 pub mod sandbox;
 mod schedules;

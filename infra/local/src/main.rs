@@ -30,6 +30,9 @@ struct Arguments {
     /// Runs no schedule.
     #[arg(long)]
     no_schedules: bool,
+    /// Asks the real sources of rates instead of the sandbox, every five minutes.
+    #[arg(long)]
+    live_rates: bool,
 }
 
 #[tokio::main]
@@ -46,7 +49,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules } = arguments;
+    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules, live_rates } = arguments;
     let dataset = match data {
         Some(path) => Dataset::read(&path)?,
         None => Dataset::demo()?,
@@ -58,6 +61,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         state,
         rate_limit_per_minute: rate_limit,
         has_schedules: !no_schedules,
+        has_live_rates: live_rates,
         dataset,
     })
     .await?;

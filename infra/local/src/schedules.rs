@@ -1,8 +1,10 @@
 //! The scheduled functions, run at the template's rates or when asked.
 
 use crate::template::Schedule;
-use custody_sync::{Event, Job, JobError, ReportBody};
+use custody_sync::Event;
+use serde::Serialize;
 use shared::domain::Timestamp;
+use shared::store::Sheets;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -12,21 +14,37 @@ const RUN_TIME: Duration = Duration::from_secs(55);
 /// One process syncs every shard.
 const WHOLE: Event = Event { shard: 0, shards: 1 };
 
+/// What a run answers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Report {
+    CustodySync(custody_sync::ReportBody),
+    RatesSync(rates_sync::ReportBody),
+}
+
 /// The jobs by the names of their binaries; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedules {
-    custody_sync: Job,
+    pub(crate) custody_sync: custody_sync::Job,
+    pub(crate) rates_sync: rates_sync::Job,
+    /// The newest sheet as the functions of this process know it: here a new one is seen by the next request.
+    pub(crate) sheets: Sheets,
 }
 
 impl Schedules {
-    pub(crate) const fn new(custody_sync: Job) -> Self {
-        Self { custody_sync }
-    }
-
-    /// Runs a function once, now; `None` if there is no scheduled one of that name.
-    pub(crate) async fn run(&self, function: &str) -> Option<Result<ReportBody, JobError>> {
+    /// Runs a function once, now; `None` if there is no scheduled one of that name. The error says why it came to nothing.
+    pub(crate) async fn run(&self, function: &str) -> Option<Result<Report, String>> {
+        let now = Timestamp::now();
         match function {
-            "custody-sync" => Some(self.custody_sync.run(WHOLE, Timestamp::now(), RUN_TIME).await),
+            "custody-sync" => {
+                let report = self.custody_sync.run(WHOLE, now, RUN_TIME).await;
+                Some(report.map(Report::CustodySync).map_err(|error| error.to_string()))
+            }
+            "rates-sync" => {
+                let report = self.rates_sync.run(now).await;
+                self.sheets.forget();
+                Some(report.map(Report::RatesSync).map_err(|error| error.to_string()))
+            }
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ use crate::control::Control;
 use crate::dataset::{self, Dataset, LoadError};
 use crate::gateway::gateway;
 use crate::issuer::{AUDIENCE, ISSUER, Issuer, IssuerError};
+use crate::market::{self, Market};
 use crate::sandbox::{self, Sandbox};
 use crate::schedules::Schedules;
 use crate::template::TemplateError;
@@ -11,11 +12,10 @@ use crate::{control, dynamodb, environment, guard, tables, template};
 use axum::Router;
 use axum::middleware::from_fn;
 use balance_ingest::Ingest;
-use custody_sync::Job;
 use serde_json::{Map, Value};
-use shared::config::{AuthConfig, Config, CustodyConfig, SigningKeys, StoreConfig, Tables};
-use shared::domain::{AgeLimits, Timestamp};
-use shared::store::{Store, StoreError, StoredJwks};
+use shared::config::{AuthConfig, Config, CustodyConfig, RatesConfig, SigningKeys, StoreConfig, Tables};
+use shared::domain::{AgeLimits, SourceName, Timestamp};
+use shared::store::{Sheets, Store, StoreError, StoredJwks};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ pub struct Options {
     pub rate_limit_per_minute: u64,
     /// Whether the template's schedules run.
     pub has_schedules: bool,
+    /// Whether rates come from the real sources rather than from the sandbox.
+    pub has_live_rates: bool,
     /// What is recorded at the start.
     pub dataset: Dataset,
 }
@@ -87,7 +89,9 @@ pub struct Stack {
     dynamodb_address: SocketAddr,
     config: Config,
     custody: CustodyConfig,
+    rates: RatesConfig,
     sandbox: Sandbox,
+    market: Market,
     issuer: Issuer,
     servers: TaskTracker,
     stop: DropGuard,
@@ -96,7 +100,7 @@ pub struct Stack {
 impl Stack {
     /// Starts everything and returns once it serves.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, dynamodb_port, state, rate_limit_per_minute, has_schedules, dataset } = options;
+        let Options { port, dynamodb_port, state, rate_limit_per_minute, has_schedules, has_live_rates, dataset } = options;
         let (listener, address) = listen(port).await?;
         let (dynamodb_listener, dynamodb_address) = listen(dynamodb_port).await?;
         let stop = CancellationToken::new();
@@ -106,6 +110,7 @@ impl Stack {
         let issuer = Issuer::new()?;
         let config = config(dynamodb_address, address, rate_limit_per_minute);
         let (custody, sandbox) = (custody(address)?, Sandbox::default());
+        let (rates, market) = (rates(address, has_live_rates)?, Market::default());
         let store = Store::new(&config.store);
         tables::create(store.client()).await.map_err(StartError::Tables)?;
         // Keys of an earlier start may lie in a kept state: the new ones take their place.
@@ -115,24 +120,37 @@ impl Stack {
         for (vault, entry) in dataset.vaults.clone() {
             sandbox.set_vault(vault, entry);
         }
-        let job = Job::new(&config.store, &custody).map_err(StartError::Config)?;
-        let schedules = Schedules::new(job);
+        let (limits, sheets) = (dataset.age_limits(), Sheets::new(store));
+        let schedules = Schedules {
+            custody_sync: custody_sync::Job::new(&config.store, &custody).map_err(StartError::Config)?,
+            rates_sync: rates_sync::Job::new(&config.store, &rates, limits).map_err(StartError::Config)?,
+            sheets: sheets.clone(),
+        };
         let control = Control {
             issuer: issuer.clone(),
             sandbox: sandbox.clone(),
+            market: market.clone(),
             schedules: schedules.clone(),
             ingest: Ingest::new(&config.store),
         };
-        let functions = functions(&config, &custody, dataset.age_limits()).await.map_err(StartError::Config)?;
+        let functions = functions(&config, &custody, &sheets, limits).await.map_err(StartError::Config)?;
         let api = gateway(functions, control::routes(control))?;
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
+        if has_live_rates {
+            let schedules = schedules.clone();
+            servers.spawn(async move {
+                if let Some(Err(cause)) = schedules.run("rates-sync").await {
+                    tracing::error!(cause, "the real sources gave no rates");
+                }
+            });
+        }
         if has_schedules {
             for schedule in template::schedules()? {
                 servers.spawn(schedules.clone().keep(schedule, stop.clone()));
             }
         }
         servers.close();
-        Ok(Self { address, dynamodb_address, config, custody, sandbox, issuer, servers, stop: stop.drop_guard() })
+        Ok(Self { address, dynamodb_address, config, custody, rates, sandbox, market, issuer, servers, stop: stop.drop_guard() })
     }
 
     /// The API's base URL.
@@ -161,13 +179,25 @@ impl Stack {
     /// What a function's own process is told by its environment to be part of this stack.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment::of(&self.config, &self.custody)
+        environment::of(&self.config, &self.custody, &self.rates)
     }
 
     /// What custody functions were started with.
     #[must_use]
     pub const fn custody_config(&self) -> &CustodyConfig {
         &self.custody
+    }
+
+    /// What the rate feed was started with.
+    #[must_use]
+    pub const fn rates_config(&self) -> &RatesConfig {
+        &self.rates
+    }
+
+    /// The sandbox of the sources of rates.
+    #[must_use]
+    pub const fn market(&self) -> &Market {
+        &self.market
     }
 
     /// The sandbox of the custody provider.
@@ -195,11 +225,12 @@ impl Stack {
 async fn functions(
     config: &Config,
     custody: &CustodyConfig,
+    sheets: &Sheets,
     age_limits: AgeLimits,
 ) -> Result<HashMap<&'static str, Router>, String> {
-    let unified_balance = unified_balance::App::new(config, age_limits);
+    let unified_balance = unified_balance::App::new(config, age_limits).with_sheets(sheets.clone());
     let merchant_balances = merchant_balances::App::new(config);
-    let custody_balances = custody_balances::App::new(config, custody, age_limits)?;
+    let custody_balances = custody_balances::App::new(config, custody, age_limits)?.with_sheets(sheets.clone());
     tokio::join!(unified_balance.warm(), merchant_balances.warm(), custody_balances.warm());
     Ok(HashMap::from([
         ("unified-balance", unified_balance::routes(unified_balance)),
@@ -245,6 +276,21 @@ fn custody(api: SocketAddr) -> Result<CustodyConfig, StartError> {
         _ => None,
     };
     CustodyConfig::from_lookup(lookup).map_err(|error| StartError::Config(error.to_string()))
+}
+
+/// The sandbox is every source, unless the real ones are asked for.
+fn rates(api: SocketAddr, is_live: bool) -> Result<RatesConfig, StartError> {
+    let lookup = |name: &str| {
+        let source = match name {
+            "ECB_BASE_URL" => SourceName::Ecb,
+            "COINBASE_BASE_URL" => SourceName::Coinbase,
+            "COINGECKO_BASE_URL" => SourceName::CoinGecko,
+            "COINGECKO_API_KEY" if is_live => return std::env::var(name).ok(),
+            _ => return None,
+        };
+        (!is_live).then(|| format!("http://{api}{}/{}", market::MOUNT, source.name()))
+    };
+    RatesConfig::from_lookup(lookup).map_err(|error| StartError::Config(error.to_string()))
 }
 
 async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -198,8 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn eight_shards_are_one_schedule() {
-        assert_eq!(schedules().unwrap(), [Schedule { function: "custody-sync".to_owned(), rate: Duration::from_mins(1) }]);
+    fn each_job_has_one_schedule_however_many_shards() {
+        let schedule = |function: &str, minutes| Schedule { function: function.to_owned(), rate: Duration::from_mins(minutes) };
+        assert_eq!(schedules().unwrap(), [schedule("custody-sync", 1), schedule("rates-sync", 5)]);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 pub mod bitgo;
 mod call;
 mod change;
-pub mod credentials;
 pub mod fireblocks;
 mod providers;
 mod sweep;
@@ -17,6 +16,7 @@ pub use sweep::{Report, Share, Sweep};
 pub use sync::{Hook, REQUEST_INTERVAL, Step, SyncError, Syncs};
 
 use crate::domain::{ChainAsset, CustodyAccount, Position, Timestamp};
+use crate::secret::SecretError;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,6 +56,12 @@ pub enum ProviderError {
         /// Until the budget is renewed.
         retry_after_seconds: i64,
     },
+}
+
+impl From<SecretError> for ProviderError {
+    fn from(error: SecretError) -> Self {
+        Self::Credentials(error.to_string())
+    }
 }
 
 impl ProviderError {

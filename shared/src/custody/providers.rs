@@ -2,12 +2,12 @@
 
 use super::bitgo::BitGo;
 use super::call::{Allotment, Budget};
-use super::credentials::{self, Secret};
 use super::fireblocks::Fireblocks;
 use super::fireblocks::assets::AssetIds;
 use super::{Provider, ProviderError};
 use crate::config::{CustodyConfig, StoreConfig};
 use crate::domain::ProviderName;
+use crate::secret::{self, Secret};
 use crate::store::{RateLimiter, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Providers {
             allotments.push(Arc::clone(&allotment));
             Budget::new(limiter.clone(), provider.name(), allotment)
         };
-        let secrets = credentials::client(aws, secrets_endpoint_url.clone());
+        let secrets = secret::client(aws, secrets_endpoint_url.clone());
         if let Some(config) = fireblocks {
             let secret = Secret::new(config.secret.clone(), secrets.clone());
             let ids = AssetIds::parse(fireblocks_assets).map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;

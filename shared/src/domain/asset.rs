@@ -1,6 +1,7 @@
 //! What can be held: ISO 4217 money and a table of crypto assets.
 //!
-//! Adding a crypto asset is one row of `CRYPTO`. Rates, networks and icons are not known here.
+//! Adding a crypto asset is one row of `CRYPTO`, which also says where a price is to be had. Prices, networks and icons are not
+//! known here.
 
 use super::Amount;
 use iso_currency::Currency;
@@ -18,8 +19,8 @@ const PRINTED_FRACTION_DIGITS: u32 = 2;
 pub struct UnknownAsset;
 
 /// What a token promises to be worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peg {
+#[derive(Debug, Clone, Copy)]
+enum Peg {
     /// It floats.
     None,
     /// One US dollar.
@@ -37,6 +38,19 @@ pub enum Par {
     Refused,
 }
 
+/// Whose quotes price an asset, and in which order; `rates` knows the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Market {
+    /// Money: authorities before exchanges.
+    Fiat,
+    /// Traded everywhere: an exchange's own rate before an index. `CoinGecko` knows it by this id.
+    Major(&'static str),
+    /// A token known by its id at `CoinGecko`, because several share a ticker; that index before an exchange.
+    Token(&'static str),
+    /// No quote of it is known: what exchanges trade under its code is another issuer's.
+    None,
+}
+
 /// One row of the crypto table.
 #[derive(Debug)]
 pub struct CryptoAsset {
@@ -48,40 +62,58 @@ pub struct CryptoAsset {
     decimals: u32,
     peg: Peg,
     par: Par,
+    market: Market,
 }
 
-const fn coin(code: &'static str, name: &'static str, decimals: u32) -> CryptoAsset {
-    CryptoAsset { code, alias: None, name, issuer: None, decimals, peg: Peg::None, par: Par::Refused }
+const fn coin(code: &'static str, name: &'static str, decimals: u32, id: &'static str) -> CryptoAsset {
+    let market = Market::Major(id);
+    CryptoAsset { code, alias: None, name, issuer: None, decimals, peg: Peg::None, par: Par::Refused, market }
 }
 
-const fn token(code: &'static str, name: &'static str, issuer: &'static str, peg: Peg, decimals: u32, par: Par) -> CryptoAsset {
-    CryptoAsset { code, alias: None, name, issuer: Some(issuer), decimals, peg, par }
+/// A pegged token that is traded, and so never taken to be worth its peg.
+const fn token(
+    code: &'static str,
+    name: &'static str,
+    issuer: &'static str,
+    peg: Peg,
+    decimals: u32,
+    market: Market,
+) -> CryptoAsset {
+    CryptoAsset { code, alias: None, name, issuer: Some(issuer), decimals, peg, par: Par::Refused, market }
+}
+
+/// A pegged token without a market of its own.
+const fn at_par(code: &'static str, name: &'static str, issuer: &'static str, peg: Peg) -> CryptoAsset {
+    CryptoAsset { par: Par::Allowed, ..token(code, name, issuer, peg, 18, Market::None) }
 }
 
 /// Every crypto asset. The issuers are the reference's; EURR and USDR lost their pegs and must never be priced at par.
 static CRYPTO: &[CryptoAsset] = &[
-    coin("BTC", "Bitcoin", 8),
-    coin("ETH", "Ether", 18),
-    coin("SOL", "Solana", 9),
-    coin("TRX", "TRON", 6),
-    coin("BNB", "BNB", 18),
+    coin("BTC", "Bitcoin", 8, "bitcoin"),
+    coin("ETH", "Ether", 18, "ethereum"),
+    coin("SOL", "Solana", 9, "solana"),
+    coin("TRX", "TRON", 6, "tron"),
+    coin("BNB", "BNB", 18, "binancecoin"),
     // 6 decimals on Ethereum and Tron, 18 on BSC: the larger keeps every chain's amounts exact.
-    token("USDT", "Tether USD", "Tether", Peg::Usd, 18, Par::Refused),
-    token("USDC", "USD Coin", "Circle", Peg::Usd, 6, Par::Refused),
-    token("EURC", "Euro Coin", "Circle", Peg::Eur, 6, Par::Refused),
-    token("EURI", "Eurite", "Banking Circle", Peg::Eur, 18, Par::Refused),
-    token("USD1", "USD1", "Crypto.com", Peg::Usd, 18, Par::Allowed),
-    token("ENEUR", "ENEUR", "Fiat Republic", Peg::Eur, 18, Par::Allowed),
-    token("EURe", "EURe", "Membrane Finance", Peg::Eur, 18, Par::Refused),
-    token("eUSD", "eUSD", "Membrane Finance", Peg::Usd, 18, Par::Allowed),
-    token("EURD", "EURD", "Quantoz Payments", Peg::Eur, 6, Par::Refused),
-    token("EURQ", "EURQ", "Quantoz Payments", Peg::Eur, 6, Par::Refused),
-    token("USDQ", "USDQ", "Quantoz Payments", Peg::Usd, 6, Par::Refused),
-    CryptoAsset { alias: Some("EUROP"), ..token("EURØP", "EURØP", "Schuman Financial", Peg::Eur, 6, Par::Refused) },
-    token("EURCV", "EUR CoinVertible", "SG Forge", Peg::Eur, 18, Par::Refused),
-    token("EURR", "StablR Euro", "StablR", Peg::Eur, 6, Par::Refused),
-    token("USDR", "StablR USD", "StablR", Peg::Usd, 6, Par::Refused),
-    token("EURSM", "EURSM", "Stable Mint", Peg::Eur, 18, Par::Allowed),
+    token("USDT", "Tether USD", "Tether", Peg::Usd, 18, Market::Major("tether")),
+    token("USDC", "USD Coin", "Circle", Peg::Usd, 6, Market::Major("usd-coin")),
+    token("EURC", "Euro Coin", "Circle", Peg::Eur, 6, Market::Token("euro-coin")),
+    token("EURI", "Eurite", "Banking Circle", Peg::Eur, 18, Market::Token("eurite")),
+    at_par("USD1", "USD1", "Crypto.com", Peg::Usd),
+    at_par("ENEUR", "ENEUR", "Fiat Republic", Peg::Eur),
+    token("EURe", "EURe", "Membrane Finance", Peg::Eur, 18, Market::Token("monerium-eur-money-2")),
+    at_par("eUSD", "eUSD", "Membrane Finance", Peg::Usd),
+    token("EURD", "EURD", "Quantoz Payments", Peg::Eur, 6, Market::Token("quantoz-eurd")),
+    token("EURQ", "EURQ", "Quantoz Payments", Peg::Eur, 6, Market::Token("quantoz-eurq")),
+    token("USDQ", "USDQ", "Quantoz Payments", Peg::Usd, 6, Market::Token("quantoz-usdq")),
+    CryptoAsset {
+        alias: Some("EUROP"),
+        ..token("EURØP", "EURØP", "Schuman Financial", Peg::Eur, 6, Market::Token("schuman-europ"))
+    },
+    token("EURCV", "EUR CoinVertible", "SG Forge", Peg::Eur, 18, Market::Token("societe-generale-forge-eurcv")),
+    token("EURR", "StablR Euro", "StablR", Peg::Eur, 6, Market::Token("stablr-euro")),
+    token("USDR", "StablR USD", "StablR", Peg::Usd, 6, Market::Token("stablr-usd")),
+    at_par("EURSM", "EURSM", "Stable Mint", Peg::Eur),
 ];
 
 /// Something an account can hold, compared and ordered by the UTF-8 bytes of its code.
@@ -105,6 +137,13 @@ pub enum Asset {
 impl Asset {
     /// US dollar, the unit of every rate sheet.
     pub const USD: Self = Self::Fiat(Currency::USD);
+    /// Euro, which some tokens promise to be worth.
+    pub const EUR: Self = Self::Fiat(Currency::EUR);
+
+    /// Every crypto asset, in the table's order.
+    pub fn crypto() -> impl Iterator<Item = Self> {
+        CRYPTO.iter().map(Self::Crypto)
+    }
 
     /// Finds an asset by its code or alias, in any case.
     ///
@@ -158,12 +197,16 @@ impl Asset {
         }
     }
 
-    /// What it promises to be worth.
+    /// The money of which it promises to be worth one, if it does.
     #[must_use]
-    pub const fn peg(self) -> Peg {
+    pub const fn peg(self) -> Option<Self> {
         match self {
-            Self::Fiat(_) => Peg::None,
-            Self::Crypto(row) => row.peg,
+            Self::Fiat(_) => None,
+            Self::Crypto(row) => match row.peg {
+                Peg::None => None,
+                Peg::Usd => Some(Self::USD),
+                Peg::Eur => Some(Self::EUR),
+            },
         }
     }
 
@@ -173,6 +216,15 @@ impl Asset {
         match self {
             Self::Fiat(_) => Par::Refused,
             Self::Crypto(row) => row.par,
+        }
+    }
+
+    /// Whose quotes price it.
+    #[must_use]
+    pub const fn market(self) -> Market {
+        match self {
+            Self::Fiat(_) => Market::Fiat,
+            Self::Crypto(row) => row.market,
         }
     }
 

@@ -42,6 +42,40 @@ pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, Dec
     Ok(if negative { -units } else { units })
 }
 
+/// Digits of a quoted number that carry it, and the widest power of ten it may be counted in.
+const MAX_QUOTED_DIGITS: usize = 38;
+const MAX_QUOTED_EXPONENT: i32 = 40;
+
+/// `numerator ÷ denominator` in units of 10⁻¹⁸, rounded once, half-even. Both are unsigned numbers as JSON writes them, exponents
+/// included; what has more digits than any market quotes is refused.
+pub(super) fn quotient_units(numerator: &str, denominator: &str) -> Result<i128, DecimalError> {
+    let ((numerator, up), (denominator, down)) = (quoted(numerator)?, quoted(denominator)?);
+    let shift = i32::try_from(SCALE).unwrap_or_default() + up - down;
+    let scaled = |number: I256, by: i32| number.checked_mul(power_of_ten(u32::try_from(by).unwrap_or_default())?);
+    let divided = scaled(numerator, shift).zip(scaled(denominator, -shift)).and_then(|(n, d)| divide_half_even(n, d));
+    divided.and_then(|units| i128::try_from(units).ok()).ok_or(DecimalError::TooManyDigits)
+}
+
+/// The digits of an unsigned JSON number and the power of ten that they count: `1.25e-3` is 125 × 10⁻⁵.
+fn quoted(text: &str) -> Result<(I256, i32), DecimalError> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent: i32 = exponent.parse().map_err(|_| DecimalError::Malformed)?;
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if integer.is_empty() || mantissa.ends_with('.') || !is_number(integer) || !is_number(fraction) {
+        return Err(DecimalError::Malformed);
+    }
+    let places = i32::try_from(fraction.len()).map_err(|_| DecimalError::TooManyDigits)?;
+    let power = exponent.checked_sub(places).filter(|power| power.abs() <= MAX_QUOTED_EXPONENT);
+    let digits = format!("{integer}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    if digits.len() > MAX_QUOTED_DIGITS {
+        return Err(DecimalError::TooManyDigits);
+    }
+    let number = digits.bytes().fold(I256::ZERO, |number, digit| number * I256::new(10) + I256::from(digit - b'0'));
+    Ok((number, power.ok_or(DecimalError::TooManyDigits)?))
+}
+
 /// Writes units of 10⁻¹⁸ with no trailing zeros beyond `min_fraction` digits.
 pub(super) fn write_units(units: i128, min_fraction: usize) -> String {
     let sign = if units < 0 { "-" } else { "" };
@@ -119,6 +153,37 @@ mod tests {
             let shape = plain.split_once('.').map_or_else(|| vec![plain], |(a, b)| vec![a, b]);
             let is_decimal = shape.iter().all(|part| !part.is_empty() && part.len() <= 18 && part.bytes().all(|b| b.is_ascii_digit()));
             prop_assert_eq!(parse_units(&text, 18).is_ok(), is_decimal);
+        }
+    }
+
+    #[test]
+    fn quoted_numbers_divide_to_eighteen_places() {
+        let rows = [
+            ("1", "3", Ok(333_333_333_333_333_333)),
+            ("2", "3", Ok(666_666_666_666_666_667)),
+            ("0.9998", "1", Ok(999_800_000_000_000_000)),
+            ("9.998e-1", "1.0", Ok(999_800_000_000_000_000)),
+            ("1E+2", "1e2", Ok(ONE)),
+            ("1.1353", "1.1353", Ok(ONE)),
+            ("0.0000000000000000005", "1", Ok(0)),
+            ("0.0000000000000000015", "1", Ok(2)),
+            ("0", "1", Ok(0)),
+            ("1", "0", Err(DecimalError::TooManyDigits)),
+            ("1", "00.00000000000000000000000000000000000001", Err(DecimalError::TooManyDigits)),
+            ("1e999", "1", Err(DecimalError::TooManyDigits)),
+            ("123456789012345678901234567890123456789", "1", Err(DecimalError::TooManyDigits)),
+            ("1e99999999999", "1", Err(DecimalError::Malformed)),
+            ("-1", "1", Err(DecimalError::Malformed)),
+            ("+1", "1", Err(DecimalError::Malformed)),
+            ("1.", "1", Err(DecimalError::Malformed)),
+            (".5", "1", Err(DecimalError::Malformed)),
+            ("1,5", "1", Err(DecimalError::Malformed)),
+            ("NaN", "1", Err(DecimalError::Malformed)),
+            ("", "1", Err(DecimalError::Malformed)),
+            ("1e", "1", Err(DecimalError::Malformed)),
+        ];
+        for (numerator, denominator, expected) in rows {
+            assert_eq!(quotient_units(numerator, denominator), expected, "{numerator} / {denominator}");
         }
     }
 

@@ -13,6 +13,12 @@ use thiserror::Error;
 
 /// Digits before the point of a price.
 const PRICE_INTEGER_DIGITS: usize = 10;
+/// The first price that does not fit, in units of 10⁻¹⁸.
+const PRICE_LIMIT: i128 = 10_000_000_000 * decimal::ONE;
+/// Fraction digits of a deviation from a peg: a hundredth of a basis point.
+const DEVIATION_DIGITS: u32 = 6;
+/// Digits before the point of a factor.
+const FACTOR_INTEGER_DIGITS: usize = 3;
 /// Significant digits of a receipt's `rate`.
 const RATE_SIGNIFICANT_DIGITS: u32 = 28;
 
@@ -41,6 +47,39 @@ impl UsdPrice {
             units if units > 0 => Ok(Self(units)),
             _ => Err(PriceError::NotPositive),
         }
+    }
+
+    /// The price that a market quotes as `numerator` for `denominator` units: both as JSON writes unsigned numbers, divided and
+    /// rounded once, half-even, to 18 fraction digits.
+    ///
+    /// ```
+    /// use shared::domain::UsdPrice;
+    /// assert_eq!(UsdPrice::quoted("1.1367", "154.2")?.to_string(), "0.0073715953307393");
+    /// # Ok::<(), shared::domain::rate::PriceError>(())
+    /// ```
+    pub fn quoted(numerator: &str, denominator: &str) -> Result<Self, PriceError> {
+        match decimal::quotient_units(numerator, denominator)? {
+            units if units <= 0 => Err(PriceError::NotPositive),
+            units if units >= PRICE_LIMIT => Err(DecimalError::TooManyDigits.into()),
+            units => Ok(Self(units)),
+        }
+    }
+
+    /// Whether this and the other differ by no more than the factor.
+    #[must_use]
+    pub fn is_within(self, factor: Factor, other: Self) -> bool {
+        let (low, high) = (self.0.min(other.0), self.0.max(other.0));
+        // 28 and 21 digits: no product leaves 256 bits.
+        I256::from(high) * I256::from(decimal::ONE) <= I256::from(low) * I256::from(factor.0)
+    }
+
+    /// How far this is from what it promises to be worth: `self ÷ peg − 1`, to six fraction digits, half-even.
+    #[must_use]
+    pub fn deviation(self, peg: Self) -> Option<String> {
+        let millionths = decimal::power_of_ten(DEVIATION_DIGITS)?;
+        let deviation = decimal::divide_half_even(I256::from(self.0 - peg.0) * millionths, I256::from(peg.0))?;
+        let units = deviation.checked_mul(decimal::power_of_ten(decimal::SCALE - DEVIATION_DIGITS)?)?;
+        i128::try_from(units).ok().map(|units| decimal::write_units(units, 0))
     }
 
     /// `self ÷ other` as decimal text of 28 significant digits, half-even: for the reader, never for computing.
@@ -73,6 +112,30 @@ fn point_text(digits: &str, scale: usize) -> String {
 impl std::fmt::Display for UsdPrice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&decimal::write_units(self.0, 0))
+    }
+}
+
+/// A text that is no factor above 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a decimal above 1 and below 1000")]
+pub struct FactorError;
+
+/// How many times one price may be another: above 1, below 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Factor(i128);
+
+impl Factor {
+    /// Twice.
+    pub const TWO: Self = Self(2 * decimal::ONE);
+    /// Ten per cent more.
+    pub const TENTH_MORE: Self = Self(decimal::ONE + decimal::ONE / 10);
+    /// One per cent more.
+    pub const HUNDREDTH_MORE: Self = Self(decimal::ONE + decimal::ONE / 100);
+
+    /// Parses a decimal above 1 with at most 3 digits before the point.
+    pub fn parse(text: &str) -> Result<Self, FactorError> {
+        let units = decimal::parse_units(text, FACTOR_INTEGER_DIGITS).map_err(|_| FactorError)?;
+        if units > decimal::ONE { Ok(Self(units)) } else { Err(FactorError) }
     }
 }
 
@@ -147,8 +210,11 @@ impl AgeLimits {
     /// No limit: for demonstrations on old data.
     pub const NONE: Self = Self { fiat: None, crypto: None };
 
-    const fn of(self, asset: Asset) -> Option<SignedDuration> {
-        if asset.is_crypto() { self.crypto } else { self.fiat }
+    /// Whether what was observed of an asset may still price it at `at`.
+    #[must_use]
+    pub fn admit(self, asset: Asset, observed_at: Timestamp, at: Timestamp) -> bool {
+        let limit = if asset.is_crypto() { self.crypto } else { self.fiat };
+        limit.is_none_or(|limit| observed_at.age_at(at) <= limit)
     }
 }
 
@@ -162,9 +228,8 @@ impl RateSheet {
             return Some(Cow::Owned(self.dollar()));
         }
         let rate = self.entries.get(&asset)?;
-        let is_young = limits.of(asset).is_none_or(|limit| rate.observed_at.age_at(at) <= limit);
         let is_permitted = rate.method != Method::Par || asset.par() == Par::Allowed;
-        (is_young && is_permitted).then_some(Cow::Borrowed(rate))
+        (limits.admit(asset, rate.observed_at, at) && is_permitted).then_some(Cow::Borrowed(rate))
     }
 
     fn dollar(&self) -> Rate {
@@ -310,6 +375,33 @@ mod tests {
             assert!(UsdPrice::parse(text).is_err(), "{text}");
         }
         assert_eq!(price("1.13530").to_string(), "1.1353");
+    }
+
+    #[test]
+    fn a_deviation_from_the_peg_is_signed_and_rounded_once() {
+        let rows = [
+            ("0.99991", "1", "-0.00009"),
+            ("1.1353", "1.1353", "0"),
+            ("1.1349", "1.1353", "-0.000352"),
+            ("1.2", "1", "0.2"),
+            ("0.0000005", "1", "-1"),
+        ];
+        for (usd, peg, expected) in rows {
+            assert_eq!(price(usd).deviation(price(peg)).unwrap(), expected, "{usd} of {peg}");
+        }
+    }
+
+    #[test]
+    fn a_factor_is_symmetric_and_inclusive() {
+        for (a, b, is_within) in [("1", "2", true), ("1", "2.000000000000000001", false), ("9999999999", "0.1", false)] {
+            assert_eq!(
+                (price(a).is_within(Factor::TWO, price(b)), price(b).is_within(Factor::TWO, price(a))),
+                (is_within, is_within)
+            );
+        }
+        for text in ["1", "0.5", "-2", "1000", "2x", ""] {
+            assert_eq!(Factor::parse(text), Err(FactorError), "{text}");
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Receipt {
     pub rate: Rate,
     /// `usd ÷ usd(target)` to 28 significant digits, as text.
     pub in_target: String,
+    /// How far a pegged token is from its peg, as text; `None` where there is no peg, or no usable rate of it.
+    pub peg_deviation: Option<String>,
 }
 
 /// The whole answer. `total = fiat + crypto`, and each is the sum of its stacks, to the digit.
@@ -123,7 +125,9 @@ fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
     assets.sort_unstable();
     let receipt = |asset| {
         let rate = pricing.rate(asset)?;
-        Some(Receipt { asset, in_target: rate.usd.ratio_text(target.usd)?, rate: rate.into_owned() })
+        let peg = asset.peg().and_then(|peg| pricing.rate(peg));
+        let peg_deviation = peg.and_then(|peg| rate.usd.deviation(peg.usd));
+        Some(Receipt { asset, in_target: rate.usd.ratio_text(target.usd)?, peg_deviation, rate: rate.into_owned() })
     };
     assets.into_iter().filter_map(receipt).collect()
 }

@@ -14,6 +14,7 @@ mod history;
 mod limiter;
 mod limits;
 mod listing;
+mod quotes;
 mod rates;
 mod record;
 mod record_batch;
@@ -29,6 +30,7 @@ pub use error::StoreError;
 pub use history::{MAX_HISTORY_READS, PastError};
 pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
+pub use quotes::StoredBook;
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, Rejection};
 

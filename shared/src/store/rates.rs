@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const TABLE: &str = "rates";
 /// All sheets are of one kind, US dollars per unit, and stand under one key.
-const SHEET: &str = "usd";
+const USD_SHEETS: &str = "usd";
 /// How long an instance may answer from the newest sheet it has read; a sheet is written every five minutes.
 const CACHE_TTL: SignedDuration = SignedDuration::from_secs(30);
 
@@ -23,7 +23,7 @@ impl Store {
             .table_name(&self.tables.rates)
             .consistent_read(true)
             .key_condition_expression("sheet = :sheet AND observed_at <= :at")
-            .expression_attribute_values(":sheet", text(SHEET))
+            .expression_attribute_values(":sheet", text(USD_SHEETS))
             .expression_attribute_values(":at", instant(at))
             .scan_index_forward(false)
             .limit(1)
@@ -59,6 +59,11 @@ impl Sheets {
         Self { store, newest: Arc::default() }
     }
 
+    /// Forgets the newest sheet, because there is a newer one.
+    pub fn forget(&self) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Reads the newest sheet ahead. A failure is only logged: the first request will try again.
     pub async fn warm(&self, now: Timestamp) {
         let sheet = self.newest(now).await;
@@ -82,11 +87,11 @@ impl Sheets {
     }
 }
 
-fn to_item(sheet: &RateSheet) -> Item {
+pub(super) fn to_item(sheet: &RateSheet) -> Item {
     let RateSheet { observed_at, entries } = sheet;
     let entries = entries.iter().map(|(asset, rate)| (asset.code().to_owned(), AttributeValue::M(rate_to_item(rate)))).collect();
     Item::from([
-        ("sheet".to_owned(), text(SHEET)),
+        ("sheet".to_owned(), text(USD_SHEETS)),
         ("observed_at".to_owned(), instant(*observed_at)),
         ("entries".to_owned(), AttributeValue::M(entries)),
     ])

@@ -72,6 +72,9 @@ struct RateBody {
     source: String,
     method: &'static str,
     observed_at: String,
+    /// Only of a pegged token: how far it is from its peg, `-0.2` being a fifth below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peg_deviation: Option<Number>,
 }
 
 impl Body {
@@ -138,7 +141,7 @@ fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, 
 }
 
 fn rate_body(receipt: &Receipt) -> RateBody {
-    let Receipt { asset, rate, in_target } = receipt;
+    let Receipt { asset, rate, in_target, peg_deviation } = receipt;
     RateBody {
         currency: asset.code(),
         usd: Number::from_text(rate.usd.to_string()),
@@ -146,5 +149,6 @@ fn rate_body(receipt: &Receipt) -> RateBody {
         source: rate.source.clone(),
         method: rate.method.name(),
         observed_at: rate.observed_at.to_millis_text(),
+        peg_deviation: peg_deviation.clone().map(Number::from_text),
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::custody::{Holdings, ProviderError};
 use crate::domain::{Amount, ChainAsset, CustodyAccount, Position};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use crate::entries::Entries;
+use serde::Deserialize;
 
 /// Coins and tokens as BitGo names them, with the blockchain, the asset and the digits of a base unit on that chain.
 const KNOWN: [(&str, &str, &str, usize); 13] = [
@@ -30,35 +30,7 @@ pub struct Wallet {
     #[serde(flatten)]
     own: Balance,
     #[serde(default)]
-    tokens: Tokens,
-}
-
-/// Tokens by name; a map would keep one of two of a name.
-#[derive(Debug, Clone, Default)]
-struct Tokens(Vec<(String, Balance)>);
-
-impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Tokens;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("tokens by name")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tokens, A::Error> {
-                let mut tokens = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    tokens.push(entry);
-                }
-                Ok(Tokens(tokens))
-            }
-        }
-
-        deserializer.deserialize_map(Entries)
-    }
+    tokens: Entries<Balance>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -8,10 +8,10 @@ mod sign;
 pub mod wire;
 
 use super::call::{self, Budget, CALL_TIMEOUT};
-use super::credentials::Secret;
 use super::{Holdings, Provider, ProviderError};
 use crate::domain::{ChainAsset, CustodyAccount, Timestamp};
 use crate::outgoing::{self, Answer};
+use crate::secret::Secret;
 use assets::AssetIds;
 use futures::FutureExt;
 use futures::future::BoxFuture;

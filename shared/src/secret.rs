@@ -1,8 +1,7 @@
-//! Where a provider's credentials come from: Secrets Manager in a deployment, the environment in the local stack.
+//! Where credentials for other people's servers come from: Secrets Manager in a deployment, the environment in the local stack.
 //!
-//! They are read when a provider is first asked and again after a while, so that a rotated secret is found without a deployment.
+//! They are read when a server is first asked and again after a while, so that a rotated secret is found without a deployment.
 
-use super::ProviderError;
 use crate::config::{SecretSource, StoreConfig};
 use crate::domain::Timestamp;
 use crate::store::https_client;
@@ -13,12 +12,18 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
 use tokio::sync::Mutex;
 
 /// How long an instance believes a secret it has read.
 const TTL: SignedDuration = SignedDuration::from_mins(15);
-/// Beyond this a secret counts as unreadable; a provider read has 10 s in all.
+/// Beyond this a secret counts as unreadable; what needs it has 10 s in all.
 const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A secret that cannot be read, and why. The text names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the secret cannot be read: {0}")]
+pub struct SecretError(String);
 
 /// A secret's current text, cached; cheap to clone.
 #[derive(Debug, Clone)]
@@ -42,7 +47,7 @@ impl Secret {
     }
 
     /// The text, read at most a quarter of an hour ago. Who waits for a read shares it.
-    pub async fn text(&self, now: Timestamp) -> Result<SecretString, ProviderError> {
+    pub async fn text(&self, now: Timestamp) -> Result<SecretString, SecretError> {
         let mut read = self.read.lock().await;
         if let Some(Read { text, .. }) = read.as_ref().filter(|read| read.at.age_at(now).abs() < TTL) {
             return Ok(text.clone());
@@ -52,29 +57,28 @@ impl Secret {
         Ok(text)
     }
 
-    /// Forgets what was read, because a provider has refused it: the secret may have been rotated.
+    /// Forgets what was read, because a server has refused it: the secret may have been rotated.
     pub async fn forget(&self) {
         *self.read.lock().await = None;
     }
 
-    async fn fetch(&self) -> Result<SecretString, ProviderError> {
+    async fn fetch(&self) -> Result<SecretString, SecretError> {
         match &self.source {
             SecretSource::Text(text) => Ok(SecretString::from(text.expose_secret())),
             SecretSource::Arn(arn) => {
                 let answer = self.client.get_secret_value().secret_id(arn).send().await;
-                let unreadable = |cause: String| ProviderError::Credentials(format!("the secret cannot be read: {cause}"));
                 let answer = answer.map_err(|error| {
                     let code = error.as_service_error().and_then(aws_sdk_secretsmanager::error::ProvideErrorMetadata::code);
-                    unreadable(code.unwrap_or("no answer").to_owned())
+                    SecretError(code.unwrap_or("no answer").to_owned())
                 })?;
-                answer.secret_string.map(SecretString::from).ok_or_else(|| unreadable("it is no text".to_owned()))
+                answer.secret_string.map(SecretString::from).ok_or_else(|| SecretError("it is no text".to_owned()))
             }
         }
     }
 }
 
 /// A client of Secrets Manager with the process's own credentials, configured by hand as the store's is.
-pub(super) fn client(aws: &StoreConfig, endpoint_url: Option<String>) -> Client {
+pub(crate) fn client(aws: &StoreConfig, endpoint_url: Option<String>) -> Client {
     let StoreConfig { region, access_key_id, secret_access_key, session_token, endpoint_url: _, tables: _ } = aws;
     let credentials = Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
     let mut config = Config::builder()

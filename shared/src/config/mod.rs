@@ -2,7 +2,15 @@
 //!
 //! It knows names, not meanings: clients and keys are built from it by the modules that use them.
 
-use jiff::SignedDuration;
+mod custody;
+mod rates;
+
+pub use custody::{
+    CustodyConfig, DEFAULT_PROVIDER_CALLS_PER_MINUTE, DEFAULT_PROVIDER_READS_PER_CALLER, DEFAULT_SYNC_INTERVAL_SECONDS,
+    ProviderConfig,
+};
+pub use rates::RatesConfig;
+
 use secrecy::SecretString;
 use std::fmt;
 use thiserror::Error;
@@ -12,13 +20,6 @@ pub const MIN_SECRET_BYTES: usize = 32;
 
 /// Calls a caller may make to one route group in a clock minute unless configured otherwise.
 pub const DEFAULT_RATE_LIMIT_PER_MINUTE: u64 = 600;
-
-/// Calls to one custody provider in a clock minute unless configured otherwise; BitGo's own default is 360.
-pub const DEFAULT_PROVIDER_CALLS_PER_MINUTE: u64 = 300;
-/// Times in a clock minute that one caller may make a provider be asked unless configured otherwise.
-pub const DEFAULT_PROVIDER_READS_PER_CALLER: u64 = 60;
-/// Seconds between two scheduled syncs of an account unless configured otherwise.
-pub const DEFAULT_SYNC_INTERVAL_SECONDS: u64 = 900;
 
 /// Why the environment is not a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,77 +41,36 @@ pub enum SecretSource {
     Arn(String),
 }
 
-/// How to reach a custody provider.
-#[derive(Debug, Clone)]
-pub struct ProviderConfig {
-    /// Its API.
-    pub base_url: String,
-    /// What we are known by there.
-    pub secret: SecretSource,
-}
+/// Reads variables by name; an empty one counts as not set.
+struct Variables<L>(L);
 
-/// What custody functions need beyond the store.
-#[derive(Debug, Clone)]
-pub struct CustodyConfig {
-    /// Fireblocks, if it is used.
-    pub fireblocks: Option<ProviderConfig>,
-    /// More of its asset ids: `ID=BLOCKCHAIN:TOKEN`, separated by commas.
-    pub fireblocks_assets: String,
-    /// BitGo, if it is used.
-    pub bitgo: Option<ProviderConfig>,
-    /// Another endpoint of Secrets Manager than AWS's own.
-    pub secrets_endpoint_url: Option<String>,
-    /// Calls to one provider in a clock minute, over all instances; 0 is no limit.
-    pub provider_calls_per_minute: u64,
-    /// Times in a clock minute that one caller may make a provider be asked; 0 is no limit.
-    pub provider_reads_per_caller: u64,
-    /// Seconds between two scheduled syncs of an account.
-    pub sync_interval_seconds: u64,
-}
-
-impl CustodyConfig {
-    /// How far apart an account's scheduled syncs are.
-    #[must_use]
-    pub fn sync_interval(&self) -> SignedDuration {
-        SignedDuration::from_secs(i64::try_from(self.sync_interval_seconds).unwrap_or(i64::MAX))
+impl<L: Fn(&'static str) -> Option<String>> Variables<L> {
+    fn optional(&self, name: &'static str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    /// Reads the process's environment.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|name| std::env::var(name).ok())
+    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.optional(name).ok_or(ConfigError::Missing(name))
     }
 
-    /// Reads variables by `lookup`; an empty one counts as not set.
-    pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
-        let optional = |name| lookup(name).filter(|value| !value.is_empty());
-        let number = |name, default| match optional(name) {
-            Some(text) => text.parse().map_err(|_| ConfigError::Invalid(name, "is not a whole number")),
-            None => Ok(default),
-        };
-        let provider = |url_name, default_url: &str, secret_name, arn_name| {
-            let secret = match (optional(secret_name), optional(arn_name)) {
-                (Some(text), None) => SecretSource::Text(SecretString::from(text)),
-                (None, Some(arn)) => SecretSource::Arn(arn),
-                (None, None) => return Ok(None),
-                (Some(_), Some(_)) => return Err(ConfigError::Invalid(secret_name, "is set twice, as a text and as an ARN")),
-            };
-            let base_url = optional(url_name).unwrap_or_else(|| default_url.to_owned());
-            Ok(Some(ProviderConfig { base_url: trusted_url(url_name, base_url)?, secret }))
-        };
-        Ok(Self {
-            fireblocks: provider(
-                "FIREBLOCKS_BASE_URL",
-                "https://api.fireblocks.io",
-                "FIREBLOCKS_SECRET",
-                "FIREBLOCKS_SECRET_ARN",
-            )?,
-            fireblocks_assets: optional("FIREBLOCKS_ASSETS").unwrap_or_default(),
-            bitgo: provider("BITGO_BASE_URL", "https://app.bitgo.com", "BITGO_SECRET", "BITGO_SECRET_ARN")?,
-            secrets_endpoint_url: optional("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
-            provider_calls_per_minute: number("PROVIDER_CALLS_PER_MINUTE", DEFAULT_PROVIDER_CALLS_PER_MINUTE)?,
-            provider_reads_per_caller: number("PROVIDER_READS_PER_CALLER", DEFAULT_PROVIDER_READS_PER_CALLER)?,
-            sync_interval_seconds: number("SYNC_INTERVAL_SECONDS", DEFAULT_SYNC_INTERVAL_SECONDS)?,
-        })
+    fn number(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
+        let number = self.optional(name).map(|text| text.parse()).transpose();
+        Ok(number.map_err(|_| ConfigError::Invalid(name, "is not a whole number"))?.unwrap_or(default))
+    }
+
+    /// A server's base URL, to which nobody else answers.
+    fn base_url(&self, name: &'static str, default: &str) -> Result<String, ConfigError> {
+        trusted_url(name, self.optional(name).unwrap_or_else(|| default.to_owned()))
+    }
+
+    /// A secret that is given as a text, by its ARN, or not at all.
+    fn secret(&self, text: &'static str, arn: &'static str) -> Result<Option<SecretSource>, ConfigError> {
+        match (self.optional(text), self.optional(arn)) {
+            (Some(secret), None) => Ok(Some(SecretSource::Text(SecretString::from(secret)))),
+            (None, Some(arn)) => Ok(Some(SecretSource::Arn(arn))),
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(ConfigError::Invalid(text, "is set twice, as a text and as an ARN")),
+        }
     }
 }
 
@@ -151,12 +111,11 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// Reads the process's environment.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(&|name| std::env::var(name).ok())
+        Self::read(&Variables(|name| std::env::var(name).ok()))
     }
 
-    fn from_lookup(lookup: &impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
-        let optional = |name| lookup(name).filter(|value| !value.is_empty());
-        let required = |name| optional(name).ok_or(ConfigError::Missing(name));
+    fn read(variables: &Variables<impl Fn(&'static str) -> Option<String>>) -> Result<Self, ConfigError> {
+        let (optional, required) = (|name| variables.optional(name), |name| variables.required(name));
         Ok(Self {
             region: required("AWS_REGION")?,
             endpoint_url: optional("AWS_ENDPOINT_URL_DYNAMODB"),
@@ -229,9 +188,9 @@ impl Config {
 
     /// Reads variables by `lookup`; an empty one counts as not set.
     pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
-        let optional = |name| lookup(name).filter(|value| !value.is_empty());
-        let required = |name| optional(name).ok_or(ConfigError::Missing(name));
-        let store = StoreConfig::from_lookup(&lookup)?;
+        let variables = Variables(lookup);
+        let (optional, required) = (|name| variables.optional(name), |name| variables.required(name));
+        let store = StoreConfig::read(&variables)?;
         let keys = match (optional("JWT_JWKS_URL"), optional("JWT_HS256_SECRET")) {
             (Some(url), None) => jwks_url(url)?,
             (None, Some(secret)) if secret.len() >= MIN_SECRET_BYTES => SigningKeys::Hs256Secret(secret),
@@ -242,9 +201,8 @@ impl Config {
             (None, None) => return Err(ConfigError::Missing("JWT_JWKS_URL")),
         };
         let auth = AuthConfig { issuer: required("JWT_ISSUER")?, audience: required("JWT_AUDIENCE")?, keys };
-        let rate_limit = optional("RATE_LIMIT_PER_MINUTE").map(|text| text.parse()).transpose();
-        let rate_limit = rate_limit.map_err(|_| ConfigError::Invalid("RATE_LIMIT_PER_MINUTE", "is not a whole number"))?;
-        Ok(Self { store, auth, rate_limit_per_minute: rate_limit.unwrap_or(DEFAULT_RATE_LIMIT_PER_MINUTE) })
+        let rate_limit_per_minute = variables.number("RATE_LIMIT_PER_MINUTE", DEFAULT_RATE_LIMIT_PER_MINUTE)?;
+        Ok(Self { store, auth, rate_limit_per_minute })
     }
 }
 
@@ -327,35 +285,10 @@ mod tests {
         }
     }
 
-    fn custody(rows: &[(&str, &str)]) -> Result<CustodyConfig, ConfigError> {
-        CustodyConfig::from_lookup(|name| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned()))
-    }
-
-    #[test]
-    fn a_custody_provider_is_used_when_it_has_a_secret_of_one_kind() {
-        let none = custody(&[]).unwrap();
-        assert!(none.fireblocks.is_none() && none.bitgo.is_none());
-        assert_eq!((none.provider_calls_per_minute, none.sync_interval()), (300, SignedDuration::from_mins(15)));
-        let both = custody(&[("FIREBLOCKS_SECRET_ARN", "arn:aws:secretsmanager:x"), ("BITGO_SECRET", "token")]).unwrap();
-        let urls = [both.fireblocks, both.bitgo].map(|provider| provider.unwrap().base_url);
-        assert_eq!(urls, ["https://api.fireblocks.io", "https://app.bitgo.com"]);
-        let refused: [(&[(&str, &str)], &str); 4] = [
-            (&[("FIREBLOCKS_SECRET", "x"), ("FIREBLOCKS_SECRET_ARN", "arn")], "FIREBLOCKS_SECRET"),
-            (&[("BITGO_SECRET", "x"), ("BITGO_BASE_URL", "http://app.bitgo.com")], "BITGO_BASE_URL"),
-            (&[("SYNC_INTERVAL_SECONDS", "often")], "SYNC_INTERVAL_SECONDS"),
-            (&[("PROVIDER_CALLS_PER_MINUTE", "-1")], "PROVIDER_CALLS_PER_MINUTE"),
-        ];
-        for (rows, name) in refused {
-            assert!(matches!(custody(rows), Err(ConfigError::Invalid(refused, _)) if refused == name), "{rows:?}");
-        }
-    }
-
     #[test]
     fn secrets_are_not_printed() {
         let config = read(&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")]).unwrap();
         let printed = format!("{config:?}");
         assert!(!printed.contains("0123456789abcdef") && !printed.contains("\"secret\""), "{printed}");
-        let printed = format!("{:?}", custody(&[("BITGO_SECRET", "a token")]).unwrap());
-        assert!(!printed.contains("a token"), "{printed}");
     }
 }

@@ -1,0 +1,77 @@
+//! The rate feed: every five minutes all sources are asked, and one sheet is written of what they say.
+//!
+//! How a sheet is made of quotes is `shared::rates`' business; this is the run around it and its report.
+
+mod report;
+
+pub use report::ReportBody;
+
+use serde::Deserialize;
+use shared::config::{RatesConfig, StoreConfig};
+use shared::domain::{AgeLimits, QuoteBook, Timestamp};
+use shared::rates::{Answers, Composition, Rules, Sources, compose};
+use shared::store::{Store, StoreError};
+use thiserror::Error;
+
+/// Attempts to write a sheet before another run that writes at the same time.
+const MAX_ATTEMPTS: usize = 3;
+
+/// What the schedule sends: nothing that matters.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Event {}
+
+/// Why a run wrote no sheet. The sheet before still stands, and its entries age.
+#[derive(Debug, Error)]
+pub enum JobError {
+    /// Not one source answered, now or before.
+    #[error("no source has ever answered: there is nothing to write")]
+    NoQuotes,
+    /// Other runs wrote at the same time, every time.
+    #[error("other runs of the rate feed are writing at the same time")]
+    Overtaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The job with its clients, built once per instance.
+#[derive(Debug, Clone)]
+pub struct Job {
+    store: Store,
+    sources: Sources,
+    rules: Rules,
+}
+
+impl Job {
+    /// Clients by configuration; nothing is connected yet. The error says what of the configuration is unusable.
+    pub fn new(aws: &StoreConfig, rates: &RatesConfig, limits: AgeLimits) -> Result<Self, String> {
+        let rules = Rules { limits, jump_factor: rates.jump_factor };
+        Ok(Self { store: Store::new(aws), sources: Sources::new(rates, aws)?, rules })
+    }
+
+    /// Asks every source and writes one sheet. Its report is logged as one line.
+    pub async fn run(&self, now: Timestamp) -> Result<ReportBody, JobError> {
+        let answers = self.sources.ask(now).await;
+        let written = self.write(&answers, now).await?;
+        let report = ReportBody::new(&answers, &written);
+        report.log();
+        Ok(report)
+    }
+
+    /// What is remembered is read again before each attempt, so that of two runs at once the second builds on the first.
+    async fn write(&self, answers: &Answers, now: Timestamp) -> Result<Composition, JobError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let stored = self.store.quote_book().await?;
+            let last = self.store.sheet_as_of(now).await?;
+            let book = stored.book.clone().or_else(|| last.as_ref().map(QuoteBook::of_sheet)).unwrap_or_default();
+            let composition = compose(book, last.as_ref(), answers, now, self.rules);
+            if composition.book.answers.is_empty() {
+                return Err(JobError::NoQuotes);
+            }
+            if self.store.put_sheet_and_book(&composition.sheet, &composition.book, &stored).await? {
+                return Ok(composition);
+            }
+        }
+        Err(JobError::Overtaken)
+    }
+}

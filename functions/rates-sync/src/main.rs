@@ -1,0 +1,18 @@
+//! The Lambda function `rates-sync`.
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use rates_sync::{Event, Job};
+use shared::config::{RatesConfig, StoreConfig};
+use shared::domain::{AgeLimits, Timestamp};
+use shared::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init(std::io::stdout, &[]);
+    let job = Job::new(&StoreConfig::from_env()?, &RatesConfig::from_env()?, AgeLimits::STANDARD)?;
+    let run = async |_: LambdaEvent<Event>| {
+        let report = job.run(Timestamp::now()).await;
+        report.map_err(lambda_runtime::Error::from)
+    };
+    lambda_runtime::run(service_fn(run)).await
+}

@@ -1,0 +1,94 @@
+//! What a run answers and logs.
+
+use serde::Serialize;
+use shared::rates::{Answer, Answers, Composition, Disagreement, Rejected};
+use std::collections::BTreeMap;
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReportBody {
+    /// The sheet's own time.
+    observed_at: String,
+    /// Assets that it prices.
+    entries: usize,
+    /// What became of each source.
+    sources: Vec<SourceBody>,
+    /// Quotes that jumped and were not believed: their assets have no price until a second word agrees.
+    rejected: Vec<RejectedBody>,
+    /// Major assets on which sources differ by more than a hundredth.
+    disagreements: Vec<DisagreementBody>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct SourceBody {
+    source: &'static str,
+    /// How many assets it priced.
+    quotes: usize,
+    /// Assets of ours that it named without a usable price.
+    unreadable: Vec<&'static str>,
+    /// Why it gave none at all; its last answer stands until it is too old.
+    error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct RejectedBody {
+    currency: &'static str,
+    source: &'static str,
+    usd: String,
+    last_usd: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct DisagreementBody {
+    currency: &'static str,
+    usd: BTreeMap<&'static str, String>,
+}
+
+impl ReportBody {
+    pub(crate) fn new(answers: &Answers, written: &Composition) -> Self {
+        let sources = answers.iter().map(|(source, answer)| match answer {
+            Ok(Answer { quotes, unreadable }) => {
+                let unreadable = unreadable.iter().map(|asset| asset.code()).collect();
+                SourceBody { source: source.name(), quotes: quotes.len(), unreadable, error: None }
+            }
+            Err(error) => SourceBody { source: source.name(), quotes: 0, unreadable: Vec::new(), error: Some(error.to_string()) },
+        });
+        let rejected = written.rejected.iter().map(|Rejected { asset, source, quote, last }| RejectedBody {
+            currency: asset.code(),
+            source: source.name(),
+            usd: quote.usd.to_string(),
+            last_usd: last.to_string(),
+        });
+        let disagreements = written.disagreements.iter().map(|Disagreement { asset, quotes }| DisagreementBody {
+            currency: asset.code(),
+            usd: quotes.iter().map(|(source, usd)| (source.name(), usd.to_string())).collect(),
+        });
+        Self {
+            observed_at: written.sheet.observed_at.to_millis_text(),
+            entries: written.sheet.entries.len(),
+            sources: sources.collect(),
+            rejected: rejected.collect(),
+            disagreements: disagreements.collect(),
+        }
+    }
+
+    /// One line, which is a warning when something needs a look.
+    pub(crate) fn log(&self) {
+        let Self { observed_at, entries, sources, rejected, disagreements } = self;
+        let failed: Vec<_> = sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
+        let (failed_count, rejected_count, disagreement_count) = (failed.len(), rejected.len(), disagreements.len());
+        if failed_count + rejected_count + disagreement_count == 0 {
+            tracing::info!(observed_at, entries, "rates sync");
+        } else {
+            tracing::warn!(
+                observed_at,
+                entries,
+                failed = failed_count,
+                rejected = rejected_count,
+                disagreements = disagreement_count,
+                detail = ?(failed, rejected, disagreements),
+                "rates sync"
+            );
+        }
+    }
+}

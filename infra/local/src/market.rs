@@ -1,0 +1,165 @@
+//! A sandbox of the sources of rates: each answers its vendor's document, with quotes that can be set through a control endpoint.
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use shared::domain::{SourceName, Timestamp, UsdPrice};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where the sources are mounted: a source's name and its vendor's path follow.
+pub const MOUNT: &str = "/_local/market";
+/// What every source says unless it is told otherwise: quotes as each vendor writes them, by its own names.
+const STANDARD: &str = include_str!("../market.json");
+const SECONDS_PER_DAY: i64 = 86_400;
+/// Rates of a day are published in the afternoon: 14:00 UTC in summer.
+const PUBLISHED_SECONDS: i64 = 14 * 3_600;
+/// 1 January 1970 was a Thursday, counted from Monday.
+const FIRST_WEEKDAY: i64 = 3;
+
+/// Quotes by the vendor's own names, as it writes them: units per euro, units per dollar, dollars per unit.
+type Names = BTreeMap<String, String>;
+
+/// What a source is told to say: quotes over the standard ones (`null` leaves one out), or a status instead of any.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Told {
+    quotes: BTreeMap<String, Option<String>>,
+    status: Option<u16>,
+}
+
+impl Told {
+    /// What is wrong with it, if anything is: quotes are positive numbers, and there must be such a status.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        if self.status.is_some_and(|status| StatusCode::from_u16(status).is_err()) {
+            return Some("`status` must be a status of HTTP.");
+        }
+        let is_number = |quote: &String| UsdPrice::quoted(quote, "1").is_ok();
+        let is_sound = self.quotes.values().flatten().all(is_number);
+        (!is_sound).then_some("A quote must be a positive decimal number, as a string.")
+    }
+}
+
+/// The sources; cheap to clone, all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Market {
+    told: Arc<Mutex<HashMap<&'static str, Told>>>,
+}
+
+impl Market {
+    /// Tells a source what to say from now on.
+    pub fn tell(&self, source: SourceName, told: Told) {
+        self.lock().insert(source.name(), told);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The source's quotes, or the status that it answers instead.
+    fn quotes(&self, source: SourceName) -> Result<Names, StatusCode> {
+        let told = self.lock().get(source.name()).cloned().unwrap_or_default();
+        if let Some(status) = told.status {
+            return Err(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        }
+        // The file is part of the binary, and every run of the feed in a test reads it.
+        let mut standard: HashMap<String, Names> = serde_json::from_str(STANDARD).unwrap_or_default();
+        let mut quotes = standard.remove(source.name()).unwrap_or_default();
+        for (name, quote) in told.quotes {
+            match quote {
+                Some(quote) => quotes.insert(name, quote),
+                None => quotes.remove(&name),
+            };
+        }
+        Ok(quotes)
+    }
+
+    /// The routes under [`MOUNT`], at the vendors' paths.
+    pub(crate) fn routes(self) -> Router {
+        let vendors = Router::new()
+            .route("/ecb/stats/eurofxref/eurofxref-daily.xml", get(ecb))
+            .route("/coinbase/v2/exchange-rates", get(coinbase))
+            .route("/coingecko/api/v3/simple/price", get(coingecko))
+            .with_state(self);
+        Router::new().nest(MOUNT, vendors)
+    }
+}
+
+async fn ecb(State(market): State<Market>) -> Result<Response, StatusCode> {
+    let mut cubes = String::new();
+    for (currency, rate) in market.quotes(SourceName::Ecb)? {
+        // Writing to a string does not fail.
+        let _ = writeln!(cubes, "\t\t\t<Cube currency='{}' rate='{rate}'/>", currency.escape_default());
+    }
+    let day = newest_day(Timestamp::now());
+    let document = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gesmes:Envelope xmlns:gesmes=\"http://www.gesmes.org/xml/2002-08-01\" \
+         xmlns=\"http://www.ecb.int/vocabulary/2002-08-01/eurofxref\">\n\t<gesmes:subject>Reference rates</gesmes:subject>\n\t\
+         <gesmes:Sender>\n\t\t<gesmes:name>European Central Bank</gesmes:name>\n\t</gesmes:Sender>\n\t<Cube>\n\t\t\
+         <Cube time='{day}'>\n{cubes}\t\t</Cube>\n\t</Cube>\n</gesmes:Envelope>"
+    );
+    Ok(([(CONTENT_TYPE, "text/xml")], document).into_response())
+}
+
+/// The last weekday whose rates are out.
+fn newest_day(now: Timestamp) -> String {
+    let mut day = (now.unix_seconds() - PUBLISHED_SECONDS).div_euclid(SECONDS_PER_DAY);
+    while (day + FIRST_WEEKDAY).rem_euclid(7) >= 5 {
+        day -= 1;
+    }
+    let text = Timestamp::from_unix_milliseconds(day * SECONDS_PER_DAY * 1_000).map(Timestamp::to_millis_text);
+    text.as_deref().and_then(|text| text.get(..10)).unwrap_or_default().to_owned()
+}
+
+#[derive(Serialize)]
+struct Envelope {
+    data: Data,
+}
+
+#[derive(Serialize)]
+struct Data {
+    currency: &'static str,
+    rates: Names,
+}
+
+async fn coinbase(State(market): State<Market>) -> Result<Json<Envelope>, StatusCode> {
+    let rates = market.quotes(SourceName::Coinbase)?;
+    Ok(Json(Envelope { data: Data { currency: "USD", rates } }))
+}
+
+async fn coingecko(State(market): State<Market>, Query(query): Query<HashMap<String, String>>) -> Result<Response, StatusCode> {
+    let quotes = market.quotes(SourceName::CoinGecko)?;
+    let now = Timestamp::now().unix_seconds();
+    let price = |id: &str| {
+        // A number's literal is written as it is.
+        let usd = RawValue::from_string(quotes.get(id)?.clone()).ok()?;
+        Some(format!("{}:{{\"usd\":{usd},\"last_updated_at\":{now}}}", serde_json::Value::from(id)))
+    };
+    let prices: Vec<_> = query.get("ids").into_iter().flat_map(|ids| ids.split(',')).filter_map(price).collect();
+    Ok(([(CONTENT_TYPE, "application/json")], format!("{{{}}}", prices.join(","))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_the_last_weekday_that_is_out() {
+        let rows = [
+            ("2026-09-24T15:00:00Z", "2026-09-24"),
+            ("2026-09-24T13:59:59Z", "2026-09-23"),
+            ("2026-09-26T23:00:00Z", "2026-09-25"),
+            ("2026-09-28T08:00:00Z", "2026-09-25"),
+            ("2026-09-28T14:00:00Z", "2026-09-28"),
+        ];
+        for (now, day) in rows {
+            assert_eq!(newest_day(Timestamp::parse(now).unwrap()), day, "{now}");
+        }
+    }
+}

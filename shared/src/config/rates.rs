@@ -1,0 +1,65 @@
+//! Where rates come from, and which jump of one is not believed at once.
+
+use super::{ConfigError, SecretSource, Variables};
+use crate::domain::Factor;
+
+/// What the rate feed needs beyond the store.
+#[derive(Debug, Clone)]
+pub struct RatesConfig {
+    /// The European Central Bank.
+    pub ecb_base_url: String,
+    /// The exchange.
+    pub coinbase_base_url: String,
+    /// The index.
+    pub coingecko_base_url: String,
+    /// An API key of the index; it answers a few calls a minute without one.
+    pub coingecko_api_key: Option<SecretSource>,
+    /// Another endpoint of Secrets Manager than AWS's own.
+    pub secrets_endpoint_url: Option<String>,
+    /// A rate that is more than so many times the last one, or less than that part of it, needs a second word.
+    pub jump_factor: Factor,
+}
+
+impl RatesConfig {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables by `lookup`; an empty one counts as not set.
+    pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variables = Variables(lookup);
+        let jump_factor = variables.optional("RATE_JUMP_FACTOR").map(|text| Factor::parse(&text)).transpose();
+        Ok(Self {
+            ecb_base_url: variables.base_url("ECB_BASE_URL", "https://www.ecb.europa.eu")?,
+            coinbase_base_url: variables.base_url("COINBASE_BASE_URL", "https://api.coinbase.com")?,
+            coingecko_base_url: variables.base_url("COINGECKO_BASE_URL", "https://api.coingecko.com")?,
+            coingecko_api_key: variables.secret("COINGECKO_API_KEY", "COINGECKO_API_KEY_ARN")?,
+            secrets_endpoint_url: variables.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+            jump_factor: jump_factor
+                .map_err(|_| ConfigError::Invalid("RATE_JUMP_FACTOR", "is not a decimal above 1 and below 1000"))?
+                .unwrap_or(Factor::TWO),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &'static str, value: &str) -> Result<RatesConfig, ConfigError> {
+        RatesConfig::from_lookup(|asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn everything_has_a_default_and_nonsense_is_named() {
+        let standard = read("", "").unwrap();
+        assert_eq!((standard.jump_factor, standard.coingecko_api_key.is_none()), (Factor::TWO, true));
+        assert_eq!(read("RATE_JUMP_FACTOR", "1.5").unwrap().jump_factor, Factor::parse("1.5").unwrap());
+        for (name, value) in [("RATE_JUMP_FACTOR", "1"), ("ECB_BASE_URL", "http://ecb.example"), ("COINBASE_BASE_URL", "x")] {
+            assert!(matches!(read(name, value), Err(ConfigError::Invalid(refused, _)) if refused == name), "{name}");
+        }
+        let printed = format!("{:?}", read("COINGECKO_API_KEY", "a key").unwrap());
+        assert!(!printed.contains("a key"), "{printed}");
+    }
+}

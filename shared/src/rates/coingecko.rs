@@ -1,0 +1,94 @@
+//! `CoinGecko`'s prices by id: one batched call for every asset that has an id in the asset table.
+//! <https://docs.coingecko.com/reference/simple-price>
+
+use super::{Answer, Source, SourceError, read};
+use crate::domain::asset::Market;
+use crate::domain::{Asset, SourceName, Timestamp, UsdPrice};
+use crate::entries::Entries;
+use crate::secret::Secret;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
+use reqwest::Client;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const PATH: &str = "/api/v3/simple/price?vs_currencies=usd&include_last_updated_at=true&precision=full&ids=";
+const API_KEY: &str = "x-cg-demo-api-key";
+/// Their clock and ours.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// A client of the index.
+#[derive(Debug)]
+pub struct CoinGecko {
+    url: String,
+    client: Client,
+    api_key: Option<Secret>,
+}
+
+impl CoinGecko {
+    /// A client of the server at `base_url`, which answers a few calls a minute without a key.
+    pub fn new(base_url: &str, api_key: Option<Secret>) -> Result<Self, String> {
+        let ids: Vec<_> = Asset::crypto().filter_map(id).collect();
+        Ok(Self { url: format!("{base_url}{PATH}{}", ids.join(",")), client: read::client(base_url)?, api_key })
+    }
+
+    async fn ask(&self, now: Timestamp) -> Result<Answer, SourceError> {
+        let api_key = match &self.api_key {
+            Some(secret) => Some(secret.text(now).await.map_err(|error| SourceError::Unavailable(error.to_string()))?),
+            None => None,
+        };
+        let request = || {
+            let request = self.client.get(&self.url);
+            match &api_key {
+                Some(key) => request.header(API_KEY, key.expose_secret()),
+                None => request,
+            }
+        };
+        parse(&read::document(request).await?, now)
+    }
+}
+
+impl Source for CoinGecko {
+    fn name(&self) -> SourceName {
+        SourceName::CoinGecko
+    }
+
+    fn quotes(&self, now: Timestamp) -> BoxFuture<'_, Result<Answer, SourceError>> {
+        self.ask(now).boxed()
+    }
+}
+
+#[derive(Deserialize)]
+struct Price {
+    /// A number, whose literal is read: it never becomes a float.
+    usd: Option<Box<RawValue>>,
+    last_updated_at: Option<i64>,
+}
+
+/// The document's prices, each as of the time it names. A price without one, or of the future, is not believed.
+pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
+    let Entries(prices): Entries<Box<RawValue>> = serde_json::from_slice(document)
+        .map_err(|error| SourceError::Nonsense(format!("not the document: line {} column {}", error.line(), error.column())))?;
+    let assets: Vec<(Asset, &str)> = Asset::crypto().filter_map(|asset| Some((asset, id(asset)?))).collect();
+    let mut answer = Answer::default();
+    for (name, price) in prices {
+        let Some((asset, _)) = assets.iter().find(|(_, id)| *id == name) else { continue };
+        let Price { usd, last_updated_at } =
+            serde_json::from_str(price.get()).unwrap_or(Price { usd: None, last_updated_at: None });
+        let observed_at = last_updated_at.and_then(|seconds| Timestamp::from_unix_milliseconds(seconds.checked_mul(1000)?));
+        let observed_at = observed_at.filter(|at| *at <= now.plus(MAX_AHEAD));
+        // What has no time of its own is no quote, whatever it says.
+        let literal = observed_at.and(usd.as_ref()).map_or("", |usd| usd.get());
+        answer.add(*asset, UsdPrice::quoted(literal, "1"), observed_at.unwrap_or(now));
+    }
+    Ok(answer)
+}
+
+const fn id(asset: Asset) -> Option<&'static str> {
+    match asset.market() {
+        Market::Major(id) | Market::Token(id) => Some(id),
+        Market::Fiat | Market::None => None,
+    }
+}

@@ -1,0 +1,68 @@
+//! Rates: what sources say an asset is worth, and how one sheet is made of it.
+//!
+//! A source is an adapter that knows its vendor's document and nothing else; which of several is believed, and when none is, is
+//! decided in [`compose`] alone. Where sheets are kept is not known here.
+
+pub mod coinbase;
+pub mod coingecko;
+mod compose;
+pub mod ecb;
+mod read;
+mod sources;
+
+pub use compose::{Composition, Disagreement, MAX_DISAGREEMENT, Rejected, Rules, compose, precedence};
+pub use sources::{Answers, Sources};
+
+use crate::domain::{Asset, PriceError, Quote, Quotes, SourceName, Timestamp, UsdPrice};
+use futures::future::BoxFuture;
+use std::collections::btree_map::Entry;
+use std::fmt::Debug;
+use thiserror::Error;
+
+/// Why a source gave no quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SourceError {
+    /// It did not answer, or said not now.
+    #[error("the source is unavailable: {0}")]
+    Unavailable(String),
+    /// It answered something that is not its document.
+    #[error("the source answered nonsense: {0}")]
+    Nonsense(String),
+}
+
+/// One document's quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// At most one per asset.
+    pub quotes: Quotes,
+    /// Assets of ours that the document names without a usable price, or twice.
+    pub unreadable: Vec<Asset>,
+}
+
+impl Answer {
+    /// Takes in what the document says of one asset. What is said twice, or is no price, is not believed in any form.
+    fn add(&mut self, asset: Asset, price: Result<UsdPrice, PriceError>, observed_at: Timestamp) {
+        let is_known_bad = self.unreadable.contains(&asset);
+        match (price, self.quotes.entry(asset)) {
+            (Ok(usd), Entry::Vacant(place)) if !is_known_bad => {
+                place.insert(Quote { usd, observed_at });
+            }
+            (_, entry) => {
+                if let Entry::Occupied(said) = entry {
+                    said.remove();
+                }
+                if !is_known_bad {
+                    self.unreadable.push(asset);
+                }
+            }
+        }
+    }
+}
+
+/// A source of rates.
+pub trait Source: Debug + Send + Sync {
+    /// What it is called.
+    fn name(&self) -> SourceName;
+    /// Its current quotes.
+    fn quotes(&self, now: Timestamp) -> BoxFuture<'_, Result<Answer, SourceError>>;
+}
