@@ -7,6 +7,8 @@ mod balance;
 mod balance_as_of;
 mod balance_parameters;
 mod balance_properties;
+mod cli;
+mod cli_import;
 mod credentials;
 mod custody_balances;
 mod custody_kills;

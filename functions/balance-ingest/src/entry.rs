@@ -14,8 +14,8 @@ const MAX_TEXT_CHARACTERS: usize = 1_024;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {problem}")]
 pub struct EntryError {
-    /// Which field.
-    pub field: &'static str,
+    /// Which field, such as `balance` or `history[2].balance_at`.
+    pub field: String,
     /// What is wrong with it; it never repeats the value.
     pub problem: String,
 }
@@ -94,9 +94,27 @@ impl AccountEntry {
     }
 }
 
+impl AccountEntry {
+    /// The account's states by its own word, oldest first: its history, and last itself.
+    pub fn states(&self) -> Result<Vec<Account>, EntryError> {
+        let latest = self.parse()?;
+        let mut states = vec![latest.clone()];
+        for (index, past) in self.history.iter().flatten().enumerate() {
+            let within = |EntryError { field, problem }| EntryError { field: format!("history[{index}].{field}"), problem };
+            let past = past.parse(&latest).map_err(within)?;
+            // An entry that repeats the latest balance is that balance, whatever else the account says.
+            if (past.balance, past.balance_at) != (latest.balance, latest.balance_at) {
+                states.push(past);
+            }
+        }
+        states.sort_by_key(|state| state.balance_at);
+        Ok(states)
+    }
+}
+
 impl HistoryEntry {
     /// The account as it was then: another balance, all of it available, and everything else as it is now.
-    pub fn parse(&self, latest: &Account) -> Result<Account, EntryError> {
+    fn parse(&self, latest: &Account) -> Result<Account, EntryError> {
         let balance = field("balance", Amount::parse(&self.balance))?;
         let balance_at = field("balance_at", Timestamp::parse(&self.balance_at))?;
         if balance_at > latest.balance_at {
@@ -107,7 +125,7 @@ impl HistoryEntry {
 }
 
 fn field<T, E: Display>(field: &'static str, parsed: Result<T, E>) -> Result<T, EntryError> {
-    parsed.map_err(|error| EntryError { field, problem: error.to_string() })
+    parsed.map_err(|error| EntryError { field: field.to_owned(), problem: error.to_string() })
 }
 
 fn optional<T, E: Display>(

@@ -7,7 +7,7 @@ pub mod entry;
 mod payload;
 
 pub use entry::{AccountEntry, EntryError};
-pub use payload::Payload;
+pub use payload::{Payload, object as from_object};
 
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
@@ -20,8 +20,6 @@ use thiserror::Error;
 
 /// The one kind of event that is understood.
 pub const DETAIL_TYPE: &str = "AccountBalanceChanged";
-/// A reason that quotes a value quotes no more than this.
-const MAX_REASON_CHARACTERS: usize = 400;
 /// A balance later than this by our clock is a mistake of the source's.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
@@ -103,7 +101,7 @@ impl Ingest {
             return Err(rejected("detail: unknown field `history`".to_owned()));
         }
         let account = entry.parse().map_err(|error| rejected(format!("detail.{error}")))?;
-        if account.balance_at > now.plus(MAX_AHEAD) {
+        if is_ahead(account.balance_at, now) {
             return Err(rejected("detail.balance_at: more than 5 minutes ahead".to_owned()));
         }
         match self.store.record(&account).await {
@@ -114,16 +112,14 @@ impl Ingest {
     }
 }
 
-/// A struct from an object; serde would also take its fields from an array, in order.
 fn object<T: DeserializeOwned>(value: Value, what: &str) -> Result<T, IngestError> {
-    let malformed = |problem: String| {
-        let text = format!("{what}: {problem}");
-        IngestError::Malformed(text.chars().take(MAX_REASON_CHARACTERS).collect())
-    };
-    if !value.is_object() {
-        return Err(malformed("not a JSON object".to_owned()));
-    }
-    serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
+    payload::object(value).map_err(|problem| IngestError::Malformed(format!("{what}: {problem}")))
+}
+
+/// Whether a balance claims to be of a future beyond what clocks can differ by.
+#[must_use]
+pub fn is_ahead(balance_at: Timestamp, now: Timestamp) -> bool {
+    balance_at > now.plus(MAX_AHEAD)
 }
 
 impl From<Outcome> for Recorded {

@@ -1,9 +1,9 @@
-//! The scheduled sync: once a minute, each of its shards syncs what is due.
+//! The scheduled sync: once a minute, each of its shards syncs what is due. An operator has one account synced the same way.
 
 use serde::{Deserialize, Serialize};
 use shared::config::{CustodyConfig, StoreConfig};
-use shared::custody::{Providers, Report, Share, Sweep, Syncs};
-use shared::domain::Timestamp;
+use shared::custody::{Providers, Report, Share, Sweep, SyncError, Syncs};
+use shared::domain::{CustodyAccountId, Timestamp};
 use shared::store::{LOGICAL_SHARDS, Store, StoreError};
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
@@ -11,14 +11,42 @@ use thiserror::Error;
 /// Kept back of Lambda's time for the report and the last writes.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// What a schedule sends: which of how many shards this run is.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    /// From 0.
-    pub shard: u32,
-    /// 1, 2, 4, 8 or 16.
-    pub shards: u32,
+/// Whose budget of provider reads an operator's syncs draw on.
+const OPERATOR: &str = "operator";
+
+/// What a schedule sends, or an operator.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// Which of how many shards this run is.
+    Shard {
+        /// From 0.
+        shard: u32,
+        /// 1, 2, 4, 8 or 16.
+        shards: u32,
+    },
+    /// One account, due or not.
+    Account {
+        /// Its id.
+        account_id: String,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a schedule.
+    Report(ReportBody),
+    /// To an operator.
+    Synced(SyncedBody),
+}
+
+/// One account's sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncedBody {
+    account_id: String,
+    last_synced: Option<String>,
 }
 
 /// What a run answers and logs.
@@ -41,6 +69,12 @@ pub enum JobError {
         /// As the event has it.
         shards: u32,
     },
+    /// The account's id is none.
+    #[error("account_id is not a valid identifier")]
+    NoSuchId,
+    /// The account was not synced.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,7 +83,9 @@ pub enum JobError {
 /// The job with its clients, built once per instance.
 #[derive(Debug, Clone)]
 pub struct Job {
+    store: Store,
     sweep: Sweep,
+    syncs: Syncs,
 }
 
 impl Job {
@@ -58,24 +94,51 @@ impl Job {
         let store = Store::new(aws);
         let providers = Providers::new(custody, aws, &store)?;
         let syncs = Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
-        Ok(Self { sweep: Sweep::new(store, syncs) })
+        Ok(Self { sweep: Sweep::new(store.clone(), syncs.clone()), store, syncs })
     }
 
     /// A run that Lambda ends at `deadline`.
-    pub async fn invoked(&self, event: Event, deadline: SystemTime) -> Result<ReportBody, JobError> {
+    pub async fn invoked(&self, event: Event, deadline: SystemTime) -> Result<Answer, JobError> {
         let time = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         self.run(event, Timestamp::now(), time.saturating_sub(MARGIN)).await
     }
 
-    /// A run within `time`. Its report is logged as one line.
-    pub async fn run(&self, event: Event, now: Timestamp, time: Duration) -> Result<ReportBody, JobError> {
-        let Report { due, synced, failed, remaining } = self.sweep.run(share(event)?, now, time).await?;
-        tracing::info!(due, synced, failed, remaining, shard = event.shard, shards = event.shards, "custody sync");
+    /// A run within `time`, logged as one line.
+    pub async fn run(&self, event: Event, now: Timestamp, time: Duration) -> Result<Answer, JobError> {
+        // Boxed, because the runtime's futures nest around them deeper than the compiler follows.
+        match event {
+            Event::Shard { shard, shards } => Box::pin(self.sweep(shard, shards, now, time)).await.map(Answer::Report),
+            Event::Account { account_id } => Box::pin(self.sync(&account_id, now)).await.map(Answer::Synced),
+        }
+    }
+
+    async fn sweep(&self, shard: u32, shards: u32, now: Timestamp, time: Duration) -> Result<ReportBody, JobError> {
+        let Report { due, synced, failed, remaining } = self.sweep.run(share(shard, shards)?, now, time).await?;
+        tracing::info!(due, synced, failed, remaining, shard, shards, "custody sync");
         Ok(ReportBody { due, synced, failed, remaining })
+    }
+
+    async fn sync(&self, id: &str, now: Timestamp) -> Result<SyncedBody, JobError> {
+        let id = CustodyAccountId::parse(id).map_err(|_| JobError::NoSuchId)?;
+        let synced = match self.store.custody_account(id).await? {
+            Some(_) => self.syncs.requested(id, OPERATOR, now).await,
+            None => Err(SyncError::Missing),
+        };
+        match synced {
+            Ok(account) => {
+                tracing::info!("custody sync of one account");
+                let last_synced = account.synced_at.map(Timestamp::to_millis_text);
+                Ok(SyncedBody { account_id: account.id.to_string(), last_synced })
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "custody sync of one account failed");
+                Err(cause.into())
+            }
+        }
     }
 }
 
-fn share(Event { shard, shards }: Event) -> Result<Share, JobError> {
+fn share(shard: u32, shards: u32) -> Result<Share, JobError> {
     let is_part = shards.is_power_of_two() && shards <= LOGICAL_SHARDS && shard < shards;
     if is_part { Ok(Share { index: shard, of: shards }) } else { Err(JobError::NoSuchShard { shard, shards }) }
 }

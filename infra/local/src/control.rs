@@ -26,9 +26,23 @@ pub(crate) const JWKS_PATH: &str = "/_local/jwks.json";
 /// Every path of these routes.
 pub(crate) const PATHS: &str = "/_local/{*path}";
 
-#[derive(Serialize)]
-struct Health {
+/// What the stack says of itself once it is ready.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Health {
     status: &'static str,
+    /// Whether rates of any age price something here: tools that compute for themselves must know.
+    rates_never_expire: bool,
+}
+
+impl Health {
+    pub(crate) const fn new(rates_never_expire: bool) -> Self {
+        Self { status: "ready", rates_never_expire }
+    }
+}
+
+/// The one control endpoint that stands on every port.
+pub(crate) fn health(health: Health) -> Router {
+    Router::new().route("/_local/health", get(async move || Json(health)))
 }
 
 #[derive(Serialize)]
@@ -47,10 +61,9 @@ pub(crate) struct Control {
 }
 
 /// The routes, and the sandboxes beside them.
-pub(crate) fn routes(control: Control) -> Router {
+pub(crate) fn routes(control: Control, status: Health) -> Router {
     let sandboxes = control.sandbox.clone().routes().merge(control.market.clone().routes());
     Router::new()
-        .route("/_local/health", get(async || Json(Health { status: "ready" })))
         .route(JWKS_PATH, get(jwks))
         .route("/_local/tokens", post(token))
         .route("/_local/events", post(event))
@@ -59,6 +72,7 @@ pub(crate) fn routes(control: Control) -> Router {
         .route("/_local/custody-faults", put(faults))
         .route("/_local/market/{source}", put(market))
         .with_state(control)
+        .merge(health(status))
         .merge(sandboxes)
 }
 

@@ -258,21 +258,8 @@ fn optional<T, E: std::fmt::Display>(
 
 /// The account's states, oldest first.
 fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
-    let latest = entry.parse().map_err(|error| misplaced(path, error))?;
-    let mut states = vec![latest.clone()];
-    for (index, past) in entry.history.iter().flatten().enumerate() {
-        let past = past.parse(&latest).map_err(|error| misplaced(&format!("{path}.history[{index}]"), error))?;
-        // An entry that repeats the latest balance is that balance, whatever else the account says.
-        if (past.balance, past.balance_at) != (latest.balance, latest.balance_at) {
-            states.push(past);
-        }
-    }
-    states.sort_by_key(|state| state.balance_at);
-    Ok(states)
-}
-
-fn misplaced(path: &str, EntryError { field, problem }: EntryError) -> LoadError {
-    LoadError::Value { path: format!("{path}.{field}"), problem }
+    let misplaced = |EntryError { field, problem }| LoadError::Value { path: format!("{path}.{field}"), problem };
+    entry.states().map_err(misplaced)
 }
 
 fn sheet(entry: &SheetEntry, path: &str) -> Result<RateSheet, LoadError> {

@@ -1,15 +1,13 @@
-//! The embedded DynamoDB on a port, for the functions and for other tools.
+//! The embedded DynamoDB, for the functions and for other tools.
 //!
 //! The engine comes with a server of its own, which answers any web page that finds its port. This one speaks the same
 //! protocol behind the stack's guard, and there is no other way in.
 
-use crate::guard;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use dynoxide::{Database, DynoxideError};
@@ -49,11 +47,12 @@ pub(crate) fn open(state: Option<&Path>) -> Result<Embedded, String> {
 
 /// The DynamoDB protocol (JSON 1.0) over the database.
 pub(crate) fn routes(embedded: Embedded) -> Router {
-    Router::new()
-        .route("/", post(answer))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        .layer(from_fn(guard::loopback_only))
-        .with_state(embedded)
+    Router::new().route("/", post(answer)).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(embedded)
+}
+
+/// Whether a request is of this protocol.
+pub(crate) fn is_target(headers: &HeaderMap) -> bool {
+    headers.get(TARGET).and_then(|target| target.to_str().ok()).is_some_and(|target| target.starts_with(TARGET_PREFIX))
 }
 
 async fn answer(State(embedded): State<Embedded>, headers: HeaderMap, body: Bytes) -> Response {

@@ -3,6 +3,7 @@
 //! Tables and routes are read from the SAM templates, and requests run the same code that Lambda runs. What exists only here
 //! (a token issuer, control endpoints, demo data) is in this crate and nowhere else.
 
+mod aws;
 mod control;
 pub mod dataset;
 mod dynamodb;

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 /// What Lambda gives a run.
 const RUN_TIME: Duration = Duration::from_secs(55);
 /// One process syncs every shard.
-const WHOLE: Event = Event { shard: 0, shards: 1 };
+const WHOLE: Event = Event::Shard { shard: 0, shards: 1 };
 
 /// What a run answers.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Report {
-    CustodySync(custody_sync::ReportBody),
+    CustodySync(custody_sync::Answer),
     RatesSync(rates_sync::ReportBody),
 }
 
@@ -34,19 +34,33 @@ pub(crate) struct Schedules {
 impl Schedules {
     /// Runs a function once, now; `None` if there is no scheduled one of that name. The error says why it came to nothing.
     pub(crate) async fn run(&self, function: &str) -> Option<Result<Report, String>> {
-        let now = Timestamp::now();
         match function {
-            "custody-sync" => {
-                let report = self.custody_sync.run(WHOLE, now, RUN_TIME).await;
-                Some(report.map(Report::CustodySync).map_err(|error| error.to_string()))
-            }
-            "rates-sync" => {
-                let report = self.rates_sync.run(now).await;
-                self.sheets.forget();
-                Some(report.map(Report::RatesSync).map_err(|error| error.to_string()))
-            }
+            "custody-sync" => Some(self.sync_custody(WHOLE).await),
+            "rates-sync" => Some(self.sync_rates().await),
             _ => None,
         }
+    }
+
+    /// Runs a function as Lambda does for whoever invokes it, by a name that ends with its binary's.
+    pub(crate) async fn invoke(&self, function: &str, event: &[u8]) -> Option<Result<Report, String>> {
+        if function.ends_with("custody-sync") {
+            return Some(match serde_json::from_slice(event) {
+                Ok(event) => self.sync_custody(event).await,
+                Err(error) => Err(error.to_string()),
+            });
+        }
+        if function.ends_with("rates-sync") { Some(self.sync_rates().await) } else { None }
+    }
+
+    async fn sync_custody(&self, event: Event) -> Result<Report, String> {
+        let report = self.custody_sync.run(event, Timestamp::now(), RUN_TIME).await;
+        report.map(Report::CustodySync).map_err(|error| error.to_string())
+    }
+
+    async fn sync_rates(&self) -> Result<Report, String> {
+        let report = self.rates_sync.run(Timestamp::now()).await;
+        self.sheets.forget();
+        report.map(Report::RatesSync).map_err(|error| error.to_string())
     }
 
     /// Runs a schedule until it is stopped. A run that fails is logged, and the next one is tried all the same.

@@ -1,6 +1,6 @@
 //! Puts the stack together and keeps it running until it is stopped or dropped.
 
-use crate::control::Control;
+use crate::control::{Control, Health};
 use crate::dataset::{self, Dataset, LoadError};
 use crate::gateway::gateway;
 use crate::issuer::{AUDIENCE, ISSUER, Issuer, IssuerError};
@@ -8,9 +8,9 @@ use crate::market::{self, Market};
 use crate::sandbox::{self, Sandbox};
 use crate::schedules::Schedules;
 use crate::template::TemplateError;
-use crate::{control, dynamodb, environment, guard, tables, template};
+use crate::{aws, control, dynamodb, environment, guard, tables, template};
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use balance_ingest::Ingest;
 use serde_json::{Map, Value};
 use shared::config::{AuthConfig, Config, CustodyConfig, RatesConfig, SigningKeys, StoreConfig, Tables};
@@ -106,12 +106,20 @@ impl Stack {
         let stop = CancellationToken::new();
         let embedded = dynamodb::open(state.as_deref()).map_err(StartError::Database)?;
         let servers = TaskTracker::new();
-        servers.spawn(serve(dynamodb_listener, dynamodb::routes(embedded), stop.clone()));
         let issuer = Issuer::new()?;
         let config = config(dynamodb_address, address, rate_limit_per_minute);
         let (custody, sandbox) = (custody(address)?, Sandbox::default());
         let (rates, market) = (rates(address, has_live_rates)?, Market::default());
-        let store = Store::new(&config.store);
+        let (limits, store) = (dataset.age_limits(), Store::new(&config.store));
+        let sheets = Sheets::new(store.clone());
+        let schedules = Schedules {
+            custody_sync: custody_sync::Job::new(&config.store, &custody).map_err(StartError::Config)?,
+            rates_sync: rates_sync::Job::new(&config.store, &rates, limits).map_err(StartError::Config)?,
+            sheets: sheets.clone(),
+        };
+        let health = Health::new(dataset.rates_never_expire);
+        let aws = aws::routes(embedded, schedules.clone(), health).layer(from_fn(guard::loopback_only));
+        servers.spawn(serve(dynamodb_listener, aws.clone(), stop.clone()));
         tables::create(store.client()).await.map_err(StartError::Tables)?;
         // Keys of an earlier start may lie in a kept state: the new ones take their place.
         let document = serde_json::to_string(&issuer.jwks()?).map_err(IssuerError::from)?;
@@ -120,12 +128,6 @@ impl Stack {
         for (vault, entry) in dataset.vaults.clone() {
             sandbox.set_vault(vault, entry);
         }
-        let (limits, sheets) = (dataset.age_limits(), Sheets::new(store));
-        let schedules = Schedules {
-            custody_sync: custody_sync::Job::new(&config.store, &custody).map_err(StartError::Config)?,
-            rates_sync: rates_sync::Job::new(&config.store, &rates, limits).map_err(StartError::Config)?,
-            sheets: sheets.clone(),
-        };
         let control = Control {
             issuer: issuer.clone(),
             sandbox: sandbox.clone(),
@@ -134,7 +136,7 @@ impl Stack {
             ingest: Ingest::new(&config.store),
         };
         let functions = functions(&config, &custody, &sheets, limits).await.map_err(StartError::Config)?;
-        let api = gateway(functions, control::routes(control))?;
+        let api = gateway(functions, control::routes(control, health))?.layer(from_fn_with_state(aws, aws::beside));
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
         if has_live_rates {
             let schedules = schedules.clone();

@@ -3,13 +3,15 @@
 use super::{AuthError, Caller};
 use crate::domain::Timestamp;
 use crate::store::{ApiKey, Store};
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, rand};
 use jiff::SignedDuration;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// What every key starts with.
 pub const PREFIX: &str = "bk_";
+/// Of a key that is made here.
+const SECRET_BYTES: usize = 32;
 /// 256 random bits in base 62 are 43 characters.
 const MIN_SECRET_CHARACTERS: usize = 40;
 /// Nobody needs longer ones, and each is hashed.
@@ -31,12 +33,23 @@ pub fn is_api_key(text: &str) -> bool {
     text.strip_prefix(PREFIX).is_some_and(is_secret)
 }
 
+/// A new key of 256 random bits; `None` if the system has none to give.
+#[must_use]
+pub fn new_api_key() -> Option<String> {
+    let mut secret = [0; SECRET_BYTES];
+    rand::fill(&mut secret).ok()?;
+    Some(format!("{PREFIX}{}", hex(&secret)))
+}
+
 /// SHA-256 in lower-case hex.
 #[must_use]
 pub fn sha256_hex(text: &str) -> String {
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -118,6 +131,12 @@ mod tests {
         for (key, expected) in rows {
             assert_eq!(is_api_key(&key), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn a_new_key_has_the_form_of_one_and_is_no_other() {
+        let (one, other) = (new_api_key().unwrap(), new_api_key().unwrap());
+        assert!(is_api_key(&one) && is_api_key(&other) && one != other);
     }
 
     #[test]

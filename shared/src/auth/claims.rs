@@ -33,6 +33,17 @@ pub struct GrantClaims {
 }
 
 impl GrantClaims {
+    /// Claims of these ids and names, not yet checked.
+    #[must_use]
+    pub const fn new(
+        customer_ids: Vec<String>,
+        organization_ids: Vec<String>,
+        merchant_ids: Vec<String>,
+        permissions: Vec<String>,
+    ) -> Self {
+        Self { customer_ids, organization_ids, merchant_ids, permissions }
+    }
+
     /// The grants; an unknown permission grants nothing.
     pub fn grants(&self) -> Result<Grants, ClaimsError> {
         let Self { customer_ids, organization_ids, merchant_ids, permissions } = self;

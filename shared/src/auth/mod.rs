@@ -16,7 +16,7 @@ use jwt::Verifier;
 use std::sync::Arc;
 use thiserror::Error;
 
-pub use api_key::{PREFIX as API_KEY_PREFIX, is_api_key, sha256_hex};
+pub use api_key::{PREFIX as API_KEY_PREFIX, is_api_key, new_api_key, sha256_hex};
 pub use claims::{ClaimsError, GrantClaims};
 
 /// Longest credential that is looked at; a token with 100 customers is about 6 KB.

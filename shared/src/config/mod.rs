@@ -216,10 +216,11 @@ fn trusted_url(name: &'static str, url: String) -> Result<String, ConfigError> {
     if is_trusted { Ok(url) } else { Err(ConfigError::Invalid(name, "is not an https URL")) }
 }
 
-/// Whether a URL is of a port of 127.0.0.1.
+/// Whether a URL is of a port of this machine.
 #[must_use]
 pub fn is_loopback(url: &str) -> bool {
-    url.starts_with("http://127.0.0.1:") && !url.contains('@')
+    const LOOPBACK: [&str; 3] = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+    LOOPBACK.iter().any(|prefix| url.starts_with(prefix)) && !url.contains('@')
 }
 
 #[cfg(test)]
@@ -257,12 +258,13 @@ mod tests {
     #[test]
     fn keys_are_one_of_two_and_strong_enough() {
         type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
-        let rows: [Row<'_>; 6] = [
+        let rows: [Row<'_>; 7] = [
             (&[("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")], Some("JWT_HS256_SECRET")),
             (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")], None),
             (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcde")], Some("JWT_HS256_SECRET")),
             (&[("JWT_JWKS_URL", "http://issuer.example/jwks.json")], Some("JWT_JWKS_URL")),
             (&[("JWT_JWKS_URL", "http://127.0.0.1.example/jwks.json")], Some("JWT_JWKS_URL")),
+            (&[("JWT_JWKS_URL", "http://localhost.example:9000/jwks.json")], Some("JWT_JWKS_URL")),
             (&[("JWT_JWKS_URL", "http://127.0.0.1:9000/jwks.json")], None),
         ];
         for (changes, refused) in rows {

@@ -63,7 +63,7 @@ pub enum SyncError {
     #[error("no such custody account")]
     Missing,
     /// It was asked for too soon after the last one, or too often by this caller.
-    #[error("asked for too often")]
+    #[error("asked for too often; again in {retry_after_seconds} s")]
     TooOften {
         /// When it may be asked for again.
         retry_after_seconds: i64,

@@ -37,8 +37,16 @@ pub struct StoredJwks {
     pub fetched_at: Timestamp,
 }
 
-fn api_key_key(sha256: &str) -> AttributeValue {
-    text(format!("api_key#{sha256}"))
+const API_KEY_PREFIX: &str = "api_key#";
+
+pub(super) fn api_key_key(sha256: &str) -> AttributeValue {
+    text(format!("{API_KEY_PREFIX}{sha256}"))
+}
+
+/// The API key that an item of the table is, if it is one.
+pub(super) fn api_key_of(item: &Item) -> Result<Option<ApiKey>, StoreError> {
+    let key = item.get("key").and_then(|key| key.as_s().ok()).and_then(|key| key.strip_prefix(API_KEY_PREFIX));
+    key.map(|sha256| api_key_from_item(sha256, item)).transpose()
 }
 
 impl Store {

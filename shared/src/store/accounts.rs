@@ -26,6 +26,13 @@ pub enum ListError {
 }
 
 impl Store {
+    /// One account of a customer's, if there is one of this id: a strongly consistent read.
+    pub async fn account(&self, customer_id: CustomerId, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
+        let answer = request.set_key(Some(key(customer_id, id))).send().await?;
+        answer.item().map(from_item).transpose()
+    }
+
     /// Every account of the customer as of now, ordered by id: one strongly consistent Query, page by page.
     pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<Account>, StoreError> {
         let mut items = self.by_customer(customer_id).into_paginator().items().send();

@@ -274,6 +274,11 @@ pub(super) fn key(id: CustodyAccountId) -> Item {
     Item::from([("account_id".to_owned(), text(id.to_string()))])
 }
 
+/// The account that a key is of.
+pub(super) fn id_of(key: &Item) -> Result<CustodyAccountId, StoreError> {
+    Row { table: TABLE, item: key }.parsed("account_id", CustodyAccountId::parse)
+}
+
 fn shard_name(shard: u32) -> String {
     format!("{shard:02}")
 }

@@ -45,9 +45,7 @@ impl Store {
     }
 
     async fn projection_writes(&self, account: Account) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
-        let answer = request.set_key(Some(accounts::key(account.customer_id, account.id))).send().await?;
-        match answer.item().map(accounts::from_item).transpose()? {
+        match self.account(account.customer_id, account.id).await? {
             // An asset that was never held needs no account.
             None if account.balance == Amount::ZERO => Ok(Vec::new()),
             None => Ok(self.creation(&account)?.into()),

@@ -29,7 +29,31 @@ pub enum PastError {
     Store(#[from] StoreError),
 }
 
+/// Which end of a history is read first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The newest balance.
+    Newest,
+    /// The oldest.
+    Oldest,
+}
+
 impl Store {
+    /// At most `limit` balances of an account with their instants, from one end of its history.
+    pub async fn balances(&self, id: AccountId, end: End, limit: usize) -> Result<Vec<(Amount, Timestamp)>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.tables.history)
+            .consistent_read(true)
+            .key_condition_expression("account_id = :id AND balance_at >= :first")
+            .expression_attribute_values(":id", text(id.to_string()))
+            .expression_attribute_values(":first", text(FIRST_INSTANT))
+            .scan_index_forward(end == End::Oldest)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        request.send().await?.items().iter().map(balance_from_item).collect()
+    }
+
     /// The accounts with the balances they had at `at`, inclusive; those without a balance by then are left out.
     ///
     /// Only `balance` and `balance_at` are of that time. History is read for accounts whose latest balance is newer and whose

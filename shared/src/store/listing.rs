@@ -2,7 +2,7 @@
 
 use super::row::{Item, Row};
 use super::{Store, StoreError, accounts, history};
-use crate::domain::{Account, AccountId, CustomerId};
+use crate::domain::{Account, AccountId, Asset, CustomerId};
 use crate::query::Filter;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeSet;
@@ -33,19 +33,19 @@ impl Store {
         found.try_filter_map(|account| async { Ok(account) }).try_collect().await
     }
 
-    async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        let Some(customer_id) = self.owner(id).await? else { return Ok(None) };
-        let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
-        let answer = request.set_key(Some(accounts::key(customer_id, id))).send().await?;
-        answer.item().map(accounts::from_item).transpose()
+    /// The account of this id, if there is one.
+    pub async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let Some((customer_id, _)) = self.owner(id).await? else { return Ok(None) };
+        self.account(customer_id, id).await
     }
 
-    /// Whose account it is, for ever.
-    async fn owner(&self, id: AccountId) -> Result<Option<CustomerId>, StoreError> {
+    /// Whose account it is and what it holds, for ever.
+    pub async fn owner(&self, id: AccountId) -> Result<Option<(CustomerId, Asset)>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.history).consistent_read(true);
         let answer = request.set_key(Some(history::owner_key(id))).send().await?;
         let Some(item) = answer.item() else { return Ok(None) };
-        Row { table: history::TABLE, item }.parsed("customer_id", CustomerId::parse).map(Some)
+        let row = Row { table: history::TABLE, item };
+        Ok(Some((row.parsed("customer_id", CustomerId::parse)?, row.parsed("currency", Asset::parse)?)))
     }
 
     /// At most `limit` accounts that the filter admits, in table order, from what lies after `after`.

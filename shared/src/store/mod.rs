@@ -19,6 +19,7 @@ mod rates;
 mod record;
 mod record_batch;
 mod row;
+mod walk;
 
 pub use access::{ApiKey, StoredJwks};
 pub use accounts::{ListError, MAX_LISTED_ACCOUNTS};
@@ -27,12 +28,13 @@ pub use custody::{Attempts, Claim, CustodyState, Fenced, LOGICAL_SHARDS, Lease, 
 pub use custody_projection::{ProjectionPlan, ProjectionWrites};
 pub use custody_register::RegisterError;
 pub use error::StoreError;
-pub use history::{MAX_HISTORY_READS, PastError};
+pub use history::{End, MAX_HISTORY_READS, PastError};
 pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
 pub use quotes::StoredBook;
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, Rejection};
+pub use record_batch::UPDATES_AT_ONCE;
 
 use crate::config::{StoreConfig, Tables};
 use aws_sdk_dynamodb::Client;
@@ -50,6 +52,12 @@ impl Store {
     #[must_use]
     pub fn new(config: &StoreConfig) -> Self {
         Self { client: client::new(config), tables: Arc::new(config.tables.clone()) }
+    }
+
+    /// A store over a client that was configured elsewhere, with an operator's credentials.
+    #[must_use]
+    pub fn over(client: Client, tables: Tables) -> Self {
+        Self { client, tables: Arc::new(tables) }
     }
 
     /// The client itself, for tools that create tables.

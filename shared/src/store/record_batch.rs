@@ -1,20 +1,37 @@
 //! Many accounts in few transactions: what an import does, with the same checks as one at a time.
 
 use super::record::{Outcome, RecordError, Transaction};
-use super::{Store, StoreError};
-use crate::domain::Account;
+use super::{Store, StoreError, accounts};
+use crate::domain::{Account, AccountId};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::HashMap;
 
-/// A new account takes three writes, and DynamoDB takes a hundred to a transaction.
+/// A new account takes three writes, and DynamoDB takes a hundred to a transaction and to a read.
 const ACCOUNTS_PER_TRANSACTION: usize = 33;
 /// Transactions, or single updates, under way at once.
 const CONCURRENCY: usize = 8;
+/// Updates that keep every transaction full and every place of [`CONCURRENCY`] taken, twice over.
+pub const UPDATES_AT_ONCE: usize = 2 * CONCURRENCY * ACCOUNTS_PER_TRANSACTION;
+
+/// What is to be done with one update of a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// There is no such account.
+    Create,
+    /// The account is older.
+    Advance,
+    /// The account is as the update says.
+    Keep,
+    /// Anything else takes a closer look.
+    Single,
+}
 
 impl Store {
     /// Records updates of different accounts; the answer has an entry for each, in their order.
     ///
-    /// Accounts that are all new, or all older than their updates, share transactions. A batch in which one is neither is
-    /// recorded one by one, so the outcomes are those of [`Store::record`] in every case.
+    /// What is stored is read first: accounts that are new share a transaction, so do those that are older than their updates, and
+    /// what is there already costs no write. The outcomes are those of [`Store::record`] in every case.
     pub async fn record_many(&self, updates: &[Account]) -> Result<Vec<Result<Outcome, RecordError>>, StoreError> {
         let batches = stream::iter(updates.chunks(ACCOUNTS_PER_TRANSACTION));
         let outcomes: Vec<_> = batches.map(|batch| self.record_batch(batch)).buffered(CONCURRENCY).try_collect().await?;
@@ -22,13 +39,50 @@ impl Store {
     }
 
     async fn record_batch(&self, updates: &[Account]) -> Result<Vec<Result<Outcome, RecordError>>, StoreError> {
-        let creations = updates.iter().map(|update| self.creation(update)).collect::<Result<Vec<_>, _>>()?;
-        let advances = updates.iter().map(|update| self.advance(update)).collect::<Result<Vec<_>, _>>()?;
-        for writes in [creations.into_iter().flatten().collect::<Vec<_>>(), advances.into_iter().flatten().collect()] {
-            if let Transaction::Committed = self.transact(writes).await? {
-                return Ok(updates.iter().map(|_| Ok(Outcome::Recorded)).collect());
+        let stored = self.stored(updates).await?;
+        let mut steps: Vec<Step> = updates.iter().map(|update| step(update, stored.get(&update.id))).collect();
+        for shared in [Step::Create, Step::Advance] {
+            let writes = self.writes(updates, &steps, shared)?;
+            let is_refused = !writes.is_empty() && !matches!(self.transact(writes).await?, Transaction::Committed);
+            if is_refused {
+                steps.iter_mut().filter(|step| **step == shared).for_each(|step| *step = Step::Single);
             }
         }
-        Ok(stream::iter(updates).map(|update| self.record(update)).buffered(CONCURRENCY).collect().await)
+        let outcomes = updates.iter().zip(steps).map(async |(update, step)| match step {
+            Step::Create | Step::Advance => Ok(Outcome::Recorded),
+            Step::Keep => Ok(Outcome::Duplicate),
+            Step::Single => self.record(update).await,
+        });
+        Ok(stream::iter(outcomes).buffered(CONCURRENCY).collect().await)
+    }
+
+    fn writes(&self, updates: &[Account], steps: &[Step], shared: Step) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let mut writes = Vec::new();
+        for (update, _) in updates.iter().zip(steps).filter(|(_, step)| **step == shared) {
+            match shared {
+                Step::Create => writes.extend(self.creation(update)?),
+                Step::Advance => writes.extend(self.advance(update)?),
+                Step::Keep | Step::Single => {}
+            }
+        }
+        Ok(writes)
+    }
+
+    /// The accounts that are there, as far as one read tells: one that it leaves out is written with care all the same.
+    async fn stored(&self, updates: &[Account]) -> Result<HashMap<AccountId, Account>, StoreError> {
+        let keys = updates.iter().map(|update| accounts::key(update.customer_id, update.id)).collect();
+        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;
+        let answer = self.client.batch_get_item().request_items(&self.tables.accounts, keys).send().await?;
+        let items = answer.responses().and_then(|tables| tables.get(&self.tables.accounts)).into_iter().flatten();
+        items.map(|item| accounts::from_item(item).map(|account| (account.id, account))).collect()
+    }
+}
+
+fn step(update: &Account, stored: Option<&Account>) -> Step {
+    match stored {
+        None => Step::Create,
+        Some(stored) if stored.balance_at < update.balance_at => Step::Advance,
+        Some(stored) if (Account { created_at: stored.created_at, ..update.clone() }) == *stored => Step::Keep,
+        Some(_) => Step::Single,
     }
 }

@@ -1,0 +1,190 @@
+//! The command line, as `--help` shows it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The operator's command line of Ballast.
+///
+/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done in part: rows were rejected, or differences were found.
+#[derive(Debug, Parser)]
+#[command(name = "ballast", version, propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs: one JSON document, amounts as strings.
+    Json,
+}
+
+/// Where the tables are. The variables of the AWS CLI work too.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionArguments {
+    /// Another endpoint than AWS's own, such as the local stack's <http://127.0.0.1:8000>, which needs no other option.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// A profile of the AWS configuration.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// The AWS region.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// The deployed stack.
+    #[arg(long, global = true, value_name = "NAME", default_value = "ballast")]
+    pub(crate) stack: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Accounts: bring them in, look at one.
+    #[command(subcommand)]
+    Accounts(AccountsCommand),
+    /// Custody accounts: register, list, sync.
+    #[command(subcommand)]
+    Custody(CustodyCommand),
+    /// API keys: create, list, revoke.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Rates: the sheet of any time, and a new one.
+    #[command(subcommand)]
+    Rates(RatesCommand),
+    /// What a customer holds, in one currency.
+    Balance(BalanceArguments),
+    /// Compares accounts with their history and custody balances with the accounts that show them.
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountsCommand {
+    /// Records accounts from a CSV file with a header, or JSON Lines.
+    ///
+    /// An entry is the whole account, with the fields of an `AccountBalanceChanged` event: id, `customer_id`, currency, balance and
+    /// `balance_at` are required. What is recorded already is passed over, so an import that was cut short is simply run again.
+    Import(ImportArguments),
+    /// One account with its newest balances.
+    Show {
+        /// The account's id.
+        id: String,
+        /// How many balances of its history.
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        history: u16,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// The file; .csv, .jsonl or .ndjson says what it is.
+    pub(crate) file: PathBuf,
+    /// What it is, whatever its name says.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ImportFormat>,
+    /// Where rejected rows are listed, with line numbers and reasons; by default beside the file, with .rejects added.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// Comma-separated values with a header; an empty cell is an absent field.
+    Csv,
+    /// One JSON object per line.
+    Jsonl,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CustodyCommand {
+    /// Registers an account, due for its first sync at once, or changes which assets a registered one has.
+    Add {
+        /// Its id, a UUID.
+        #[arg(long)]
+        id: String,
+        /// Whose it is, a UUID.
+        #[arg(long)]
+        customer: String,
+        /// fireblocks or bitgo.
+        #[arg(long)]
+        provider: String,
+        /// A vault's id (Fireblocks), or coin/wallet (BitGo).
+        #[arg(long)]
+        provider_account: String,
+        /// A blockchain and an asset on it, such as ETH:USDT; once for each.
+        #[arg(long = "asset", required = true, value_name = "CHAIN:ASSET")]
+        assets: Vec<String>,
+    },
+    /// Every registered account.
+    List,
+    /// Asks the provider now: for one account, or for whatever is due.
+    Sync {
+        /// The custody account's id.
+        id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Creates a key and shows it, this once.
+    Create {
+        /// Whose key it is, for logs and lists.
+        #[arg(long)]
+        subject: String,
+        /// A customer whose accounts it sees; once for each, at most 100.
+        #[arg(long = "customer", value_name = "UUID")]
+        customers: Vec<String>,
+        /// An organization all of whose merchants it sees (org_…).
+        #[arg(long = "organization", value_name = "ID")]
+        organizations: Vec<String>,
+        /// A merchant that it sees (mrc_…).
+        #[arg(long = "merchant", value_name = "ID")]
+        merchants: Vec<String>,
+        /// `PermReadAll` or `PermCustodySync`.
+        #[arg(long = "permission", value_name = "NAME")]
+        permissions: Vec<String>,
+        /// The first instant at which it is no longer good (RFC 3339).
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
+    },
+    /// Every key by the start of its SHA-256: the keys themselves are not stored.
+    List,
+    /// Revokes a key; in force everywhere within a minute.
+    Revoke {
+        /// The key's SHA-256 as `keys list` shows it, or enough of its start.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RatesCommand {
+    /// The sheet in force.
+    Show {
+        /// At another time (RFC 3339).
+        #[arg(long, value_name = "TIME")]
+        as_of: Option<String>,
+    },
+    /// Has a new sheet written now.
+    Sync,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BalanceArguments {
+    /// The customer's id.
+    #[arg(long)]
+    pub(crate) customer: String,
+    /// What everything is converted into.
+    #[arg(long)]
+    pub(crate) currency: String,
+    /// At another time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_of: Option<String>,
+    /// Leaves holdings without a usable rate out of the totals, and names them.
+    #[arg(long)]
+    pub(crate) partial: bool,
+}

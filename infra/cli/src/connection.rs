@@ -1,0 +1,189 @@
+//! The deployed stack: its tables by the names that CloudFormation gave them, and its functions by their own.
+
+use crate::arguments::ConnectionArguments;
+use crate::error::CliError;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::primitives::Blob;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::config::{Tables, is_loopback};
+use shared::domain::AgeLimits;
+use shared::outgoing;
+use shared::store::Store;
+use std::time::Duration;
+
+/// An operator's line may be slow; a call that takes longer is not coming back.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+const MAX_ATTEMPTS: u32 = 5;
+/// A scheduled function's whole time, and its start.
+const INVOCATION_TIMEOUT: Duration = Duration::from_secs(70);
+/// The local stack's answer about itself.
+const MAX_HEALTH_BYTES: usize = 64 * 1024;
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// The local stack checks no signature, but wants one.
+const LOCAL: &str = "local";
+const LOCAL_REGION: &str = "eu-central-1";
+
+/// What commands work on.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) store: Store,
+    /// How old a rate may be: the local stack may have been told that none is too old.
+    pub(crate) age_limits: AgeLimits,
+    lambda: aws_sdk_lambda::Client,
+    stack: String,
+}
+
+impl Connection {
+    /// Finds the stack's tables. Nothing is written.
+    pub(crate) async fn open(arguments: ConnectionArguments) -> Result<Self, CliError> {
+        let ConnectionArguments { endpoint_url, profile, region, stack } = arguments;
+        let local_url = endpoint_url.clone().filter(|url| is_loopback(url));
+        let config = configured(endpoint_url, profile, region, local_url.is_some()).load().await;
+        if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+            return Err(CliError::Connection("no region: give --region or --profile, or set AWS_REGION".to_owned()));
+        }
+        let client = aws_sdk_dynamodb::Client::new(&config);
+        let names = table_names(&client, local_url.is_some()).await?;
+        let table = |logical_id: &str| find(&names, &stack, logical_id);
+        let tables = Tables {
+            accounts: table("AccountsTable")?,
+            history: table("HistoryTable")?,
+            rates: table("RatesTable")?,
+            access: table("AccessTable")?,
+            custody: table("CustodyTable")?,
+            limits: table("LimitsTable")?,
+        };
+        let age_limits = match local_url {
+            Some(url) => local_age_limits(&url).await,
+            None => AgeLimits::STANDARD,
+        };
+        Ok(Self { store: Store::over(client, tables), age_limits, lambda: invoker(&config), stack })
+    }
+
+    /// Invokes a function of the stack and waits for its answer.
+    pub(crate) async fn invoke(&self, function: &str, event: &impl Serialize) -> Result<Value, CliError> {
+        let name = format!("{}-{function}", self.stack);
+        let failed = |problem: String| CliError::Function { function: name.clone(), problem };
+        let event = serde_json::to_vec(event).map_err(|error| failed(error.to_string()))?;
+        let answer = self.lambda.invoke().function_name(&name).payload(Blob::new(event)).send().await;
+        let answer = answer.map_err(|error| failed(explained(&error)))?;
+        let body: Value = serde_json::from_slice(answer.payload().map(AsRef::as_ref).unwrap_or_default())
+            .map_err(|_| failed("it answered no JSON".to_owned()))?;
+        if answer.function_error().is_some() {
+            let message = body.get("errorMessage").and_then(Value::as_str).unwrap_or("it failed without a word");
+            return Err(failed(message.to_owned()));
+        }
+        Ok(body)
+    }
+}
+
+fn configured(
+    endpoint_url: Option<String>,
+    profile: Option<String>,
+    region: Option<String>,
+    is_local: bool,
+) -> aws_config::ConfigLoader {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let config = aws_config::defaults(BehaviorVersion::latest());
+    let config = config.timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS));
+    let config = match endpoint_url {
+        Some(url) => config.endpoint_url(url),
+        None => config,
+    };
+    if is_local {
+        let credentials = Credentials::new(LOCAL, LOCAL, None, None, LOCAL);
+        return config.credentials_provider(credentials).region(Region::new(region.unwrap_or_else(|| LOCAL_REGION.to_owned())));
+    }
+    let config = match profile {
+        Some(profile) => config.profile_name(profile),
+        None => config,
+    };
+    match region {
+        Some(region) => config.region(Region::new(region)),
+        None => config,
+    }
+}
+
+/// A run that was asked for is not asked for again: its answer may only be late.
+fn invoker(config: &SdkConfig) -> aws_sdk_lambda::Client {
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(INVOCATION_TIMEOUT).build();
+    let config = aws_sdk_lambda::config::Builder::from(config).timeout_config(timeouts).retry_config(RetryConfig::disabled());
+    aws_sdk_lambda::Client::from_conf(config.build())
+}
+
+async fn table_names(client: &aws_sdk_dynamodb::Client, is_local: bool) -> Result<Vec<String>, CliError> {
+    let names = client.list_tables().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+    names.map_err(|error| {
+        let hint = if is_local { "\nIs `cargo local` running there?" } else { "" };
+        CliError::Connection(format!("the tables cannot be listed: {}{hint}", explained(&error)))
+    })
+}
+
+/// The table of a logical id: of that very name locally, else as CloudFormation names it within the stack or its nested one.
+fn find(names: &[String], stack: &str, logical_id: &str) -> Result<String, CliError> {
+    let is_ours = |name: &&String| {
+        *name == logical_id || (name.starts_with(&format!("{stack}-")) && name.contains(&format!("-{logical_id}-")))
+    };
+    let found: Vec<&String> = names.iter().filter(is_ours).collect();
+    match found.as_slice() {
+        [name] => Ok((*name).clone()),
+        [] => Err(CliError::Connection(format!("stack {stack} has no {logical_id} here; give --stack, --region or --profile"))),
+        several => {
+            Err(CliError::Connection(format!("stack {stack} has several {logical_id}: {several:?}; delete what is left over")))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Health {
+    #[serde(default)]
+    rates_never_expire: bool,
+}
+
+/// What does not answer as the local stack does is some other endpoint, and its rates expire.
+async fn local_age_limits(url: &str) -> AgeLimits {
+    let Ok(client) = outgoing::client(HEALTH_TIMEOUT, url) else { return AgeLimits::STANDARD };
+    let answer = outgoing::send(client.get(format!("{}/_local/health", url.trim_end_matches('/'))), MAX_HEALTH_BYTES).await;
+    let health = answer.ok().and_then(|answer| serde_json::from_slice::<Health>(&answer.body).ok());
+    if health.is_some_and(|health| health.rates_never_expire) { AgeLimits::NONE } else { AgeLimits::STANDARD }
+}
+
+/// AWS's own words where it answered, else what went wrong on the way.
+fn explained<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let said = error.as_service_error().and_then(|error| Some((error.code()?, error.message().unwrap_or("no message"))));
+    let on_the_way = || {
+        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    };
+    said.map_or_else(on_the_way, |(code, message)| format!("{code}: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_found_within_its_stack_alone() {
+        let names =
+            ["ballast-Storage-1ABC-AccountsTable-X1", "ballast-two-Storage-2-RatesTable-Y", "other-AccountsTable-Z", "notes"];
+        let names = names.map(str::to_owned);
+        assert_eq!(find(&names, "ballast", "AccountsTable").unwrap(), "ballast-Storage-1ABC-AccountsTable-X1");
+        assert_eq!(find(&names, "other", "AccountsTable").unwrap(), "other-AccountsTable-Z");
+        assert!(find(&names, "none", "AccountsTable").unwrap_err().to_string().contains("--stack"));
+        let local = ["AccountsTable".to_owned()];
+        assert_eq!(find(&local, "ballast", "AccountsTable").unwrap(), "AccountsTable");
+        let twice = ["ballast-A-RatesTable-1".to_owned(), "ballast-B-RatesTable-2".to_owned()];
+        assert!(find(&twice, "ballast", "RatesTable").unwrap_err().to_string().contains("several"));
+    }
+}

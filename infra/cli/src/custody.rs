@@ -1,0 +1,135 @@
+//! `ballast custody`: which accounts are kept where, and a sync of them.
+
+use crate::Ending;
+use crate::arguments::CustodyCommand;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::output::{Output, table};
+use serde::Serialize;
+use serde_json::Value;
+use shared::domain::{
+    ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName, Timestamp,
+};
+use shared::store::CustodyState;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+#[derive(Serialize)]
+struct Registered {
+    id: String,
+    customer_id: String,
+    provider: &'static str,
+    provider_account: String,
+    assets: Vec<String>,
+    last_synced: Option<String>,
+    /// Syncs that have failed since one succeeded.
+    failures: u32,
+}
+
+/// What `custody-sync` is invoked with.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Event {
+    Shard { shard: u32, shards: u32 },
+    Account { account_id: String },
+}
+
+impl Event {
+    /// Whatever is due, of all shards.
+    const WHOLE: Self = Self::Shard { shard: 0, shards: 1 };
+}
+
+pub(crate) async fn run(
+    command: CustodyCommand,
+    connection: &Connection,
+    output: &mut Output<'_, impl Write>,
+) -> Result<Ending, CliError> {
+    match command {
+        CustodyCommand::Add { id, customer, provider, provider_account, assets } => {
+            let account = account(&id, &customer, &provider, &provider_account, &assets)?;
+            connection.store.register_custody_account(&account, Timestamp::now()).await?;
+            let state = connection.store.custody_account(account.id).await?;
+            let state = state.ok_or_else(|| CliError::NotFound(format!("custody account {id} is gone again")))?;
+            output.document(&registered(&state), |registered| format!("custody account {} is registered", registered.id))?;
+        }
+        CustodyCommand::List => list(connection, output).await?,
+        CustodyCommand::Sync { id } => {
+            let id = id.map(|id| CustodyAccountId::parse(&id)).transpose().map_err(|error| CliError::argument("ID", error))?;
+            let event = id.map_or(Event::WHOLE, |id| Event::Account { account_id: id.to_string() });
+            let report = connection.invoke("custody-sync", &event).await?;
+            output.document(&report, |report| format!("{report:#}"))?;
+            let has_failed = report.get("failed").and_then(Value::as_u64).is_some_and(|failed| failed > 0);
+            return Ok(if has_failed { Ending::InPart } else { Ending::Done });
+        }
+    }
+    Ok(Ending::Done)
+}
+
+fn account(
+    id: &str,
+    customer: &str,
+    provider: &str,
+    provider_account: &str,
+    assets: &[String],
+) -> Result<CustodyAccount, CliError> {
+    let provider = ProviderName::parse(provider).map_err(|error| CliError::argument("--provider", error))?;
+    let mut positions = BTreeMap::new();
+    for asset in assets {
+        let (blockchain, token) = asset.split_once(':').unwrap_or_default();
+        let held = ChainAsset::parse(blockchain, token)
+            .map_err(|error| CliError::argument("--asset", format!("{asset:?} is {error}")))?;
+        if positions.insert(held, Position::default()).is_some() {
+            return Err(CliError::argument("--asset", format!("{asset} is given twice")));
+        }
+    }
+    Ok(CustodyAccount {
+        id: CustodyAccountId::parse(id).map_err(|error| CliError::argument("--id", error))?,
+        customer_id: CustomerId::parse(customer).map_err(|error| CliError::argument("--customer", error))?,
+        provider,
+        provider_account: ProviderAccount::parse(provider, provider_account)
+            .map_err(|error| CliError::argument("--provider-account", error))?,
+        positions,
+        synced_at: None,
+    })
+}
+
+fn registered(state: &CustodyState) -> Registered {
+    let CustodyAccount { id, customer_id, provider, provider_account, positions, synced_at } = &state.account;
+    Registered {
+        id: id.to_string(),
+        customer_id: customer_id.to_string(),
+        provider: provider.name(),
+        provider_account: provider_account.name().to_owned(),
+        assets: positions.keys().map(|held| format!("{}:{}", held.blockchain.name(), held.asset.code())).collect(),
+        last_synced: synced_at.map(Timestamp::to_millis_text),
+        failures: state.failures,
+    }
+}
+
+async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<(), CliError> {
+    let (mut accounts, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = connection.store.custody_page(after).await?;
+        accounts.extend(page.iter().map(registered));
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    accounts.sort_by(|one, other| one.id.cmp(&other.id));
+    output.document(&accounts, |accounts| {
+        let rows = accounts.iter().map(|account| {
+            let Registered { id, customer_id, provider, provider_account, assets, last_synced, failures } = account;
+            let synced = last_synced.clone().unwrap_or_else(|| "never".to_owned());
+            [
+                id.clone(),
+                customer_id.clone(),
+                format!("{provider} {provider_account}"),
+                assets.join(" "),
+                synced,
+                failures.to_string(),
+            ]
+        });
+        table(["id", "customer", "kept by", "assets", "last synced", "failures"], rows)
+    })
+}

@@ -1,0 +1,75 @@
+//! What a command can fail with, in words that say what to do.
+
+use shared::domain::TooLarge;
+use shared::store::{PastError, RegisterError, StoreError};
+use std::fmt::Display;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// A value of the command line is not what it must be.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// Which.
+        argument: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The deployed stack could not be found or reached.
+    #[error("{0}")]
+    Connection(String),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file is not of the format it should be.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The output could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] std::io::Error),
+    /// A function was invoked and failed.
+    #[error("{function}: {problem}")]
+    Function {
+        /// Its name.
+        function: String,
+        /// What it said.
+        problem: String,
+    },
+    /// Holdings that no rate prices.
+    #[error("no usable rate for {0}; --partial leaves them out of the totals and names them")]
+    Unpriced(String),
+    /// A total is too long to be shown.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// Balances of the past could not be read.
+    #[error(transparent)]
+    Past(#[from] PastError),
+    /// A custody account could not be registered.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CliError {
+    /// A value of the command line that did not parse.
+    pub(crate) fn argument(argument: &'static str, problem: impl Display) -> Self {
+        Self::Argument { argument, problem: format!("{problem}") }
+    }
+}

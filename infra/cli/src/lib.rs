@@ -1,0 +1,48 @@
+//! `ballast`, the operator's command line: accounts in, custody accounts and API keys, and a look at what is held.
+//!
+//! It works on the deployed tables with the operator's own AWS credentials, through the same code as the functions; what needs a
+//! custody provider or a source of rates is done by the deployed functions, which it invokes. Whoever may write the tables may do
+//! all it does: it checks values, not rights.
+
+mod accounts;
+mod arguments;
+mod balance;
+mod connection;
+mod custody;
+mod error;
+mod keys;
+mod output;
+mod rates;
+mod verify;
+
+pub use arguments::Arguments;
+pub use error::CliError;
+
+use arguments::Command;
+use connection::Connection;
+use output::Output;
+use std::io::Write;
+
+/// How a command that ran ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As asked.
+    Done,
+    /// With rejected rows, or differences found.
+    InPart,
+}
+
+/// Runs one command and writes what it shows to `out`; progress and remarks go to stderr.
+pub async fn run(arguments: Arguments, out: &mut impl Write) -> Result<Ending, CliError> {
+    let Arguments { command, connection, output } = arguments;
+    let connection = Connection::open(connection).await?;
+    let mut output = Output::new(output, out);
+    match command {
+        Command::Accounts(command) => accounts::run(command, &connection, &mut output).await,
+        Command::Custody(command) => custody::run(command, &connection, &mut output).await,
+        Command::Keys(command) => keys::run(command, &connection, &mut output).await,
+        Command::Rates(command) => rates::run(command, &connection, &mut output).await,
+        Command::Balance(query) => balance::run(query, &connection, &mut output).await,
+        Command::Verify => verify::run(&connection, &mut output).await,
+    }
+}

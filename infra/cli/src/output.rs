@@ -1,0 +1,45 @@
+//! Results for people and for programs, from one set of rows.
+
+use crate::arguments::Format;
+use crate::error::CliError;
+use comfy_table::Table;
+use comfy_table::presets::ASCII_MARKDOWN;
+use serde::Serialize;
+use std::io::Write;
+
+/// Where results go, and in which form.
+pub(crate) struct Output<'a, W> {
+    format: Format,
+    out: &'a mut W,
+}
+
+impl<'a, W: Write> Output<'a, W> {
+    pub(crate) fn new(format: Format, out: &'a mut W) -> Self {
+        Self { format, out }
+    }
+
+    /// A document, or whatever `show` makes of it for a person.
+    pub(crate) fn document<T: Serialize>(&mut self, document: &T, show: impl FnOnce(&T) -> String) -> Result<(), CliError> {
+        let text = match self.format {
+            Format::Json => serde_json::to_string_pretty(document).map_err(std::io::Error::from)?,
+            Format::Table => show(document),
+        };
+        writeln!(self.out, "{}", text.trim_end())?;
+        Ok(self.out.flush()?)
+    }
+}
+
+/// A table of rows under a header.
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(header).add_rows(rows);
+    table.to_string()
+}
+
+/// Names and values below each other, absent ones left out.
+pub(crate) fn fields(fields: &[(&str, Option<String>)]) -> String {
+    let given: Vec<_> = fields.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+    let width = given.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines: Vec<_> = given.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
+    lines.join("\n")
+}

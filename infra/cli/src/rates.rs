@@ -1,0 +1,75 @@
+//! `ballast rates`: the sheet in force, and a new one.
+
+use crate::Ending;
+use crate::arguments::RatesCommand;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::output::{Output, table};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use shared::domain::{Asset, Rate, Timestamp};
+use std::io::Write;
+
+#[derive(Serialize)]
+struct Sheet {
+    observed_at: String,
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    currency: &'static str,
+    usd: String,
+    source: String,
+    method: &'static str,
+    observed_at: String,
+    /// Whether it may price something at the time that was asked about.
+    usable: bool,
+}
+
+pub(crate) async fn run(
+    command: RatesCommand,
+    connection: &Connection,
+    output: &mut Output<'_, impl Write>,
+) -> Result<Ending, CliError> {
+    match command {
+        RatesCommand::Show { as_of } => show(as_of, connection, output).await,
+        RatesCommand::Sync => {
+            let report = connection.invoke("rates-sync", &Value::Object(Map::new())).await?;
+            output.document(&report, |report| format!("{report:#}"))?;
+            Ok(Ending::Done)
+        }
+    }
+}
+
+async fn show(as_of: Option<String>, connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<Ending, CliError> {
+    let at = instant(as_of.as_deref())?;
+    let sheet = connection.store.sheet_as_of(at).await?;
+    let sheet = sheet.ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", at.to_millis_text())))?;
+    let entry = |(asset, rate): (&Asset, &Rate)| Entry {
+        currency: asset.code(),
+        usd: rate.usd.to_string(),
+        source: rate.source.clone(),
+        method: rate.method.name(),
+        observed_at: rate.observed_at.to_millis_text(),
+        usable: sheet.usable(*asset, at, connection.age_limits).is_some(),
+    };
+    let shown = Sheet { observed_at: sheet.observed_at.to_millis_text(), entries: sheet.entries.iter().map(entry).collect() };
+    output.document(&shown, |sheet| {
+        let rows = sheet.entries.iter().map(|Entry { currency, usd, source, method, observed_at, usable }| {
+            let usable = if *usable { "" } else { "too old, or not permitted" };
+            [(*currency).to_owned(), usd.clone(), source.clone(), (*method).to_owned(), observed_at.clone(), usable.to_owned()]
+        });
+        let rows = table(["currency", "usd", "source", "method", "observed at", ""], rows);
+        format!("rate sheet of {}\n{rows}", sheet.observed_at)
+    })?;
+    Ok(Ending::Done)
+}
+
+/// An instant of the command line: now without one, and never the future.
+pub(crate) fn instant(as_of: Option<&str>) -> Result<Timestamp, CliError> {
+    let now = Timestamp::now();
+    let Some(text) = as_of else { return Ok(now) };
+    let at = Timestamp::parse(text).map_err(|error| CliError::argument("--as-of", error))?;
+    if at > now { Err(CliError::argument("--as-of", "in the future")) } else { Ok(at) }
+}

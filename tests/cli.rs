@@ -1,0 +1,292 @@
+//! The operator's command line, run in this process against a stack of its own.
+
+use crate::harness::{ALICE, App, BOB, CUSTODY, account, custody, dataset, id, send, sheet, wallet, with};
+use ballast::{Arguments, Ending, run};
+use clap::{CommandFactory, Parser};
+use insta::assert_snapshot;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// How one command ended, and what it printed.
+pub struct Ran {
+    pub ending: Result<Ending, String>,
+    pub out: String,
+}
+
+impl Ran {
+    /// The printed document of a command that was done.
+    pub fn json(&self) -> Value {
+        assert!(self.ending.is_ok(), "{:?}", self.ending);
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    pub fn error(self) -> String {
+        self.ending.unwrap_err()
+    }
+}
+
+/// Runs a command with nothing but the endpoint's URL.
+pub async fn ballast(url: &str, words: &[&str]) -> Ran {
+    let line = [&["ballast", "--endpoint-url", url], words].concat();
+    let mut out = Vec::new();
+    let ending = run(Arguments::try_parse_from(line).unwrap(), &mut out).await.map_err(|error| error.to_string());
+    Ran { ending, out: String::from_utf8(out).unwrap() }
+}
+
+impl App {
+    pub async fn ballast(&self, words: &[&str]) -> Ran {
+        ballast(&self.stack.dynamodb_url(), words).await
+    }
+
+    /// The same as a JSON document.
+    pub async fn ballast_json(&self, words: &[&str]) -> Value {
+        self.ballast(&[words, &["--output", "json"]].concat()).await.json()
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Arguments::command().debug_assert();
+}
+
+#[tokio::test]
+async fn a_balance_is_that_of_the_api_whichever_url_is_given() {
+    let app = App::start(dataset(vec![account(1, "EUR", "240.5"), account(2, "USDC", "17034")])).await;
+    let words = ["balance", "--customer", ALICE, "--currency", "eur"];
+    for url in [app.stack.dynamodb_url(), app.stack.url(), app.stack.url().replace("127.0.0.1", "localhost")] {
+        let ran = ballast(&url, &words).await;
+        assert_eq!(ran.ending, Ok(Ending::Done), "{url}");
+        assert!(ran.out.contains("total 15243.11 EUR\n"), "{}", ran.out);
+    }
+    let shown = app.ballast_json(&words).await;
+    let row = &shown["stacks"][1];
+    assert_eq!((&row["currency"], &row["balance_in_base"]), (&json!("USDC"), &json!("15002.61")));
+    assert_eq!(shown["rates"][1]["peg_deviation"], json!("-0.00009"));
+    let then = app.ballast_json(&[&words[..], &["--as-of", "2026-05-01T00:00:00Z", "--partial"]].concat()).await;
+    assert_eq!((&then["total_balance"], &then["stacks"]), (&json!("0.00"), &json!([])));
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_says_what_to_do() {
+    let old = json!({"rate_sheets": [sheet("2026-06-01T00:00:00Z", &[("EUR", "1.2")])], "rates_never_expire": false});
+    let app = App::start(with(dataset(vec![account(1, "USDC", "1")]), old)).await;
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rows: [&[&str]; 16] = [
+        &["balance", "--customer", ALICE, "--currency", "EUR"],
+        &["balance", "--customer", "alice", "--currency", "EUR"],
+        &["balance", "--customer", ALICE, "--currency", "DOGE"],
+        &["balance", "--customer", ALICE, "--currency", "EUR", "--as-of", "2100-01-01T00:00:00Z"],
+        &["accounts", "show", &id(9)],
+        &["accounts", "show", "acc_1"],
+        &["rates", "show", "--as-of", "2020-01-01T00:00:00Z"],
+        &["rates", "show", "--as-of", "yesterday"],
+        &["custody", "sync", CUSTODY],
+        &[
+            "custody",
+            "add",
+            "--id",
+            CUSTODY,
+            "--customer",
+            ALICE,
+            "--provider",
+            "bank",
+            "--provider-account",
+            "1",
+            "--asset",
+            "ETH:USDT",
+        ],
+        &[
+            "custody",
+            "add",
+            "--id",
+            CUSTODY,
+            "--customer",
+            ALICE,
+            "--provider",
+            "bitgo",
+            "--provider-account",
+            "1",
+            "--asset",
+            "ETH:USDT",
+        ],
+        &[
+            "custody",
+            "add",
+            "--id",
+            CUSTODY,
+            "--customer",
+            ALICE,
+            "--provider",
+            "fireblocks",
+            "--provider-account",
+            "1",
+            "--asset",
+            "USDT",
+        ],
+        &["keys", "create", "--subject", "s"],
+        &["keys", "create", "--subject", "s", "--permission", "PermAll"],
+        &["keys", "create", "--subject", "s", "--customer", "alice"],
+        &["keys", "revoke", "0123456789abcdef"],
+    ];
+    let mut errors = String::new();
+    for words in rows {
+        errors += &format!("{}\n", app.ballast(words).await.error());
+    }
+    assert_snapshot!(errors, @r#"
+    no usable rate for USDC; --partial leaves them out of the totals and names them
+    --customer: not a valid identifier
+    --currency: not a known asset
+    --as-of: in the future
+    there is no account 00000000-0000-4000-8000-000000000009
+    ID: not a valid identifier
+    there is no rate sheet at 2020-01-01T00:00:00.000Z
+    --as-of: not an RFC 3339 date-time
+    ballast-custody-sync: asked for too often; again in 10 s
+    --provider: not a custody provider: fireblocks or bitgo
+    --provider-account: not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)
+    --asset: "USDT" is not a blockchain and a crypto asset on it
+    claims: the key would see nothing: give --customer, --organization, --merchant or --permission
+    --permission: "PermAll" is neither PermReadAll nor PermCustodySync
+    claims: customer_ids is not a list of ids
+    not one key has an id that starts with 0123456789abcdef
+    "#);
+    let unreachable = ballast(&format!("http://{nowhere}"), &["verify"]).await.error();
+    assert!(
+        unreachable.ends_with("Is `cargo local` running there?") && unreachable.contains("onnection refused"),
+        "{unreachable}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_revoked_by_its_id() {
+    let app = App::start(dataset(vec![account(1, "EUR", "1")])).await;
+    let create = async |subject: &str| {
+        let words = ["keys", "create", "--subject", subject, "--customer", ALICE, "--expires-at", "2100-01-01T00:00:00+01:00"];
+        app.ballast_json(&words).await
+    };
+    let (good, doomed) = (create("good").await, create("doomed").await);
+    assert_eq!(good["expires_at"], json!("2099-12-31T23:00:00.000Z"));
+    let revoked = app.ballast(&["keys", "revoke", doomed["id"].as_str().unwrap()]).await;
+    assert_eq!(revoked.ending, Ok(Ending::Done));
+    let list = app.ballast_json(&["keys", "list"]).await;
+    assert_eq!((&list[0]["subject"], &list[1]["revoked_at"]), (&json!("doomed"), &Value::Null));
+    assert!(list[0]["revoked_at"].is_string());
+    let printed = app.ballast(&["keys", "list"]).await.out;
+    for (key, status) in [(&good, 200), (&doomed, 401)] {
+        let key = key["key"].as_str().unwrap();
+        assert!(!printed.contains(key) && !list.to_string().contains(key));
+        let request = app.request(Method::GET, &format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR"));
+        assert_eq!(send(request.header("x-api-key", key)).await.status, status);
+    }
+    // A revocation stays at its first instant, and the key itself is not taken for an id.
+    let again = app.ballast_json(&["keys", "revoke", doomed["id"].as_str().unwrap()]).await;
+    assert_eq!(again["revoked_at"], list[0]["revoked_at"]);
+    assert!(app.ballast(&["keys", "revoke", good["key"].as_str().unwrap()]).await.error().contains("history"));
+    assert!(app.ballast(&["keys", "revoke", "abc"]).await.error().contains("shorter"));
+}
+
+#[tokio::test]
+async fn a_custody_account_is_registered_synced_and_seen() {
+    let prices = json!({"rates_never_expire": true, "rate_sheets": [sheet("2026-06-01T00:00:00Z", &[("USDT", "1.01")])]});
+    let app = App::start(prices).await;
+    app.vault(json!([wallet("USDT_ERC20", "100", "90")])).await;
+    let add = [
+        "custody",
+        "add",
+        "--id",
+        CUSTODY,
+        "--customer",
+        BOB,
+        "--provider",
+        "fireblocks",
+        "--provider-account",
+        "12",
+        "--asset",
+        "eth:usdt",
+    ];
+    let added = app.ballast_json(&add).await;
+    assert_eq!((&added["assets"], &added["last_synced"]), (&json!(["ETH:USDT"]), &Value::Null));
+    assert_eq!(app.ballast_json(&add).await, added);
+    assert_eq!(app.ballast_json(&["custody", "sync"]).await, json!({"due": 1, "synced": 1, "failed": 0, "remaining": 0}));
+    let synced = app.ballast_json(&["custody", "sync", CUSTODY]).await;
+    assert_eq!(synced["account_id"], json!(CUSTODY));
+    assert!(app.ballast(&["custody", "sync", CUSTODY]).await.error().starts_with("ballast-custody-sync: asked for too often"));
+    assert_eq!(app.ballast_json(&["custody", "list"]).await[0]["last_synced"], synced["last_synced"]);
+    let balance = app.ballast_json(&["balance", "--customer", BOB, "--currency", "USD"]).await;
+    assert_eq!(balance["total_balance"], json!("101.00"));
+    app.fault(json!({"status": 401})).await;
+    let failed =
+        ballast(&app.stack.dynamodb_url(), &["custody", "sync", "--stack", "mine", "550e8400-e29b-41d4-a716-446655440009"]).await;
+    assert_eq!(failed.error(), "mine-custody-sync: no such custody account");
+}
+
+#[tokio::test]
+async fn rates_are_shown_with_what_may_price_and_written_on_request() {
+    let old = json!({"rate_sheets": [sheet("2026-06-01T00:00:00Z", &[("EUR", "1.2"), ("BTC", "100")])]});
+    let app = App::start(old).await;
+    let shown = app.ballast_json(&["rates", "show"]).await;
+    assert_eq!(shown["entries"][0]["usable"], json!(false));
+    let then = app.ballast_json(&["rates", "show", "--as-of", "2026-06-01T00:30:00Z"]).await;
+    assert_eq!((&then["entries"][0]["currency"], &then["entries"][0]["usable"]), (&json!("BTC"), &json!(true)));
+    // The old price of a bitcoin is a thousandth of the new one, but two sources agree.
+    let report = app.ballast_json(&["rates", "sync"]).await;
+    assert_eq!((&report["entries"], &report["rejected"]), (&json!(56), &json!([])));
+    let printed = app.ballast(&["rates", "show"]).await.out;
+    assert!(printed.contains("| EUR      | 1.1353"), "{printed}");
+}
+
+#[tokio::test]
+async fn whatever_disagrees_is_found() {
+    let app = App::start(with(
+        custody(json!([wallet("BTC", "2", "1")]), json!({})),
+        json!({"accounts": [account(1, "EUR", "1"), account(2, "EUR", "2")]}),
+    ))
+    .await;
+    app.ballast_json(&["custody", "sync"]).await;
+    assert_eq!(app.ballast(&["verify"]).await.out, "3 accounts, 1 custody accounts, 0 differences\n");
+    let client = app.stack.store().client().clone();
+    let text = |value: &str| aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned());
+    let number = |value: &str| aws_sdk_dynamodb::types::AttributeValue::N(value.to_owned());
+    let set = async |account: &str, expression: &str, value: aws_sdk_dynamodb::types::AttributeValue| {
+        let update =
+            client.update_item().table_name("AccountsTable").key("customer_id", text(ALICE)).key("account_id", text(account));
+        update.update_expression(expression).expression_attribute_values(":v", value).send().await.unwrap();
+    };
+    set(&id(1), "SET balance = :v", number("1.01")).await;
+    set(&id(2), "SET created_at = :v", text("2026-01-01T00:00:00.000000000Z")).await;
+    let owner = client.delete_item().table_name("HistoryTable").key("account_id", text(&id(2))).key("balance_at", text("#owner"));
+    owner.send().await.unwrap();
+    let accounts = app.ballast_json(&["verify"]).await;
+    assert_eq!(accounts["differences"].as_array().unwrap().len(), 3);
+    let projection = app.get(&format!("/v2/accounts?search.customer_id={ALICE}&search.currency=BTC")).await.json();
+    set(projection["data"][0]["id"].as_str().unwrap(), "SET available = :v", number("2")).await;
+    set(&id(1), "SET custody_account_id = :v", text(CUSTODY)).await;
+    let ran = app.ballast(&["verify"]).await;
+    assert_eq!(ran.ending, Ok(Ending::InPart));
+    assert_snapshot!(ran.out, @"
+    | id                                   | what                                                               | stored                                      | expected                            |
+    |--------------------------------------|--------------------------------------------------------------------|---------------------------------------------|-------------------------------------|
+    | 550e8400-e29b-41d4-a716-446655440000 | the account that shows BTC on BTC, with the provider's last answer | 2, 2 available                              | 2, 1 available                      |
+    | 00000000-0000-4000-8000-000000000001 | the balance, with the newest of its history                        | 1.01 at 2026-06-01T00:00:00.000000000Z      | 1 at 2026-06-01T00:00:00.000000000Z |
+    | 00000000-0000-4000-8000-000000000001 | the custody account that it shows a position of                    | 550e8400-e29b-41d4-a716-446655440000        | nothing                             |
+    | 00000000-0000-4000-8000-000000000002 | created_at, with the oldest of its history                         | 2026-01-01T00:00:00.000000000Z              | 2026-06-01T00:00:00.000000000Z      |
+    | 00000000-0000-4000-8000-000000000002 | the owner, with the one its history names                          | EUR of 0a11ce00-0000-4000-8000-000000000001 | nothing                             |
+    3 accounts, 1 custody accounts, 5 differences
+    ");
+}
+
+#[tokio::test]
+async fn functions_are_invoked_as_lambdas_own_clients_do() {
+    let app = App::start(json!({})).await;
+    let invoke = async |function: &str, event: &str| {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let url = format!("{}{path}", app.stack.dynamodb_url());
+        send(app.client.post(url).body(event.to_owned())).await
+    };
+    assert_eq!(invoke("any-stack-rates-sync", "{}").await.json()["entries"], json!(56));
+    let failed = invoke("custody-sync", r#"{"shard": 9, "shards": 3}"#).await;
+    assert_eq!((failed.status.as_u16(), failed.header("x-amz-function-error")), (200, "Unhandled"));
+    let missing = invoke("unified-balance", "{}").await;
+    assert_eq!((missing.status.as_u16(), missing.header("x-amzn-errortype")), (404, "ResourceNotFoundException"));
+    assert_eq!(send(app.request(Method::POST, "/")).await.status, 404, "the API has no such route");
+}

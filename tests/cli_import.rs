@@ -1,0 +1,183 @@
+//! The import of accounts: what is read, what is rejected, and what becomes of one that is cut short.
+
+use crate::harness::{ALICE, App, BOB, account, id, with};
+use ballast::Ending;
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A file that is gone with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(extension: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = std::env::temp_dir().join(format!("ballast-{}.{extension}", Uuid::new_v4()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    fn rejects(&self) -> Option<String> {
+        std::fs::read_to_string(format!("{}.rejects", self.name())).ok()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(format!("{}.rejects", self.name()));
+    }
+}
+
+async fn empty() -> App {
+    App::start(json!({})).await
+}
+
+async fn import(app: &App, file: &File) -> Value {
+    app.ballast_json(&["accounts", "import", file.name()]).await
+}
+
+/// Rows, recorded, superseded, duplicates and rejected.
+fn counts(tally: &Value) -> [u64; 5] {
+    ["rows", "recorded", "superseded", "duplicates", "rejected"].map(|name| tally[name].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
+    let app = empty().await;
+    let good = |number: u32, more: &str| format!("{},{ALICE},EUR,{number}.50,2026-06-01T00:00:00Z,{more}\n", id(number));
+    let text = [
+        "\u{feff}id,customer_id,currency,balance,balance_at,active,iban,description\n".to_owned(),
+        good(1, "true,DE1,\"two\nlines, one cell\""),
+        good(2, "false,,"),
+        good(2, "false,,"),
+        format!("{},{ALICE},EUR,2.51,2026-06-01T00:00:00Z,,,\n", id(2)),
+        format!("{},{ALICE},EUR,1.25,2026-05-01T00:00:00Z,,,\n", id(2)),
+        format!("{},{BOB},EUR,9,2026-07-01T00:00:00Z,,,\n", id(1)),
+        format!("{},{ALICE},DOGE,1,2026-06-01T00:00:00Z,,,\n", id(3)),
+        format!("{},{ALICE},EUR,1e3,2026-06-01T00:00:00Z,,,\n", id(3)),
+        format!("{},{ALICE},EUR,,2026-06-01T00:00:00Z,,,\n", id(3)),
+        format!("{},{ALICE},EUR,1,2026-06-01T00:00:00Z,yes,,\n", id(3)),
+        format!("{},{ALICE},EUR,1,2100-01-01T00:00:00Z,,,\n", id(3)),
+        format!("{},{ALICE},EUR,1,2026-06-01T00:00:00Z\n", id(3)),
+        good(4, "true,,"),
+    ];
+    let mut bytes = text.concat().into_bytes();
+    bytes.extend_from_slice(b"\xff\xfe,x\n");
+    let file = File::new("csv", bytes);
+    let ran = app.ballast(&["accounts", "import", file.name(), "--output", "json"]).await;
+    assert_eq!(ran.ending, Ok(Ending::InPart));
+    assert_eq!(counts(&ran.json()), [14, 3, 1, 1, 9]);
+    assert_snapshot!(file.rejects().unwrap(), @r#"
+    {"line":6,"reason":"the account has a different balance or different fields at this balance_at"}
+    {"line":8,"reason":"the account belongs to another customer"}
+    {"line":9,"reason":"currency: not a known asset"}
+    {"line":10,"reason":"balance: not a decimal number"}
+    {"line":11,"reason":"missing field `balance`"}
+    {"line":12,"reason":"invalid type: string \"yes\", expected a boolean"}
+    {"line":13,"reason":"balance_at: more than 5 minutes ahead"}
+    {"line":14,"reason":"5 cells under a header of 8"}
+    {"line":16,"reason":"not UTF-8"}
+    "#);
+    let shown = app.ballast_json(&["accounts", "show", &id(2)]).await;
+    assert_eq!(
+        (&shown["balance"], &shown["active"], &shown["created_at"]),
+        (&json!("2.50"), &json!(false), &json!("2026-05-01T00:00:00.000000000Z"))
+    );
+    assert_eq!(shown["history"].as_array().unwrap().len(), 2);
+    assert_eq!(app.ballast_json(&["accounts", "show", &id(1)]).await["description"], json!("two\nlines, one cell"));
+    // Again: nothing new, the same rejects.
+    assert_eq!(counts(&import(&app, &file).await), [14, 0, 1, 4, 9]);
+    let mended = File::new("csv", text[..3].concat());
+    assert_eq!(counts(&import(&app, &mended).await), [2, 0, 0, 2, 0]);
+    assert_eq!(mended.rejects(), None);
+}
+
+#[tokio::test]
+async fn json_lines_may_bring_their_history() {
+    let app = empty().await;
+    let past =
+        json!([{"balance": "1", "balance_at": "2026-01-01T00:00:00Z"}, {"balance": "2", "balance_at": "2026-02-01T00:00:00Z"}]);
+    let lines = [
+        with(account(1, "EUR", "3"), json!({"history": past})).to_string(),
+        String::new(),
+        with(account(2, "EUR", "3"), json!({"history": [{"balance": "x", "balance_at": "2026-01-01T00:00:00Z"}]})).to_string(),
+        r#"{"id": 1"#.to_owned(),
+        "[1]".to_owned(),
+        with(account(3, "EUR", "3"), json!({"colour": "red"})).to_string(),
+        format!(r#"{{"id": "{0}", "id": "{0}"}}"#, id(4)),
+        account(5, "EUR", "5").to_string(),
+    ];
+    let file = File::new("jsonl", lines.join("\n"));
+    let tally = import(&app, &file).await;
+    assert_eq!(counts(&tally), [7, 2, 0, 0, 5]);
+    assert_eq!(tally["rejects"], json!(format!("{}.rejects", file.name())));
+    assert_snapshot!(file.rejects().unwrap(), @r#"
+    {"line":3,"reason":"history[0].balance: not a decimal number"}
+    {"line":4,"reason":"EOF while parsing an object at line 2 column 0"}
+    {"line":5,"reason":"not a JSON object"}
+    {"line":6,"reason":"unknown field `colour`, expected one of `id`, `customer_id`, `currency`, `balance`, `available`, `active`, `status`, `balance_at`, `iban`, `account_number`, `address`, `address_tag`, `network`, `description`, `organization_id`, `merchant_id`, `contact_id`, `history`"}
+    {"line":7,"reason":"a member is named twice at line 1 column 92"}
+    "#);
+    assert_eq!(app.ballast_json(&["accounts", "show", &id(1)]).await["history"][2]["balance"], json!("1.00"));
+    assert_eq!(app.ballast(&["verify"]).await.out, "2 accounts, 0 custody accounts, 0 differences\n");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_import_is_refused_before_anything_is_recorded() {
+    let app = empty().await;
+    let mut errors = Vec::new();
+    for (extension, text) in [
+        ("txt", "id"),
+        ("csv", ""),
+        ("csv", "id,customer_id,currency,balance\n"),
+        ("csv", "id,customer_id,currency,balance,balance_at,colour\n"),
+        ("csv", "id,customer_id,currency,balance,balance_at,id\n"),
+    ] {
+        let file = File::new(extension, text);
+        let error = app.ballast(&["accounts", "import", file.name()]).await.error();
+        errors.push(error.replace(file.name(), "FILE"));
+    }
+    errors.push(app.ballast(&["accounts", "import", "/nowhere/at.csv"]).await.error());
+    assert_snapshot!(errors.join("\n"), @r#"
+    --format: the file's name does not tell: give csv or jsonl
+    FILE: the header lacks the column id; it must have id, customer_id, currency, balance, balance_at
+    FILE: the header lacks the column balance_at; it must have id, customer_id, currency, balance, balance_at
+    FILE: the header has an unknown column "colour"; known are id, customer_id, currency, balance, available, active, status, balance_at, iban, account_number, address, address_tag, network, description, organization_id, merchant_id, contact_id
+    FILE: the header has the column id twice
+    /nowhere/at.csv: No such file or directory (os error 2)
+    "#);
+    let forced = File::new("txt", account(1, "EUR", "1").to_string());
+    let tally = app.ballast_json(&["accounts", "import", "--format", "jsonl", forced.name()]).await;
+    assert_eq!(counts(&tally), [1, 1, 0, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_cut_short_is_run_again_without_loss_or_duplicates() {
+    let rows: Vec<_> = (0..1_500_u32).map(|number| account(number, "EUR", &number.to_string()).to_string()).collect();
+    let file = File::new("jsonl", rows.join("\n"));
+    let app = empty().await;
+    let mut cuts = 0;
+    for milliseconds in [5, 20, 40, 80] {
+        let words = ["accounts", "import", file.name()];
+        let import = app.ballast(&words);
+        // Dropped where it stands, as a killed process is.
+        cuts += usize::from(tokio::time::timeout(Duration::from_millis(milliseconds), import).await.is_err());
+    }
+    assert!(cuts > 0);
+    let tally = import(&app, &file).await;
+    let [all, recorded, superseded, duplicates, rejected] = counts(&tally);
+    assert_eq!((all, recorded + duplicates, superseded, rejected), (1_500, 1_500, 0, 0));
+    assert_eq!(app.ballast(&["verify"]).await.out, "1500 accounts, 0 custody accounts, 0 differences\n");
+    let total = app.ballast_json(&["balance", "--customer", ALICE, "--currency", "EUR"]).await;
+    assert_eq!(total["total_balance"], json!("1124250.00"));
+    for number in [0, 750, 1_499] {
+        assert_eq!(app.ballast_json(&["accounts", "show", &id(number)]).await["history"].as_array().unwrap().len(), 1);
+    }
+    assert_eq!(counts(&import(&app, &file).await), [1_500, 0, 0, 1_500, 0]);
+}
