@@ -141,7 +141,7 @@ async fn what_cannot_be_done_says_what_to_do() {
     ID: not a valid identifier
     there is no rate sheet at 2020-01-01T00:00:00.000Z
     --as-of: not an RFC 3339 date-time
-    ballast-custody-sync: asked for too often; again in 10 s
+    ballast-custody-sync: no such custody account
     --provider: not a custody provider: fireblocks or bitgo
     --provider-account: not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)
     --asset: "USDT" is not a blockchain and a crypto asset on it

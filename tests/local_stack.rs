@@ -66,7 +66,7 @@ async fn segments_that_clients_would_clean_are_no_routes() {
 #[tokio::test]
 async fn it_is_ready_when_it_says_so() {
     let app = App::start(json!({})).await;
-    assert_snapshot!(send(app.request(Method::GET, "/_local/health")).await, @r#"200 {"status":"ready"}"#);
+    assert_snapshot!(send(app.request(Method::GET, "/_local/health")).await, @r#"200 {"status":"ready","rates_never_expire":false}"#);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod capacity;
 mod custody;
 mod event;
 mod function;
+mod intake;
 mod merchant;
 mod runtime_api;
 
@@ -33,13 +34,14 @@ struct Rounds {
     cold: usize,
     warm: usize,
     custody_accounts: u32,
+    intake: u32,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let rounds = match std::env::args().nth(1).as_deref() {
-        None => Rounds { cold: 50, warm: 300, custody_accounts: 2_000 },
-        Some("--quick") => Rounds { cold: 2, warm: 3, custody_accounts: 50 },
+        None => Rounds { cold: 50, warm: 300, custody_accounts: 2_000, intake: 100_000 },
+        Some("--quick") => Rounds { cold: 2, warm: 3, custody_accounts: 50, intake: 3_000 },
         Some(other) => return Err(format!("unknown argument {other}; the only one is --quick").into()),
     };
     let dataset = Dataset::parse(&dataset().to_string(), "bench")?;
@@ -51,7 +53,9 @@ async fn main() -> Result<()> {
     bench.warm().await?;
     bench.capacity().await?;
     merchant::measure(&bench.stack, bench.rounds.warm.div_ceil(20)).await?;
-    custody::measure(bench.rounds.custody_accounts).await
+    custody::measure(bench.rounds.custody_accounts).await?;
+    intake::events(bench.rounds.intake).await?;
+    intake::import(bench.rounds.intake).await
 }
 
 struct Bench {
@@ -62,7 +66,16 @@ struct Bench {
 impl Bench {
     fn sizes(&self) -> Result<()> {
         println!("binary, MB");
-        for name in ["bench-noop", "bench-bare-query", FUNCTION, merchant::FUNCTION, "custody-balances", custody::FUNCTION] {
+        for name in [
+            "bench-noop",
+            "bench-bare-query",
+            FUNCTION,
+            merchant::FUNCTION,
+            "custody-balances",
+            custody::FUNCTION,
+            "rates-sync",
+            "balance-ingest",
+        ] {
             println!("  {name:<18} {:>6.1}", std::fs::metadata(binary(name))?.len() as f64 / 1e6);
         }
         Ok(())
