@@ -300,3 +300,21 @@ async fn a_start_does_not_wait_for_a_store_that_hangs() {
     app.warm().await;
     assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn a_requests_line_says_what_it_cost() {
+    let (lines, _guard) = Lines::capture();
+    let store = MockServer::start().await;
+    let rates = header("x-amz-target", "DynamoDB_20120810.Query");
+    let page = json!({"Items": [], "Count": 0, "ConsumedCapacity": {"TableName": "t", "CapacityUnits": 2.5}});
+    Mock::given(rates).respond_with(canned(200, &page)).mount(&store).await;
+    let answer = ask(&store.uri()).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    let [line] = lines.of(answer.header("x-request-id")).try_into().unwrap();
+    // Accounts and the newest sheet.
+    let cost = ["store_calls", "read_units", "write_units", "server_errors"].map(|name| line[name].clone());
+    assert_eq!(cost, [json!(2), json!(5), json!(0), json!(0)], "{line}");
+    assert!(line["cold_start"].is_boolean() && line["latency_ms"].is_u64());
+    let asked = store.received_requests().await.unwrap();
+    assert!(asked.iter().all(|request| String::from_utf8_lossy(&request.body).contains(r#""ReturnConsumedCapacity":"TOTAL""#)));
+}

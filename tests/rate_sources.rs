@@ -120,6 +120,7 @@ fn a_broken_document_of_the_bank_prices_nothing_wrongly() {
         ("one rate is nothing", changed("'154.20'", "'0'")),
         ("one rate is below nothing", changed("'154.20'", "'-154.20'")),
         ("one rate is no number", changed("'154.20'", "'154,20'")),
+        ("one without a rate", changed("rate='154.20'", "")),
         ("one currency twice", changed("currency='CHF'", "currency='JPY'")),
         ("thrice", changed("currency='CHF'", "currency='JPY'").replace("currency='CZK'", "currency='JPY'")),
         ("a currency of nobody's", changed("currency='JPY'", "currency='ZZZ'")),
@@ -145,6 +146,7 @@ fn a_broken_document_of_the_bank_prices_nothing_wrongly() {
     one rate is nothing: JPY is unreadable
     one rate is below nothing: JPY is unreadable
     one rate is no number: JPY is unreadable
+    one without a rate: JPY is unreadable
     one currency twice: JPY is unreadable
     thrice: JPY is unreadable
     a currency of nobody's: 
@@ -313,7 +315,7 @@ async fn each_source_is_asked_as_its_vendor_documents() {
 async fn a_source_that_fails_is_tried_once_more_and_stops_no_other() {
     for (status, attempts, cause) in [
         (500, 2, "the source is unavailable: status 500"),
-        (429, 2, "the source is unavailable: status 429"),
+        (429, 1, "the source limits our calls"),
         (403, 1, "the source answered nonsense: status 403"),
         (301, 1, "the source answered nonsense: status 301"),
     ] {

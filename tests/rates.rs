@@ -1,6 +1,7 @@
 //! The rate feed: which quote of several is believed, when none is, and what the next request sees.
 
 use crate::harness::{ALICE, App, account, dataset, send, sheet, with};
+use aws_sdk_dynamodb::types::AttributeValue;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 use rates_sync::Job;
@@ -95,10 +96,14 @@ fn the_first_source_in_precedence_prices_while_it_is_young_enough() {
             "100000 coinbase 0, 100000 coinbase 30, 100000 coinbase 60, 100004 coingecko 0, 100005 coinbase 0",
         ),
         (
-            "a source that no longer names an asset has no word of it, and another's last one still counts",
+            "a source that no longer names an asset stands by its word as well",
             "BTC",
-            &[(0, &["coinbase BTC 100000", "coingecko BTC 100001"]), (5, &["coinbase ETH 1", "coingecko down"])],
-            "100000 coinbase 0, 100001 coingecko 5",
+            &[
+                (0, &["coinbase BTC 100000", "coingecko BTC 100001"]),
+                (5, &["coinbase ETH 1", "coingecko down"]),
+                (61, &["coinbase ETH 1", "coingecko BTC 100002"]),
+            ],
+            "100000 coinbase 0, 100000 coinbase 5, 100002 coingecko 0",
         ),
         (
             "a weekend is bridged, a long one by the exchange",
@@ -172,16 +177,48 @@ fn a_jump_prices_nothing_until_a_second_word_agrees() {
             "100000 coinbase 0, unpriced",
         ),
         (
-            "the same observation told again is no second word",
+            "what a source said before it failed is no second word",
             "EURC",
             &[
                 (0, &["coingecko EURC 1.13"]),
                 (5, &["coingecko EURC 11.3"]),
-                (10, &["coingecko EURC 11.3 5"]),
-                (15, &["coingecko down"]),
-                (20, &["coingecko EURC 11.3"]),
+                (10, &["coingecko down"]),
+                (15, &["coingecko EURC 11.3"]),
             ],
-            "1.13 coingecko 0, unpriced, unpriced, unpriced, 11.3 coingecko 0",
+            "1.13 coingecko 0, unpriced, unpriced, 11.3 coingecko 0",
+        ),
+        (
+            "the same observation told again is one where nobody else speaks",
+            "EURC",
+            &[(0, &["coingecko EURC 1.13"]), (5, &["coingecko EURC 11.3"]), (10, &["coingecko EURC 11.3 5"])],
+            "1.13 coingecko 0, unpriced, 11.3 coingecko 5",
+        ),
+        (
+            "and is outvoted where another stands by the last price",
+            "GBP",
+            &[
+                (0, &["ecb GBP 1.33", "coinbase GBP 1.331"]),
+                (5, &["ecb GBP 133", "coinbase GBP 1.332"]),
+                (10, &["ecb GBP 133 5", "coinbase GBP 1.333"]),
+                (15, &["ecb down", "coinbase GBP 1.334"]),
+            ],
+            "1.33 ecb 0, unpriced, 1.333 coinbase 0, 1.334 coinbase 0",
+        ),
+        (
+            "a rejected source that goes down does not take the other with it",
+            "BTC",
+            &[
+                (0, &["coinbase BTC 100000", "coingecko BTC 100000"]),
+                (5, &["coinbase BTC 1", "coingecko BTC 100001"]),
+                (10, &["coinbase down", "coingecko BTC 100002"]),
+            ],
+            "100000 coinbase 0, unpriced, 100002 coingecko 0",
+        ),
+        (
+            "the same run twice is not the next one",
+            "BTC",
+            &[(0, &["coinbase BTC 100000"]), (5, &["coinbase BTC 1"]), (5, &["coinbase BTC 1"])],
+            "100000 coinbase 0, unpriced, unpriced",
         ),
         (
             "a second jump elsewhere is no agreement",
@@ -315,32 +352,43 @@ async fn a_source_that_is_down_is_reported_and_its_word_kept() {
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (500, &json!("internal_error")));
 }
 
+fn job(app: &App) -> Job {
+    Job::new(&app.stack.config().store, app.stack.rates_config(), AgeLimits::STANDARD).unwrap()
+}
+
+/// What the sheet of that time says of an asset, or nothing.
+async fn price(app: &App, at: Timestamp, code: &str) -> String {
+    let sheet = app.stack.store().sheet_as_of(at).await.unwrap().unwrap();
+    sheet.entries.get(&Asset::parse(code).unwrap()).map_or_else(String::new, |rate| rate.usd.to_string())
+}
+
 #[tokio::test]
-async fn two_runs_at_once_both_end_in_the_book() {
+async fn runs_at_once_confirm_nothing_to_each_other() {
     let app = App::start(json!({})).await;
-    let job = || Job::new(&app.stack.config().store, app.stack.rates_config(), AgeLimits::STANDARD).unwrap();
     let now = Timestamp::now();
-    let runs = (0..3).map(|run| {
-        let job = job();
-        async move { job.run(now.minus(SignedDuration::from_millis(run))).await }
+    job(&app).run(now).await.unwrap();
+    tell(&app, "coinbase", json!({"quotes": {"BTC": "0.00000000844193032503"}})).await;
+    // A schedule that is delivered twice, and an operator beside it.
+    let runs = (1..=4).map(|millisecond| {
+        let job = job(&app);
+        async move { job.run(now.plus(SignedDuration::from_millis(millisecond))).await }
     });
     let reports = futures::future::join_all(runs).await;
-    let written = reports.iter().filter(|report| report.is_ok()).count();
-    assert!(written >= 1, "{reports:?}");
-    let sheet = app.stack.store().sheet_as_of(now).await.unwrap().unwrap();
-    assert_eq!(sheet.entries.len(), 56);
+    assert!(reports.iter().filter(|report| report.is_ok()).count() >= 2, "{reports:?}");
+    let soon = now.plus(SignedDuration::from_mins(2));
+    assert_eq!(price(&app, soon, "BTC").await, "");
+    assert_eq!(price(&app, soon, "ETH").await, "4251.929999999666606169");
+    // What it says five minutes later is a second word.
+    job(&app).run(now.plus(SignedDuration::from_mins(5))).await.unwrap();
+    assert!(price(&app, now.plus(SignedDuration::from_mins(6)), "BTC").await.starts_with("118456320"));
 }
 
 #[tokio::test]
 async fn a_poisoned_tick_is_an_error_to_whoever_needs_it_and_a_depeg_is_followed() {
     let app = App::start(json!({"accounts": [account(1, "USDC", "100")]})).await;
-    let job = Job::new(&app.stack.config().store, app.stack.rates_config(), AgeLimits::STANDARD).unwrap();
-    let start = Timestamp::now().minus(SignedDuration::from_mins(30));
+    let (job, start) = (job(&app), Timestamp::now());
     let run = async |minutes: i64| job.run(start.plus(SignedDuration::from_mins(minutes))).await.unwrap();
-    let total = async |minutes: i64| {
-        let as_of = start.plus(SignedDuration::from_mins(minutes)).to_stored_text();
-        app.store_balance(&as_of).await
-    };
+    let seen = async |minutes: i64| price(&app, start.plus(SignedDuration::from_mins(minutes + 1)), "USDC").await;
     run(0).await;
     // A hundred times its worth, for one tick, at the exchange alone.
     tell(&app, "coinbase", json!({"quotes": {"USDC": "0.01"}})).await;
@@ -348,16 +396,46 @@ async fn a_poisoned_tick_is_an_error_to_whoever_needs_it_and_a_depeg_is_followed
     assert!(report.contains(r#""rejected":[{"currency":"USDC","source":"coinbase","usd":"100","#), "{report}");
     tell(&app, "coinbase", json!({})).await;
     run(10).await;
-    // Half its worth is lost for good.
+    // More than half of its worth is lost for good, and the index is silent.
     tell(&app, "coinbase", json!({"quotes": {"USDC": "2.5"}})).await;
     tell(&app, "coingecko", json!({"status": 500})).await;
     run(15).await;
     run(20).await;
-    let mut seen = Vec::new();
+    let mut prices = Vec::new();
     for minutes in [0, 5, 10, 15, 20] {
-        seen.push(total(minutes).await);
+        prices.push(seen(minutes).await);
     }
-    assert_eq!(seen, ["99.99", "422", "99.99", "422", "40.00"]);
+    assert_eq!(prices, ["0.999910000000728934", "", "0.999910000000728934", "", "0.4"]);
+}
+
+#[tokio::test]
+async fn a_holding_whose_rate_is_doubted_is_unpriced() {
+    let app = App::start(json!({"accounts": [account(1, "USDC", "100")]})).await;
+    sync(&app).await;
+    assert_eq!(app.balance("USD", "").await.json()["total_balance"], json!(99.99));
+    tell(&app, "coinbase", json!({"quotes": {"USDC": "0.01"}})).await;
+    assert_eq!(sync(&app).await["rejected"][0]["last_usd"], json!("0.999910000000728934"));
+    let refused = app.balance("USD", "").await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["details"]["currencies"]), (422, &json!(["USDC"])));
+}
+
+#[tokio::test]
+async fn a_sheet_of_another_version_does_not_stop_the_feed() {
+    let app = App::start(dataset(vec![account(1, "EUR", "100")])).await;
+    let client = app.stack.store().client().clone();
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let rate = [
+        ("usd", AttributeValue::N("2".to_owned())),
+        ("source", text("test")),
+        ("method", text("market")),
+        ("observed_at", text("2026-06-02T00:00:00.000000000Z")),
+    ];
+    let rate = AttributeValue::M(rate.map(|(name, value)| (name.to_owned(), value)).into());
+    let entries = AttributeValue::M([("EUR".to_owned(), rate.clone()), ("DOGE".to_owned(), rate)].into());
+    let put = client.put_item().table_name("RatesTable").item("sheet", text("usd")).item("entries", entries);
+    put.item("observed_at", text("2026-06-02T00:00:00.000000000Z")).send().await.unwrap();
+    assert_eq!(app.balance("USD", "&as_of=2026-06-02T00:00:00Z").await.json()["total_balance"], json!(200.0));
+    assert_eq!(sync(&app).await["entries"], json!(56));
 }
 
 impl App {
@@ -396,6 +474,8 @@ async fn the_sandbox_refuses_what_it_could_not_say() {
         ("/_local/market/ecb", json!({"status": 42}), 400),
         ("/_local/market/ecb", json!({"quotes": {"GBP": "much"}}), 400),
         ("/_local/market/ecb", json!({"quotes": {"GBP": "-1"}}), 400),
+        ("/_local/market/ecb", json!({"quotes": {"A'<": "1"}}), 400),
+        ("/_local/market/coingecko", json!({"quotes": {"bitcoin": "0118456"}}), 400),
         ("/_local/market/ecb", json!({"rates": {}}), 400),
         ("/_local/market/ecb", json!([]), 400),
         ("/_local/schedules/rates", json!({}), 404),

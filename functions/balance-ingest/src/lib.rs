@@ -96,10 +96,10 @@ impl Ingest {
         if detail_type != DETAIL_TYPE {
             return Err(rejected(format!("detail-type must be {DETAIL_TYPE}")));
         }
-        let entry: AccountEntry = object(detail, "detail")?;
-        if entry.history.is_some() {
+        if detail.get("history").is_some() {
             return Err(rejected("detail: unknown field `history`".to_owned()));
         }
+        let entry: AccountEntry = object(detail, "detail")?;
         let account = entry.parse().map_err(|error| rejected(format!("detail.{error}")))?;
         if is_ahead(account.balance_at, now) {
             return Err(rejected("detail.balance_at: more than 5 minutes ahead".to_owned()));

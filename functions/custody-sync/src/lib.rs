@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shared::config::{CustodyConfig, StoreConfig};
 use shared::custody::{Providers, Report, Share, Sweep, SyncError, Syncs};
 use shared::domain::{CustodyAccountId, Timestamp};
-use shared::store::{LOGICAL_SHARDS, Store, StoreError};
+use shared::store::{LOGICAL_SHARDS, Store, StoreError, measured};
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
@@ -113,8 +113,10 @@ impl Job {
     }
 
     async fn sweep(&self, shard: u32, shards: u32, now: Timestamp, time: Duration) -> Result<ReportBody, JobError> {
-        let Report { due, synced, failed, remaining } = self.sweep.run(share(shard, shards)?, now, time).await?;
-        tracing::info!(due, synced, failed, remaining, shard, shards, "custody sync");
+        let (report, usage) = measured(self.sweep.run(share(shard, shards)?, now, time)).await;
+        let Report { due, synced, failed, remaining, lag } = report?;
+        let ((read_units, write_units), sync_lag_seconds) = (usage.units(), lag.as_secs());
+        tracing::info!(due, synced, failed, remaining, sync_lag_seconds, read_units, write_units, shard, shards, "custody sync");
         Ok(ReportBody { due, synced, failed, remaining })
     }
 

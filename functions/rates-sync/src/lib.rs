@@ -6,11 +6,14 @@ mod report;
 
 pub use report::ReportBody;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use shared::config::{RatesConfig, StoreConfig};
 use shared::domain::{AgeLimits, QuoteBook, Timestamp};
 use shared::rates::{Answers, Composition, Rules, Sources, compose};
-use shared::store::{Store, StoreError};
+use shared::store::{Kept, Store, StoreError, measured};
+use std::collections::BTreeMap;
+use std::time::Instant;
 use thiserror::Error;
 
 /// Attempts to write a sheet before another run that writes at the same time.
@@ -51,10 +54,13 @@ impl Job {
 
     /// Asks every source and writes one sheet. Its report is logged as one line.
     pub async fn run(&self, now: Timestamp) -> Result<ReportBody, JobError> {
+        let started = Instant::now();
         let answers = self.sources.ask(now).await;
-        let written = self.write(&answers, now).await?;
-        let report = ReportBody::new(&answers, &written);
-        report.log();
+        // A sheet is of the time when it was made: nobody's past changes.
+        let now = now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or_default());
+        let (written, usage) = measured(Box::pin(self.write(&answers, now))).await;
+        let report = ReportBody::new(&answers, &written?);
+        report.log(usage);
         Ok(report)
     }
 
@@ -65,10 +71,10 @@ impl Job {
             let last = self.store.sheet_as_of(now).await?;
             let book = stored.book.clone().or_else(|| last.as_ref().map(QuoteBook::of_sheet)).unwrap_or_default();
             let composition = compose(book, last.as_ref(), answers, now, self.rules);
-            if composition.book.answers.is_empty() {
+            if composition.book.answers.values().all(BTreeMap::is_empty) {
                 return Err(JobError::NoQuotes);
             }
-            if self.store.put_sheet_and_book(&composition.sheet, &composition.book, &stored).await? {
+            if self.store.put_sheet_and_book(&composition.sheet, &composition.book, &stored).await? == Kept::Written {
                 return Ok(composition);
             }
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use shared::rates::{Answer, Answers, Composition, Disagreement, Rejected};
+use shared::store::Usage;
 use std::collections::BTreeMap;
 
 /// One run.
@@ -73,22 +74,29 @@ impl ReportBody {
     }
 
     /// One line, which is a warning when something needs a look.
-    pub(crate) fn log(&self) {
+    pub(crate) fn log(&self, usage: Usage) {
         let Self { observed_at, entries, sources, rejected, disagreements } = self;
         let failed: Vec<_> = sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
+        let (read_units, write_units) = usage.units();
         let (failed_count, rejected_count, disagreement_count) = (failed.len(), rejected.len(), disagreements.len());
-        if failed_count + rejected_count + disagreement_count == 0 {
-            tracing::info!(observed_at, entries, "rates sync");
-        } else {
-            tracing::warn!(
-                observed_at,
-                entries,
-                failed = failed_count,
-                rejected = rejected_count,
-                disagreements = disagreement_count,
-                detail = ?(failed, rejected, disagreements),
-                "rates sync"
-            );
+        let is_calm = failed_count + rejected_count + disagreement_count == 0;
+        let detail = (!is_calm).then(|| serde_json::to_string(&(failed, rejected, disagreements)).unwrap_or_default());
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    observed_at,
+                    entries,
+                    rate_sheets = 1,
+                    failed_sources = failed_count,
+                    rejected_rates = rejected_count,
+                    disagreements = disagreement_count,
+                    read_units,
+                    write_units,
+                    detail,
+                    "rates sync"
+                )
+            };
         }
+        if is_calm { line!(info) } else { line!(warn) }
     }
 }

@@ -4,7 +4,7 @@ use crate::schedules::Schedules;
 use crate::{control, dynamodb};
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -15,6 +15,7 @@ use tower::ServiceExt;
 /// Where a function is invoked, as Lambda's API has it.
 const INVOCATIONS: &str = "/2015-03-31/functions/{function}/invocations";
 const INVOCATIONS_PREFIX: &str = "/2015-03-31/functions/";
+const INVOCATIONS_SUFFIX: &str = "/invocations";
 /// Set when the function ran and failed; the body says why.
 const FUNCTION_ERROR: &str = "x-amz-function-error";
 const ERROR_TYPE: &str = "x-amzn-errortype";
@@ -27,7 +28,9 @@ pub(crate) fn routes(embedded: dynamodb::Embedded, schedules: Schedules, health:
 
 /// Lets tools that were given the API's URL find this endpoint there too.
 pub(crate) async fn beside(State(aws): State<Router>, request: Request, next: Next) -> Response {
-    let is_for_aws = dynamodb::is_target(request.headers()) || request.uri().path().starts_with(INVOCATIONS_PREFIX);
+    let (path, is_post) = (request.uri().path(), request.method() == Method::POST);
+    let is_invocation = path.starts_with(INVOCATIONS_PREFIX) && path.ends_with(INVOCATIONS_SUFFIX);
+    let is_for_aws = is_post && (is_invocation || (path == "/" && dynamodb::is_target(request.headers())));
     if is_for_aws { aws.oneshot(request).await.into_response() } else { next.run(request).await }
 }
 
@@ -40,7 +43,7 @@ struct Failure {
 }
 
 /// Runs a scheduled function now. Locally it goes by its binary's name, after whatever a stack's name puts before it.
-async fn invoke(State(schedules): State<Schedules>, Path(function): Path<String>, _: HeaderMap, event: Bytes) -> Response {
+async fn invoke(State(schedules): State<Schedules>, Path(function): Path<String>, event: Bytes) -> Response {
     match schedules.invoke(&function, &event).await {
         None => {
             let refused = Failure { message: format!("Function not found: {function}"), kind: "ResourceNotFoundException" };

@@ -79,6 +79,9 @@ pub struct Dataset {
     pub vaults: BTreeMap<String, VaultEntry>,
     /// API keys.
     pub api_keys: Vec<ApiKeyEntry>,
+    /// Whether this is the demo data, which the sandbox's rates go on from.
+    #[serde(skip)]
+    pub is_demo: bool,
 }
 
 /// One rate sheet.
@@ -142,7 +145,7 @@ struct ClaimsEntry {
 impl Dataset {
     /// The demo data.
     pub fn demo() -> Result<Self, LoadError> {
-        Self::parse(DEMO, "demo.json")
+        Ok(Self { is_demo: true, ..Self::parse(DEMO, "demo.json")? })
     }
 
     /// The dataset in a file.

@@ -11,12 +11,16 @@ use serde_json::value::RawValue;
 use shared::domain::{SourceName, Timestamp, UsdPrice};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Where the sources are mounted: a source's name and its vendor's path follow.
 pub const MOUNT: &str = "/_local/market";
-/// What every source says unless it is told otherwise: quotes as each vendor writes them, by its own names.
-const STANDARD: &str = include_str!("../market.json");
+/// What every source says unless it is told otherwise: quotes as each vendor writes them, by its own names. The file is part of the
+/// binary, and a test reads it.
+static STANDARD: LazyLock<HashMap<String, Names>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../market.json")).unwrap_or_default());
+/// What a source can be told to answer.
+const STATUSES: std::ops::RangeInclusive<u16> = 200..=599;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Rates of a day are published in the afternoon: 14:00 UTC in summer.
 const PUBLISHED_SECONDS: i64 = 14 * 3_600;
@@ -37,12 +41,17 @@ pub struct Told {
 impl Told {
     /// What is wrong with it, if anything is: quotes are positive numbers, and there must be such a status.
     pub(crate) fn problem(&self) -> Option<&'static str> {
-        if self.status.is_some_and(|status| StatusCode::from_u16(status).is_err()) {
-            return Some("`status` must be a status of HTTP.");
+        if self.status.is_some_and(|status| !STATUSES.contains(&status)) {
+            return Some("`status` must be one of HTTP from 200 to 599.");
         }
-        let is_number = |quote: &String| UsdPrice::quoted(quote, "1").is_ok();
-        let is_sound = self.quotes.values().flatten().all(is_number);
-        (!is_sound).then_some("A quote must be a positive decimal number, as a string.")
+        if !self.quotes.keys().all(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')) {
+            return Some("A name must be the vendor's: letters, digits and -.");
+        }
+        let is_number =
+            |quote: &&String| serde_json::from_str::<&RawValue>(quote).is_ok_and(|number| number.get() == quote.as_str());
+        let is_price = |quote: &String| UsdPrice::quoted(quote, "1").or_else(|_| UsdPrice::quoted("1", quote)).is_ok();
+        let is_sound = self.quotes.values().flatten().all(|quote| is_number(&quote) && is_price(quote));
+        (!is_sound).then_some("A quote must be a positive number as JSON writes it, in a string.")
     }
 }
 
@@ -68,9 +77,7 @@ impl Market {
         if let Some(status) = told.status {
             return Err(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
         }
-        // The file is part of the binary, and every run of the feed in a test reads it.
-        let mut standard: HashMap<String, Names> = serde_json::from_str(STANDARD).unwrap_or_default();
-        let mut quotes = standard.remove(source.name()).unwrap_or_default();
+        let mut quotes = STANDARD.get(source.name()).cloned().unwrap_or_default();
         for (name, quote) in told.quotes {
             match quote {
                 Some(quote) => quotes.insert(name, quote),
@@ -95,7 +102,7 @@ async fn ecb(State(market): State<Market>) -> Result<Response, StatusCode> {
     let mut cubes = String::new();
     for (currency, rate) in market.quotes(SourceName::Ecb)? {
         // Writing to a string does not fail.
-        let _ = writeln!(cubes, "\t\t\t<Cube currency='{}' rate='{rate}'/>", currency.escape_default());
+        let _ = writeln!(cubes, "\t\t\t<Cube currency='{currency}' rate='{rate}'/>");
     }
     let day = newest_day(Timestamp::now());
     let document = format!(
@@ -148,6 +155,11 @@ async fn coingecko(State(market): State<Market>, Query(query): Query<HashMap<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_source_has_standard_quotes() {
+        assert!(SourceName::ALL.iter().all(|source| STANDARD.get(source.name()).is_some_and(|quotes| quotes.len() > 10)));
+    }
 
     #[test]
     fn rates_are_of_the_last_weekday_that_is_out() {

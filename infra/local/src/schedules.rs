@@ -41,15 +41,16 @@ impl Schedules {
         }
     }
 
-    /// Runs a function as Lambda does for whoever invokes it, by a name that ends with its binary's.
+    /// Runs a function as Lambda does for whoever invokes it, by its binary's name after whatever a stack's puts before it.
     pub(crate) async fn invoke(&self, function: &str, event: &[u8]) -> Option<Result<Report, String>> {
-        if function.ends_with("custody-sync") {
+        let is = |name: &str| function.strip_suffix(name).is_some_and(|stack| stack.is_empty() || stack.ends_with('-'));
+        if is("custody-sync") {
             return Some(match serde_json::from_slice(event) {
                 Ok(event) => self.sync_custody(event).await,
                 Err(error) => Err(error.to_string()),
             });
         }
-        if function.ends_with("rates-sync") { Some(self.sync_rates().await) } else { None }
+        if is("rates-sync") { Some(self.sync_rates().await) } else { None }
     }
 
     async fn sync_custody(&self, event: Event) -> Result<Report, String> {

@@ -147,7 +147,11 @@ impl Stack {
             });
         }
         if has_schedules {
-            for schedule in template::schedules()? {
+            // A dataset's own rates are what its owner wants to see, not the sandbox's.
+            let brings_rates = !dataset.is_demo && !dataset.rate_sheets.is_empty() && !has_live_rates;
+            for schedule in
+                template::schedules()?.into_iter().filter(|schedule| !(brings_rates && schedule.function == "rates-sync"))
+            {
                 servers.spawn(schedules.clone().keep(schedule, stop.clone()));
             }
         }

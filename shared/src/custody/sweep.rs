@@ -35,6 +35,8 @@ pub struct Report {
     pub failed: usize,
     /// Not come to, or in the hands of another just now; unless that succeeds they are still due.
     pub remaining: usize,
+    /// How long the longest due of them was due when it began.
+    pub lag: SignedDuration,
 }
 
 /// One run's share of the accounts: part `index` of `of`, which divides the logical shards evenly.
@@ -82,9 +84,11 @@ impl Sweep {
         let run = Run { sweep: self, now, started: Instant::now(), time, is_over_budget: AtomicBool::new(false) };
         self.syncs.providers().allot_part(share.of);
         let due = self.due(share, now).await?;
+        let lag = due.first().map(|(at, _)| at.age_at(now)).unwrap_or_default();
+        let due: Vec<_> = due.into_iter().map(|(_, id)| id).collect();
         let batches: Vec<_> = due.chunks(BATCH).map(|batch| run.batch(batch)).collect();
         let ends: Vec<Vec<End>> = stream::iter(batches).buffer_unordered(CONCURRENT_BATCHES).collect().await;
-        let mut report = Report { due: due.len(), ..Report::default() };
+        let mut report = Report { due: due.len(), lag, ..Report::default() };
         for end in ends.into_iter().flatten() {
             *match end {
                 End::Synced => &mut report.synced,
@@ -95,12 +99,14 @@ impl Sweep {
         Ok(report)
     }
 
-    async fn due(&self, share: Share, now: Timestamp) -> Result<Vec<CustodyAccountId>, StoreError> {
+    /// What is due, the longest due first, with when it was.
+    async fn due(&self, share: Share, now: Timestamp) -> Result<Vec<(Timestamp, CustodyAccountId)>, StoreError> {
         let shards = stream::iter(share.shards()).map(|shard| self.store.due_custody_accounts(shard, now, MAX_DUE));
         let due: Vec<Vec<_>> = shards.buffered(CONCURRENT_BATCHES).try_collect().await?;
         let mut due: Vec<_> = due.into_iter().flatten().collect();
         due.sort_unstable();
-        Ok(due.into_iter().take(MAX_DUE).map(|(_, id)| id).collect())
+        due.truncate(MAX_DUE);
+        Ok(due)
     }
 }
 

@@ -10,6 +10,10 @@ pub(super) const SCALE: u32 = 18;
 /// Units in one: 10¹⁸.
 pub(super) const ONE: i128 = 1_000_000_000_000_000_000;
 
+/// Digits of a quoted number that carry it, and the widest power of ten it may be counted in.
+const MAX_QUOTED_DIGITS: usize = 38;
+const MAX_QUOTED_EXPONENT: i32 = 40;
+
 /// Why a text is not a decimal within its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecimalError {
@@ -41,10 +45,6 @@ pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, Dec
         .fold(0_i128, |units, digit| units * 10 + i128::from(digit - b'0'));
     Ok(if negative { -units } else { units })
 }
-
-/// Digits of a quoted number that carry it, and the widest power of ten it may be counted in.
-const MAX_QUOTED_DIGITS: usize = 38;
-const MAX_QUOTED_EXPONENT: i32 = 40;
 
 /// `numerator ÷ denominator` in units of 10⁻¹⁸, rounded once, half-even. Both are unsigned numbers as JSON writes them, exponents
 /// included; what has more digits than any market quotes is refused.

@@ -21,7 +21,7 @@ pub use asset::Asset;
 pub use custody::{Blockchain, ChainAsset, CustodyAccount, Position, ProviderAccount, ProviderName};
 pub use grant::{Grants, Permission};
 pub use id::{AccountId, ContactId, CustodyAccountId, CustomerId, MerchantAccountId, MerchantId, OrganizationId};
-pub use quote::{Quote, QuoteBook, Quotes, SourceName};
+pub use quote::{Quote, QuoteBook, Quotes, SourceName, Suspect};
 pub use rate::{AgeLimits, Factor, Method, PriceError, Pricing, Rate, RateSheet, UsdPrice};
 pub use time::Timestamp;
 pub use total::{Summary, sum, summarize};

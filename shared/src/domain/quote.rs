@@ -46,18 +46,27 @@ pub struct Quote {
     pub observed_at: Timestamp,
 }
 
+/// A quote too far from the last price to be believed by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suspect {
+    /// What was said.
+    pub quote: Quote,
+    /// The run that first heard it.
+    pub seen_at: Timestamp,
+}
+
 /// Quotes by asset.
 pub type Quotes = BTreeMap<Asset, Quote>;
 
-/// Each source's last answer, and what was made of them.
+/// What the sources said last, and what was made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QuoteBook {
-    /// The last answer of each source that has ever answered.
+    /// What each source last said of each asset.
     pub answers: BTreeMap<SourceName, Quotes>,
     /// The last price of each asset that went into a sheet.
     pub accepted: BTreeMap<Asset, UsdPrice>,
-    /// Quotes too far from that to be believed without a second word.
-    pub suspects: Quotes,
+    /// What is not believed without a second word.
+    pub suspects: BTreeMap<Asset, Suspect>,
 }
 
 impl QuoteBook {

@@ -2,6 +2,7 @@
 
 use super::error::{self, ApiError};
 use crate::domain::Timestamp;
+use crate::store::measured;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
@@ -9,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lambda_http::RequestExt;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
@@ -17,6 +19,9 @@ use uuid::Uuid;
 const REQUEST_ID: &str = "x-request-id";
 /// A request that takes longer is given up, before Lambda (20 s) or the gateway (30 s) would answer it in their words.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Whether this process has answered before: who asks first pays for its start.
+static HAS_STARTED: AtomicBool = AtomicBool::new(false);
 
 /// Any other method is the caller's invention and not worth a line's space.
 const STANDARD_METHODS: [Method; 7] =
@@ -40,7 +45,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
     request.extensions_mut().insert(RequestTime(Timestamp::now()));
     let span = span(&request, &request_id);
-    let response = timeout(REQUEST_TIMEOUT, next.run(request)).instrument(span.clone()).await;
+    let work = measured(timeout(REQUEST_TIMEOUT, next.run(request)));
+    let (response, usage) = work.instrument(span.clone()).await;
     let late = |_| ApiError::ServiceUnavailable { cause: format!("no answer within {REQUEST_TIMEOUT:?}") }.into_response();
     let response = response.unwrap_or_else(late);
     let (mut response, error) = error::render(response, &request_id);
@@ -50,13 +56,25 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (error, cause) = (error.as_ref().map(ApiError::code), error.as_ref().and_then(ApiError::cause));
-    span.in_scope(|| {
-        if status >= 500 {
-            tracing::error!(status, latency_ms, error, cause, "request failed");
-        } else {
-            tracing::info!(status, latency_ms, error, cause, "request");
-        }
-    });
+    let (store_calls, (read_units, write_units)) = (usage.calls, usage.units());
+    let cold_start = !HAS_STARTED.swap(true, Ordering::Relaxed);
+    macro_rules! line {
+        ($level:ident, $server_errors:literal, $message:literal) => {
+            tracing::$level!(
+                status,
+                latency_ms,
+                cold_start,
+                store_calls,
+                read_units,
+                write_units,
+                server_errors = $server_errors,
+                error,
+                cause,
+                $message
+            )
+        };
+    }
+    span.in_scope(|| if status >= 500 { line!(error, 1, "request failed") } else { line!(info, 0, "request") });
     response
 }
 

@@ -1,16 +1,21 @@
 //! How one sheet is made of what the sources have said: pure, so that every rule of it can be tested as a table.
 //!
 //! Of each asset the first source in precedence whose quote is young enough is taken. A quote that jumps is not believed, and the
-//! asset has no price, until a second source or a later observation agrees with it: a rate that is missing is an error to whoever
-//! needs it, a wrong one is a wrong total.
+//! asset has no price, until a second source or the next run agrees with it: a rate that is missing is an error to whoever needs it,
+//! a wrong one is a wrong total.
 
 use super::{Answer, SourceError};
 use crate::domain::asset::{Market, Par};
-use crate::domain::{AgeLimits, Asset, Factor, Method, Quote, QuoteBook, Rate, RateSheet, SourceName, Timestamp, UsdPrice};
+use crate::domain::{
+    AgeLimits, Asset, Factor, Method, Quote, QuoteBook, Rate, RateSheet, SourceName, Suspect, Timestamp, UsdPrice,
+};
+use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How near a second word must be to the first to confirm it.
 const AGREEMENT: Factor = Factor::TENTH_MORE;
+/// A run so soon after the one that first heard of a jump is the same run, delivered twice, and not the next.
+const SECOND_LOOK: SignedDuration = SignedDuration::from_mins(1);
 /// Sources of a major asset that differ by more are reported.
 pub const MAX_DISAGREEMENT: Factor = Factor::HUNDREDTH_MORE;
 /// Whose word it is that a token is worth its peg.
@@ -47,6 +52,19 @@ pub struct Disagreement {
     pub quotes: BTreeMap<SourceName, UsdPrice>,
 }
 
+/// A source and what it says.
+type Said = (SourceName, Quote);
+
+/// What is made of the first source's quote.
+enum Verdict {
+    /// It prices the asset.
+    Believed,
+    /// Another prices it.
+    Outvoted(Said),
+    /// Nothing does.
+    Doubted,
+}
+
 /// One run's sheet and what is to be known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composition {
@@ -54,7 +72,7 @@ pub struct Composition {
     pub sheet: RateSheet,
     /// What the next run must remember.
     pub book: QuoteBook,
-    /// Quotes that were not believed: their assets are not in the sheet.
+    /// Quotes that were not believed: their assets have no price, or another source's.
     pub rejected: Vec<Rejected>,
     /// Major assets on which sources differ.
     pub disagreements: Vec<Disagreement>,
@@ -88,10 +106,10 @@ pub fn compose(
     now: Timestamp,
     rules: Rules,
 ) -> Composition {
+    let heard: BTreeSet<SourceName> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(source, _)| *source).collect();
     for (source, answer) in answers {
-        if let Ok(answer) = answer {
-            book.answers.insert(*source, answer.quotes.clone());
-        }
+        // What an answer leaves out, or garbles, is as it was until that is too old.
+        book.answers.entry(*source).or_default().extend(answer.iter().flat_map(|answer| answer.quotes.clone()));
     }
     let sheet = RateSheet { observed_at: now, entries: BTreeMap::new() };
     let mut run = Composition { sheet, book, rejected: Vec::new(), disagreements: Vec::new() };
@@ -99,7 +117,7 @@ pub fn compose(
     let (fiat, crypto): (Vec<_>, Vec<_>) = assets.into_iter().partition(|asset| !asset.is_crypto());
     // Money first: what is pegged to it is measured by it.
     for asset in fiat.into_iter().chain(crypto) {
-        run.price(asset, last, rules);
+        run.price(asset, last, &heard, rules);
     }
     for asset in Asset::crypto().filter(|asset| asset.par() == Par::Allowed) {
         run.price_at_par(asset, rules);
@@ -108,62 +126,96 @@ pub fn compose(
 }
 
 impl Composition {
-    fn price(&mut self, asset: Asset, last: Option<&RateSheet>, rules: Rules) {
-        let now = self.sheet.observed_at;
-        let quotes: Vec<(SourceName, Quote)> = precedence(asset)
-            .iter()
-            .filter_map(|source| Some((*source, *self.book.answers.get(source)?.get(&asset)?)))
-            .filter(|(_, quote)| rules.limits.admit(asset, quote.observed_at, now))
-            .collect();
+    fn price(&mut self, asset: Asset, last: Option<&RateSheet>, heard: &BTreeSet<SourceName>, rules: Rules) {
+        let quotes = self.young_quotes(asset, rules);
         let Some(((source, quote), others)) = quotes.split_first().map(|(first, others)| (*first, others)) else {
             // Nobody speaks of it any more; what was suspected is forgotten with them.
             self.book.suspects.remove(&asset);
             return;
         };
-        if matches!(asset.market(), Market::Major(_))
-            && others.iter().any(|(_, other)| !other.usd.is_within(MAX_DISAGREEMENT, quote.usd))
-        {
-            let quotes = quotes.iter().map(|(source, quote)| (*source, quote.usd)).collect();
-            self.disagreements.push(Disagreement { asset, quotes });
-        }
-        match self.compared_with(asset, last, others, rules).filter(|last| !quote.usd.is_within(rules.jump_factor, *last)) {
-            Some(last) if !self.is_confirmed(asset, quote, others) => {
-                let first_seen = *self.book.suspects.entry(asset).or_insert(quote);
-                // An observation that is told again is no newer one.
-                if !quote.usd.is_within(AGREEMENT, first_seen.usd) {
-                    self.book.suspects.insert(asset, quote);
-                }
-                self.rejected.push(Rejected { asset, source, quote, last });
-            }
-            _ => {
+        self.report_disagreement(asset, &quotes);
+        let last = self.compared_with(asset, last, others, rules);
+        match self.verdict(asset, quote, others, last, heard.contains(&source), rules) {
+            Verdict::Believed => {
                 self.book.suspects.remove(&asset);
-                self.book.accepted.insert(asset, quote.usd);
-                let Quote { usd, observed_at } = quote;
-                let rate = Rate { usd, source: source.name().to_owned(), method: method(source), observed_at };
-                self.sheet.entries.insert(asset, rate);
+                self.accept(asset, source, quote);
             }
+            Verdict::Outvoted((other, its)) => {
+                self.reject(asset, source, quote, last);
+                self.accept(asset, other, its);
+            }
+            Verdict::Doubted => self.reject(asset, source, quote, last),
         }
     }
 
-    /// What a first quote is held against: the last price, else its peg, else another source.
-    fn compared_with(
+    /// What sources say of an asset, the first in precedence first.
+    fn young_quotes(&self, asset: Asset, rules: Rules) -> Vec<Said> {
+        let said = |source: &SourceName| Some((*source, *self.book.answers.get(source)?.get(&asset)?));
+        let is_young = |said: &Said| rules.limits.admit(asset, said.1.observed_at, self.sheet.observed_at);
+        precedence(asset).iter().filter_map(said).filter(is_young).collect()
+    }
+
+    fn report_disagreement(&mut self, asset: Asset, quotes: &[Said]) {
+        let differs = |pair: &[Said]| matches!(pair, [one, other] if !one.1.usd.is_within(MAX_DISAGREEMENT, other.1.usd));
+        if matches!(asset.market(), Market::Major(_)) && quotes.windows(2).any(differs) {
+            let quotes = quotes.iter().map(|(source, quote)| (*source, quote.usd)).collect();
+            self.disagreements.push(Disagreement { asset, quotes });
+        }
+    }
+
+    /// Whether the first quote may price. A jump needs a second word: another source's, or the same source's in the next run.
+    ///
+    /// A source that tells the same observation again is outvoted by another that stands by the last price, and believed where
+    /// nobody else speaks. What a source said before it failed is no word of this run's.
+    fn verdict(
         &self,
         asset: Asset,
-        last: Option<&RateSheet>,
-        others: &[(SourceName, Quote)],
+        quote: Quote,
+        others: &[Said],
+        last: Option<UsdPrice>,
+        is_heard: bool,
         rules: Rules,
-    ) -> Option<UsdPrice> {
+    ) -> Verdict {
+        let Some(last) = last.filter(|last| !quote.usd.is_within(rules.jump_factor, *last)) else { return Verdict::Believed };
+        if others.iter().any(|(_, other)| other.usd.is_within(AGREEMENT, quote.usd)) {
+            return Verdict::Believed;
+        }
+        let is_next = |seen: &&Suspect| seen.seen_at.age_at(self.sheet.observed_at) >= SECOND_LOOK;
+        let seen = self.book.suspects.get(&asset).filter(|seen| seen.quote.usd.is_within(AGREEMENT, quote.usd)).filter(is_next);
+        let Some(seen) = seen else { return Verdict::Doubted };
+        if quote.observed_at > seen.quote.observed_at {
+            return Verdict::Believed;
+        }
+        let stands_by_last = others.iter().find(|(_, other)| other.usd.is_within(AGREEMENT, last));
+        match stands_by_last {
+            Some(other) => Verdict::Outvoted(*other),
+            None if is_heard => Verdict::Believed,
+            None => Verdict::Doubted,
+        }
+    }
+
+    fn accept(&mut self, asset: Asset, source: SourceName, Quote { usd, observed_at }: Quote) {
+        self.book.accepted.insert(asset, usd);
+        let rate = Rate { usd, source: source.name().to_owned(), method: method(source), observed_at };
+        self.sheet.entries.insert(asset, rate);
+    }
+
+    fn reject(&mut self, asset: Asset, source: SourceName, quote: Quote, last: Option<UsdPrice>) {
+        let suspect = Suspect { quote, seen_at: self.sheet.observed_at };
+        let known = self.book.suspects.entry(asset).or_insert(suspect);
+        // Of the same thing the first hearing counts; another jump begins anew.
+        if !known.quote.usd.is_within(AGREEMENT, quote.usd) {
+            *known = suspect;
+        }
+        self.rejected.extend(last.map(|last| Rejected { asset, source, quote, last }));
+    }
+
+    /// What a first quote is held against: the last price, else its peg, else another source.
+    fn compared_with(&self, asset: Asset, last: Option<&RateSheet>, others: &[Said], rules: Rules) -> Option<UsdPrice> {
         let in_last = last.and_then(|sheet| sheet.entries.get(&asset)).map(|rate| rate.usd);
         let accepted = || self.book.accepted.get(&asset).copied();
         let peg = || asset.peg().and_then(|peg| self.peg_price(peg, rules)).map(|rate| rate.usd);
         in_last.or_else(accepted).or_else(peg).or_else(|| others.first().map(|(_, other)| other.usd))
-    }
-
-    /// Whether another source agrees, or the same thing was seen before at an earlier time.
-    fn is_confirmed(&self, asset: Asset, quote: Quote, others: &[(SourceName, Quote)]) -> bool {
-        let agrees = |other: &Quote| other.usd.is_within(AGREEMENT, quote.usd);
-        let seen = self.book.suspects.get(&asset).filter(|seen| seen.observed_at < quote.observed_at);
-        others.iter().any(|(_, other)| agrees(other)) || seen.is_some_and(agrees)
     }
 
     fn price_at_par(&mut self, asset: Asset, rules: Rules) {

@@ -51,7 +51,7 @@ pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
     if observed_at > now.plus(MAX_AHEAD) {
         return Err(nonsense("the day is in the future"));
     }
-    let rates = day.children().filter_map(|rate| rate.attribute("currency").zip(rate.attribute("rate")));
+    let rates = day.children().filter_map(|rate| Some((rate.attribute("currency")?, rate.attribute("rate").unwrap_or_default())));
     let (dollars, rates): (Vec<_>, Vec<_>) = rates.partition(|(currency, _)| *currency == Asset::USD.code());
     let [(_, dollar)] = dollars.as_slice() else { return Err(nonsense("not one rate of the dollar")) };
     let euro = UsdPrice::quoted(dollar, "1").map_err(|_| nonsense("the rate of the dollar is no price"))?;

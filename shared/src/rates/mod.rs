@@ -25,6 +25,9 @@ pub enum SourceError {
     /// It did not answer, or said not now.
     #[error("the source is unavailable: {0}")]
     Unavailable(String),
+    /// It limits our calls: the next run is soon enough.
+    #[error("the source limits our calls")]
+    Throttled,
     /// It answered something that is not its document.
     #[error("the source answered nonsense: {0}")]
     Nonsense(String),

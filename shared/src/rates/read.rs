@@ -27,7 +27,8 @@ pub(super) async fn document(request: impl Fn() -> RequestBuilder) -> Result<Vec
         let answer = answer.map_err(SourceError::Unavailable)?;
         match answer.status {
             200 => Ok(answer.body),
-            429 | 500.. => Err(SourceError::Unavailable(format!("status {}", answer.status))),
+            429 => Err(SourceError::Throttled),
+            500.. => Err(SourceError::Unavailable(format!("status {}", answer.status))),
             _ => Err(SourceError::Nonsense(format!("status {}", answer.status))),
         }
     };

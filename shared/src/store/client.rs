@@ -1,6 +1,7 @@
 //! The DynamoDB client: configured by hand, because the default provider chain and the system's trust store are a quarter of
 //! a cold start.
 
+use super::usage::Meter;
 use crate::config::StoreConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -36,6 +37,7 @@ pub(super) fn new(config: &StoreConfig) -> Client {
         .credentials_provider(credentials)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF))
+        .interceptor(Meter)
         .http_client(https_client());
     builder.set_endpoint_url(endpoint_url.clone());
     Client::from_conf(builder.build())

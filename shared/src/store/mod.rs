@@ -19,6 +19,7 @@ mod rates;
 mod record;
 mod record_batch;
 mod row;
+mod usage;
 mod walk;
 
 pub use access::{ApiKey, StoredJwks};
@@ -31,10 +32,12 @@ pub use error::StoreError;
 pub use history::{End, MAX_HISTORY_READS, PastError};
 pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
-pub use quotes::StoredBook;
+pub use quotes::{Kept, StoredBook};
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, Rejection};
 pub use record_batch::UPDATES_AT_ONCE;
+
+pub use usage::{Usage, measured};
 
 use crate::config::{StoreConfig, Tables};
 use aws_sdk_dynamodb::Client;

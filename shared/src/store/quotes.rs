@@ -4,14 +4,23 @@ use super::rates::to_item;
 use super::record::Transaction;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
-use crate::domain::{Asset, Quote, QuoteBook, Quotes, RateSheet, SourceName, UsdPrice};
+use crate::domain::{Asset, Quote, QuoteBook, RateSheet, SourceName, Suspect, UsdPrice};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 const TABLE: &str = "rates";
 /// Stands beside the sheets under a key of its own.
 const QUOTES: &str = "quotes";
 const NEWEST: &str = "newest";
+
+/// Whether a sheet was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It was.
+    Written,
+    /// Another run has written since the book was read; nothing was kept.
+    Overtaken,
+}
 
 /// The book as it was read: what is written must be made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,9 +40,8 @@ impl Store {
         Ok(StoredBook { book: Some(book(row)?), revision: row.number("revision", str::parse)? })
     }
 
-    /// Keeps a sheet for ever and remembers the book it was made with. `false`: another run has written since `read`, and nothing
-    /// was kept.
-    pub async fn put_sheet_and_book(&self, sheet: &RateSheet, book: &QuoteBook, read: &StoredBook) -> Result<bool, StoreError> {
+    /// Keeps a sheet for ever and remembers the book it was made with, unless another run has written since `read`.
+    pub async fn put_sheet_and_book(&self, sheet: &RateSheet, book: &QuoteBook, read: &StoredBook) -> Result<Kept, StoreError> {
         let revision = number(read.revision + 1);
         let put_book = Put::builder()
             .table_name(&self.tables.rates)
@@ -44,53 +52,60 @@ impl Store {
         let put_sheet = put_sheet.condition_expression("attribute_not_exists(sheet)");
         let writes = [put_book, put_sheet].map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()));
         let writes = writes.into_iter().collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(matches!(self.transact(writes).await?, Transaction::Committed))
+        Ok(match self.transact(writes).await? {
+            Transaction::Committed => Kept::Written,
+            Transaction::Collided | Transaction::Refused(_) => Kept::Overtaken,
+        })
     }
 }
 
 fn book_to_item(book: &QuoteBook, revision: AttributeValue) -> Item {
     let QuoteBook { answers, accepted, suspects } = book;
-    let answers = answers.iter().map(|(source, quotes)| (source.name().to_owned(), quotes_to_map(quotes))).collect();
-    let accepted = accepted.iter().map(|(asset, usd)| (asset.code().to_owned(), number(usd))).collect();
+    let answers = answers.iter().map(|(source, quotes)| (source.name().to_owned(), to_map(quotes, quote_to_item))).collect();
     Item::from([
         ("sheet".to_owned(), text(QUOTES)),
         ("observed_at".to_owned(), text(NEWEST)),
         ("revision".to_owned(), revision),
         ("answers".to_owned(), AttributeValue::M(answers)),
-        ("accepted".to_owned(), AttributeValue::M(accepted)),
-        ("suspects".to_owned(), quotes_to_map(suspects)),
+        ("accepted".to_owned(), to_map(accepted, |usd| number(usd))),
+        ("suspects".to_owned(), to_map(suspects, suspect_to_item)),
     ])
 }
 
-fn quotes_to_map(quotes: &Quotes) -> AttributeValue {
-    let quote = |Quote { usd, observed_at }: &Quote| {
-        AttributeValue::M(HashMap::from([("usd".to_owned(), number(usd)), ("observed_at".to_owned(), instant(*observed_at))]))
-    };
-    AttributeValue::M(quotes.iter().map(|(asset, value)| (asset.code().to_owned(), quote(value))).collect())
+fn to_map<T>(values: &BTreeMap<Asset, T>, to_item: impl Fn(&T) -> AttributeValue) -> AttributeValue {
+    AttributeValue::M(values.iter().map(|(asset, value)| (asset.code().to_owned(), to_item(value))).collect())
+}
+
+fn quote_to_item(Quote { usd, observed_at }: &Quote) -> AttributeValue {
+    AttributeValue::M([("usd".to_owned(), number(usd)), ("observed_at".to_owned(), instant(*observed_at))].into())
+}
+
+fn suspect_to_item(Suspect { quote, seen_at }: &Suspect) -> AttributeValue {
+    AttributeValue::M([("quote".to_owned(), quote_to_item(quote)), ("seen_at".to_owned(), instant(*seen_at))].into())
 }
 
 fn book(row: Row<'_>) -> Result<QuoteBook, StoreError> {
-    let answers = map(row, "answers")?.iter().filter_map(|(name, value)| Some((SourceName::parse(name)?, value)));
+    let map = |attribute| row.item.get(attribute).and_then(|value| value.as_m().ok());
+    let known = |answers: &Item| {
+        let known = answers.iter().filter_map(|(name, quotes)| Some((SourceName::parse(name)?, quotes)));
+        known.map(|(source, quotes)| Some((source, by_asset(quotes.as_m().ok()?, quote)?))).collect::<Option<_>>()
+    };
+    let price = |value: &AttributeValue| value.as_n().ok().and_then(|usd| UsdPrice::parse(usd).ok());
     Ok(QuoteBook {
-        answers: answers
-            .map(|(source, value)| Ok((source, quotes(row, value)?)))
-            .collect::<Result<BTreeMap<_, _>, StoreError>>()?,
-        accepted: by_asset(map(row, "accepted")?, |value| value.as_n().ok().and_then(|usd| UsdPrice::parse(usd).ok()))
-            .ok_or_else(|| row.corrupt("accepted"))?,
-        suspects: quotes(row, row.item.get("suspects").ok_or_else(|| row.corrupt("suspects"))?)?,
+        answers: map("answers").and_then(known).ok_or_else(|| row.corrupt("answers"))?,
+        accepted: map("accepted").and_then(|values| by_asset(values, price)).ok_or_else(|| row.corrupt("accepted"))?,
+        suspects: map("suspects").and_then(|values| by_asset(values, suspect)).ok_or_else(|| row.corrupt("suspects"))?,
     })
 }
 
-fn map<'a>(row: Row<'a>, attribute: &'static str) -> Result<&'a Item, StoreError> {
-    row.item.get(attribute).and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt(attribute))
+fn quote(value: &AttributeValue) -> Option<Quote> {
+    let row = Row { table: TABLE, item: value.as_m().ok()? };
+    Some(Quote { usd: row.number("usd", UsdPrice::parse).ok()?, observed_at: row.instant("observed_at").ok()? })
 }
 
-fn quotes(row: Row<'_>, value: &AttributeValue) -> Result<Quotes, StoreError> {
-    let quote = |value: &AttributeValue| {
-        let row = Row { table: TABLE, item: value.as_m().ok()? };
-        Some(Quote { usd: row.number("usd", UsdPrice::parse).ok()?, observed_at: row.instant("observed_at").ok()? })
-    };
-    value.as_m().ok().and_then(|values| by_asset(values, quote)).ok_or_else(|| row.corrupt("answers"))
+fn suspect(value: &AttributeValue) -> Option<Suspect> {
+    let row = Row { table: TABLE, item: value.as_m().ok()? };
+    Some(Suspect { quote: quote(row.item.get("quote")?)?, seen_at: row.instant("seen_at").ok()? })
 }
 
 /// Values by asset; those of assets that have left the table are passed over.

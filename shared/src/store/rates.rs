@@ -110,15 +110,13 @@ fn rate_to_item(rate: &Rate) -> Item {
 fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
     let row = Row { table: TABLE, item };
     let entries = item.get("entries").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("entries"))?;
-    let entry = |(code, value): (&String, &AttributeValue)| {
-        let asset = Asset::parse(code).map_err(|_| row.corrupt("entries"))?;
+    // A code that is not in this version's table was written by another version; what can be held here needs none of it.
+    let known = entries.iter().filter_map(|(code, value)| Some((Asset::parse(code).ok()?, value)));
+    let entry = |(asset, value): (Asset, &AttributeValue)| {
         let rate = rate_from_item(value.as_m().map_err(|_| row.corrupt("entries"))?)?;
         Ok::<_, StoreError>((asset, rate))
     };
-    Ok(RateSheet {
-        observed_at: row.instant("observed_at")?,
-        entries: entries.iter().map(entry).collect::<Result<BTreeMap<_, _>, _>>()?,
-    })
+    Ok(RateSheet { observed_at: row.instant("observed_at")?, entries: known.map(entry).collect::<Result<BTreeMap<_, _>, _>>()? })
 }
 
 fn rate_from_item(item: &Item) -> Result<Rate, StoreError> {
