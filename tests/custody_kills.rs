@@ -10,16 +10,24 @@ use shared::domain::{Account, Amount, CustodyAccount, CustodyAccountId, Customer
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use tokio::time::timeout;
+use tokio::sync::Notify;
 
-/// A hook that never comes back from the `n`th time that `step` is reached: the process ends there.
-fn killed_before(step: Step, n: usize) -> Hook {
-    let seen = Arc::new(AtomicUsize::new(0));
-    Arc::new(move |reached: Step| -> BoxFuture<'static, ()> {
-        let is_here = reached == step && seen.fetch_add(1, Ordering::SeqCst) + 1 == n;
-        if is_here { pending().boxed() } else { ready(()).boxed() }
-    })
+/// Starts a sync whose process ends the `n`th time that `step` is reached.
+async fn kill(syncs: Syncs, app: &App, now: Timestamp, (step, n): (Step, usize)) {
+    let (seen, there) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let reached = Arc::clone(&there);
+    let hook: Hook = Arc::new(move |at: Step| -> BoxFuture<'static, ()> {
+        if at != step || seen.fetch_add(1, Ordering::SeqCst) + 1 != n {
+            return ready(()).boxed();
+        }
+        reached.notify_one();
+        pending().boxed()
+    });
+    let (account, syncs) = (snapshot(app).await, syncs.with_hook(hook));
+    tokio::select! {
+        () = there.notified() => {}
+        outcome = syncs.fresh(account, now, "test", now) => panic!("{step:?} was not reached: {outcome:?}"),
+    }
 }
 
 pub fn syncs(app: &App) -> Syncs {
@@ -53,9 +61,8 @@ async fn check_invariants(app: &App, when: &str) {
     }
 }
 
-async fn ask(syncs: &Syncs, app: &App, now: Timestamp) -> Option<()> {
-    let account = snapshot(app).await;
-    timeout(Duration::from_millis(400), syncs.fresh(account, now, "test", now)).await.ok().map(|outcome| drop(outcome.unwrap()))
+async fn ask(syncs: &Syncs, app: &App, now: Timestamp) {
+    syncs.fresh(snapshot(app).await, now, "test", now).await.unwrap();
 }
 
 #[tokio::test]
@@ -65,18 +72,18 @@ async fn killed_at_any_step_it_is_completed_by_the_next_run() {
         for then in [["5", "0", "7", "2"], ["1", "2", "3", "4"]] {
             let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
             let start = Timestamp::now();
-            assert!(ask(&syncs(&app), &app, start).await.is_some());
+            ask(&syncs(&app), &app, start).await;
             let before = snapshot(&app).await;
             // The vault changes, the sync of that is killed, and by the next one the vault may have changed back.
             app.vault(vault(["5", "0", "7", "9"])).await;
             let killed_at = start.plus(SignedDuration::from_secs(1));
-            assert!(ask(&syncs(&app).with_hook(killed_before(step, n)), &app, killed_at).await.is_none(), "{step:?}");
+            kill(syncs(&app), &app, killed_at, (step, n)).await;
             let when = format!("killed before {step:?}, then {then:?}");
             check_invariants(&app, &when).await;
             assert_eq!(snapshot(&app).await, before, "{when}");
             app.vault(vault(then)).await;
             let next = start.plus(SignedDuration::from_mins(1));
-            assert!(ask(&syncs(&app), &app, next).await.is_some(), "{when}");
+            ask(&syncs(&app), &app, next).await;
             check_invariants(&app, &when).await;
             assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await), "{when}");
         }
@@ -108,11 +115,11 @@ async fn many_positions_are_written_in_several_transactions_each_of_which_may_be
             config.sync_interval(),
         );
         let start = Timestamp::now();
-        assert!(ask(&syncs.clone().with_hook(killed_before(Step::WriteProjection, n)), &app, start).await.is_none(), "{n}");
+        kill(syncs.clone(), &app, start, (Step::WriteProjection, n)).await;
         check_invariants(&app, &format!("killed before transaction {n}")).await;
         assert_eq!(projections(&app).await.len(), 33 * (n - 1), "{n}");
         app.vault(full("2")).await;
-        assert!(ask(&syncs, &app, start.plus(SignedDuration::from_mins(1))).await.is_some());
+        ask(&syncs, &app, start.plus(SignedDuration::from_mins(1))).await;
         check_invariants(&app, &format!("completed after {n}")).await;
         assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await), "{n}");
         assert_eq!(projections(&app).await.len(), 68);
@@ -124,8 +131,8 @@ async fn killed_while_a_failure_is_noted_it_is_tried_again() {
     let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
     let start = Timestamp::now();
     app.fault(json!({"status": 401, "times": 1})).await;
-    assert!(ask(&syncs(&app).with_hook(killed_before(Step::Fail, 1)), &app, start).await.is_none());
-    assert!(ask(&syncs(&app), &app, start.plus(SignedDuration::from_mins(1))).await.is_some());
+    kill(syncs(&app), &app, start, (Step::Fail, 1)).await;
+    ask(&syncs(&app), &app, start.plus(SignedDuration::from_mins(1))).await;
     assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await));
 }
 
