@@ -16,6 +16,8 @@ mod custody_providers;
 mod custody_sweep;
 mod custody_sync;
 mod custody_wire;
+mod deployment;
+mod documents;
 mod events;
 mod faults;
 mod harness;

@@ -1,0 +1,139 @@
+//! What is deployed, read from the templates: who may do what, and that every alarm is explained.
+
+use saphyr::{LoadableYamlNode, Yaml};
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
+}
+
+/// A mapping's value of that name, whatever intrinsic it stands under.
+fn at<'a>(node: &'a Yaml<'a>, name: &str) -> Option<&'a Yaml<'a>> {
+    match node {
+        Yaml::Tagged(_, inner) => at(inner, name),
+        _ => node.as_mapping_get(name),
+    }
+}
+
+/// Every scalar of a node, from left to right.
+fn scalars(node: &Yaml<'_>) -> Vec<String> {
+    match node {
+        Yaml::Tagged(_, inner) => scalars(inner),
+        Yaml::Sequence(elements) => elements.iter().flat_map(scalars).collect(),
+        Yaml::Mapping(members) => members.iter().flat_map(|(name, value)| [scalars(name), scalars(value)].concat()).collect(),
+        other => other.as_str().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// Every mapping below a node that has a member of that name.
+fn with_member<'a>(node: &'a Yaml<'a>, name: &str, found: &mut Vec<&'a Yaml<'a>>) {
+    match node {
+        Yaml::Tagged(_, inner) => with_member(inner, name, found),
+        Yaml::Sequence(elements) => elements.iter().for_each(|element| with_member(element, name, found)),
+        Yaml::Mapping(members) => {
+            if node.as_mapping_get(name).is_some() {
+                found.push(node);
+            }
+            members.iter().for_each(|(_, value)| with_member(value, name, found));
+        }
+        _ => {}
+    }
+}
+
+fn members<'a>(node: &'a Yaml<'a>, name: &str) -> Vec<(String, &'a Yaml<'a>)> {
+    let members = at(node, name).and_then(Yaml::as_mapping).into_iter().flatten();
+    members.map(|(name, body)| (name.as_str().unwrap().to_owned(), body)).collect()
+}
+
+/// Resources of a kind, by their logical ids.
+fn resources<'a>(template: &'a Yaml<'a>, kind: &str) -> Vec<(String, &'a Yaml<'a>)> {
+    let of_kind = |(_, body): &(String, &'a Yaml<'a>)| at(body, "Type").and_then(Yaml::as_str) == Some(kind);
+    members(template, "Resources").into_iter().filter(of_kind).collect()
+}
+
+#[test]
+fn no_policy_says_everything_and_keys_are_written_by_nobody() {
+    let text = read("template.yaml");
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let mut statements = Vec::new();
+    with_member(template, "Effect", &mut statements);
+    assert!(statements.len() > 15, "{}", statements.len());
+    for statement in statements {
+        let said = scalars(statement);
+        let of = |name| at(statement, name).map(scalars).unwrap_or_default();
+        assert!(of("Action").iter().chain(&of("Resource")).all(|word| !word.contains('*')), "{said:?}");
+        assert!(!of("Action").is_empty() && (!of("Resource").is_empty() || !of("Principal").is_empty()), "{said:?}");
+        let writes = of("Action").iter().any(|action| !["dynamodb:GetItem", "dynamodb:Query"].contains(&action.as_str()));
+        if writes && of("Resource").iter().any(|resource| resource.contains("AccessTable")) {
+            // The issuer's cached keys, and no API key.
+            let condition = ["ForAllValues:StringEquals", "dynamodb:LeadingKeys", "jwks"].map(str::to_owned);
+            assert_eq!(of("Condition"), condition, "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn functions_are_named_after_their_binaries_and_bring_policies_of_their_own() {
+    let text = read("template.yaml");
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let functions = resources(template, "AWS::Serverless::Function");
+    assert_eq!(functions.len(), fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions")).unwrap().count());
+    for (id, function) in functions {
+        let properties = at(function, "Properties").unwrap();
+        let binary =
+            at(function, "Metadata").and_then(|metadata| at(metadata, "BuildProperties")).and_then(|build| at(build, "Binary"));
+        let name = format!("${{AWS::StackName}}-{}", binary.unwrap().as_str().unwrap());
+        assert_eq!(scalars(at(properties, "FunctionName").unwrap()), [name], "{id}");
+        // A managed policy of AWS's own grants more than is needed.
+        let policies = scalars(at(properties, "Policies").unwrap());
+        assert!(policies.iter().all(|word| !word.starts_with("arn:aws:iam") && !word.ends_with("Policy")), "{id}: {policies:?}");
+    }
+}
+
+#[test]
+fn tables_survive_their_stack_and_production_protects_them() {
+    let text = read("infra/storage.yaml");
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let tables = resources(template, "AWS::DynamoDB::Table");
+    assert_eq!(tables.len(), 6);
+    for (id, table) in tables.into_iter().filter(|(id, _)| id != "LimitsTable") {
+        let properties = at(table, "Properties").unwrap();
+        let says = |name: &str, expected: &[&str]| assert_eq!(scalars(at(properties, name).unwrap()), expected, "{id} {name}");
+        assert_eq!(at(table, "DeletionPolicy").and_then(Yaml::as_str), Some("Retain"), "{id}");
+        assert_eq!(at(table, "UpdateReplacePolicy").and_then(Yaml::as_str), Some("Retain"), "{id}");
+        says("PointInTimeRecoverySpecification", &["PointInTimeRecoveryEnabled"]);
+        says("SSESpecification", &["SSEEnabled"]);
+        says("DeletionProtectionEnabled", &["IsProduction"]);
+        says("BillingMode", &["PAY_PER_REQUEST"]);
+    }
+}
+
+#[test]
+fn every_alarm_is_shown_acted_on_and_explained() {
+    let (text, runbook) = (read("infra/observability.yaml"), read("infra/README.md"));
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let dashboard = scalars(at(resources(template, "AWS::CloudWatch::Dashboard")[0].1, "Properties").unwrap()).concat();
+    let alarms = resources(template, "AWS::CloudWatch::Alarm");
+    assert!(alarms.len() >= 10);
+    for (id, alarm) in alarms {
+        let properties = at(alarm, "Properties").unwrap();
+        assert_eq!(scalars(at(properties, "AlarmActions").unwrap()), ["HasTopic", "AlarmTopicArn"], "{id}");
+        assert!(dashboard.contains(&format!("\"${{{id}.Arn}}\"")), "{id} is not on the dashboard");
+        assert!(runbook.contains(&format!("### {id}\n")), "{id} is not in the runbook");
+    }
+}
+
+#[test]
+fn every_metric_of_ours_is_written_by_somebody() {
+    let (text, telemetry) = (read("infra/observability.yaml"), read("shared/src/telemetry.rs"));
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let filters = resources(template, "AWS::Logs::MetricFilter");
+    let mut metrics = Vec::new();
+    with_member(template, "Namespace", &mut metrics);
+    for metric in metrics.into_iter().filter(|metric| at(metric, "Namespace").and_then(Yaml::as_str) == Some("Ballast")) {
+        let name = at(metric, "MetricName").and_then(Yaml::as_str).unwrap();
+        let is_written = telemetry.contains(&format!("(\"{name}\", ")) || filters.iter().any(|(id, _)| id == name);
+        assert!(is_written, "{name}");
+    }
+}
