@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 /// How one command ended, and what it printed.
 pub struct Ran {
     pub ending: Result<Ending, String>,
+    pub exit_code: u8,
     pub out: String,
 }
 
@@ -29,8 +30,9 @@ impl Ran {
 pub async fn ballast(url: &str, words: &[&str]) -> Ran {
     let line = [&["ballast", "--endpoint-url", url], words].concat();
     let mut out = Vec::new();
-    let ending = run(Arguments::try_parse_from(line).unwrap(), &mut out).await.map_err(|error| error.to_string());
-    Ran { ending, out: String::from_utf8(out).unwrap() }
+    let ended = run(Arguments::try_parse_from(line).unwrap(), &mut out).await;
+    let exit_code = ended.as_ref().map_or_else(|error| error.exit_code(), |ending| ending.exit_code());
+    Ran { ending: ended.map_err(|error| error.to_string()), exit_code, out: String::from_utf8(out).unwrap() }
 }
 
 impl App {
@@ -130,26 +132,36 @@ async fn what_cannot_be_done_says_what_to_do() {
     ];
     let mut errors = String::new();
     for words in rows {
-        errors += &format!("{}\n", app.ballast(words).await.error());
+        let ran = app.ballast(words).await;
+        let exit_code = ran.exit_code;
+        errors += &format!("{exit_code} {}\n", ran.error());
     }
     assert_snapshot!(errors, @r#"
-    no usable rate for USDC; --partial leaves them out of the totals and names them
-    --customer: not a valid identifier
-    --currency: not a known asset
-    --as-of: in the future
-    there is no account 00000000-0000-4000-8000-000000000009
-    ID: not a valid identifier
-    there is no rate sheet at 2020-01-01T00:00:00.000Z
-    --as-of: not an RFC 3339 date-time
-    ballast-custody-sync: no such custody account
-    --provider: not a custody provider: fireblocks or bitgo
-    --provider-account: not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)
-    --asset: "USDT" is not a blockchain and a crypto asset on it
-    claims: the key would see nothing: give --customer, --organization, --merchant or --permission
-    --permission: "PermAll" is neither PermReadAll nor PermCustodySync
-    claims: customer_ids is not a list of ids
-    not one key has an id that starts with 0123456789abcdef
+    1 no usable rate for USDC; --partial leaves them out of the totals and names them
+    2 --customer: not a valid identifier
+    2 --currency: not a known asset
+    2 --as-of: in the future
+    1 there is no account 00000000-0000-4000-8000-000000000009
+    2 ID: not a valid identifier
+    1 there is no rate sheet at 2020-01-01T00:00:00.000Z
+    2 --as-of: not an RFC 3339 date-time
+    1 ballast-custody-sync: no such custody account
+    2 --provider: not a custody provider: fireblocks or bitgo
+    2 --provider-account: not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)
+    2 --asset: "USDT" is not a blockchain and a crypto asset on it
+    2 claims: the key would see nothing: give --customer, --organization, --merchant or --permission
+    2 --permission: "PermAll" is neither PermReadAll nor PermCustodySync
+    2 --customer: "alice" is not a valid identifier
+    1 no key has an id that starts with 0123456789abcdef
     "#);
+    for url in ["127.0.0.1:8000", "ftp://127.0.0.1:8000", "here"] {
+        let ran = ballast(url, &["verify"]).await;
+        assert_eq!(
+            (ran.exit_code, ran.error().as_str()),
+            (2, "--endpoint-url: not a URL that begins with http:// or https://"),
+            "{url}"
+        );
+    }
     let unreachable = ballast(&format!("http://{nowhere}"), &["verify"]).await.error();
     assert!(
         unreachable.ends_with("Is `cargo local` running there?") && unreachable.contains("onnection refused"),
@@ -231,6 +243,9 @@ async fn rates_are_shown_with_what_may_price_and_written_on_request() {
     // The old price of a bitcoin is a thousandth of the new one, but two sources agree.
     let report = app.ballast_json(&["rates", "sync"]).await;
     assert_eq!((&report["entries"], &report["rejected"]), (&json!(56), &json!([])));
+    let down = app.request(Method::PUT, "/_local/market/ecb").body(json!({"status": 500}).to_string());
+    assert_eq!(send(down).await.status, 200);
+    assert_eq!(app.ballast(&["rates", "sync"]).await.exit_code, 3);
     let printed = app.ballast(&["rates", "show"]).await.out;
     assert!(printed.contains("| EUR      | 1.1353"), "{printed}");
 }
@@ -239,11 +254,11 @@ async fn rates_are_shown_with_what_may_price_and_written_on_request() {
 async fn whatever_disagrees_is_found() {
     let app = App::start(with(
         custody(json!([wallet("BTC", "2", "1")]), json!({})),
-        json!({"accounts": [account(1, "EUR", "1"), account(2, "EUR", "2")]}),
+        json!({"accounts": [account(1, "EUR", "1"), account(2, "EUR", "2"), account(3, "EUR", "3"), account(4, "EUR", "4")]}),
     ))
     .await;
     app.ballast_json(&["custody", "sync"]).await;
-    assert_eq!(app.ballast(&["verify"]).await.out, "3 accounts, 1 custody accounts, 0 differences\n");
+    assert_eq!(app.ballast(&["verify"]).await.out, "5 accounts, 1 custody accounts, 0 differences\n");
     let client = app.stack.store().client().clone();
     let text = |value: &str| aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned());
     let number = |value: &str| aws_sdk_dynamodb::types::AttributeValue::N(value.to_owned());
@@ -261,17 +276,22 @@ async fn whatever_disagrees_is_found() {
     let projection = app.get(&format!("/v2/accounts?search.customer_id={ALICE}&search.currency=BTC")).await.json();
     set(projection["data"][0]["id"].as_str().unwrap(), "SET available = :v", number("2")).await;
     set(&id(1), "SET custody_account_id = :v", text(CUSTODY)).await;
+    let lost = client.delete_item().table_name("AccountsTable").key("customer_id", text(ALICE)).key("account_id", text(&id(3)));
+    lost.send().await.unwrap();
+    set(&id(4), "SET balance = :v", text("much")).await;
     let ran = app.ballast(&["verify"]).await;
     assert_eq!(ran.ending, Ok(Ending::InPart));
     assert_snapshot!(ran.out, @"
-    | id                                   | what                                                               | stored                                      | expected                            |
-    |--------------------------------------|--------------------------------------------------------------------|---------------------------------------------|-------------------------------------|
-    | 550e8400-e29b-41d4-a716-446655440000 | the account that shows BTC on BTC, with the provider's last answer | 2, 2 available                              | 2, 1 available                      |
-    | 00000000-0000-4000-8000-000000000001 | the balance, with the newest of its history                        | 1.01 at 2026-06-01T00:00:00.000000000Z      | 1 at 2026-06-01T00:00:00.000000000Z |
-    | 00000000-0000-4000-8000-000000000001 | the custody account that it shows a position of                    | 550e8400-e29b-41d4-a716-446655440000        | nothing                             |
-    | 00000000-0000-4000-8000-000000000002 | created_at, with the oldest of its history                         | 2026-01-01T00:00:00.000000000Z              | 2026-06-01T00:00:00.000000000Z      |
-    | 00000000-0000-4000-8000-000000000002 | the owner, with the one its history names                          | EUR of 0a11ce00-0000-4000-8000-000000000001 | nothing                             |
-    3 accounts, 1 custody accounts, 5 differences
+    | id                                                                                    | what                                                               | stored                                      | expected                                           |
+    |---------------------------------------------------------------------------------------|--------------------------------------------------------------------|---------------------------------------------|----------------------------------------------------|
+    | 550e8400-e29b-41d4-a716-446655440000                                                  | the account that shows BTC on BTC, with the provider's last answer | 2, 2 available                              | 2, 1 available                                     |
+    | 00000000-0000-4000-8000-000000000001                                                  | the balance, with the newest of its history                        | 1.01 at 2026-06-01T00:00:00.000000000Z      | 1 at 2026-06-01T00:00:00.000000000Z                |
+    | 00000000-0000-4000-8000-000000000001                                                  | the custody account that it shows a position of                    | 550e8400-e29b-41d4-a716-446655440000        | nothing                                            |
+    | 00000000-0000-4000-8000-000000000002                                                  | created_at, with the oldest of its history                         | 2026-01-01T00:00:00.000000000Z              | 2 at 2026-06-01T00:00:00.000000000Z                |
+    | 00000000-0000-4000-8000-000000000002                                                  | the owner, with the one its history names                          | EUR of 0a11ce00-0000-4000-8000-000000000001 | nothing                                            |
+    | 00000000-0000-4000-8000-000000000004 of customer 0a11ce00-0000-4000-8000-000000000001 | the account's item                                                 | corrupt item in accounts: attribute balance | an account                                         |
+    | 00000000-0000-4000-8000-000000000003                                                  | the account that its history names                                 | nothing                                     | an account of 0a11ce00-0000-4000-8000-000000000001 |
+    4 accounts, 1 custody accounts, 7 differences
     ");
 }
 
@@ -289,4 +309,21 @@ async fn functions_are_invoked_as_lambdas_own_clients_do() {
     let missing = invoke("unified-balance", "{}").await;
     assert_eq!((missing.status.as_u16(), missing.header("x-amzn-errortype")), (404, "ResourceNotFoundException"));
     assert_eq!(send(app.request(Method::POST, "/")).await.status, 404, "the API has no such route");
+}
+
+#[tokio::test]
+async fn what_is_stored_cannot_command_a_terminal() {
+    let app = App::start(dataset(vec![with(account(1, "EUR", "1"), json!({"description": "\u{1b}]0;pwned\u{7}"}))])).await;
+    let shown = app.ballast(&["accounts", "show", &id(1)]).await.out;
+    assert!(shown.contains(r"\u{1b}]0;pwned\u{7}") && !shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[tokio::test]
+async fn an_account_that_is_synced_while_it_is_verified_is_no_difference() {
+    let app = App::start(custody(json!([wallet("BTC", "1", "1")]), json!({}))).await;
+    for round in 1..=5 {
+        app.vault(json!([wallet("BTC", &round.to_string(), "1")])).await;
+        let (verified, synced) = tokio::join!(app.ballast(&["verify"]), app.custody("?partial=true&max_age=0"));
+        assert_eq!((verified.exit_code, synced.status.as_u16()), (0, 200), "{}", verified.out);
+    }
 }

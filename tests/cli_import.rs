@@ -4,8 +4,8 @@ use crate::harness::{ALICE, App, BOB, account, id, with};
 use ballast::Ending;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use shared::domain::AccountId;
 use std::path::PathBuf;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// A file that is gone with the test.
@@ -74,8 +74,8 @@ async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
     assert_eq!(ran.ending, Ok(Ending::InPart));
     assert_eq!(counts(&ran.json()), [14, 3, 1, 1, 9]);
     assert_snapshot!(file.rejects().unwrap(), @r#"
-    {"line":6,"reason":"the account has a different balance or different fields at this balance_at"}
-    {"line":8,"reason":"the account belongs to another customer"}
+    {"line":6,"reason":"the account has a different balance or different fields at this balance_at (2026-06-01T00:00:00.000000000Z)"}
+    {"line":8,"reason":"the account belongs to another customer (2026-07-01T00:00:00.000000000Z)"}
     {"line":9,"reason":"currency: not a known asset"}
     {"line":10,"reason":"balance: not a decimal number"}
     {"line":11,"reason":"missing field `balance`"}
@@ -157,27 +157,111 @@ async fn a_file_that_is_no_import_is_refused_before_anything_is_recorded() {
     assert_eq!(counts(&tally), [1, 1, 0, 0, 0]);
 }
 
+#[tokio::test]
+async fn stray_quotes_and_line_ends_cost_no_row_but_their_own() {
+    let app = empty().await;
+    let row =
+        |number: u32, description: &str| format!("{},{ALICE},EUR,{number},2026-06-01T00:00:00Z,{description}\r\n", id(number));
+    let text = [
+        "id,customer_id,currency,balance,balance_at,description\r\n".to_owned(),
+        row(1, "\"5 inch"),
+        row(2, "plain"),
+        "\r\n\r\n".to_owned(),
+        row(3, "\"6 inch"),
+        row(4, "\"two\r\nlines, and a \"\"quote\"\"\""),
+        row(5, "7\" inch"),
+        row(6, "\"closed\" too early"),
+        row(7, "last"),
+    ];
+    let file = File::new("csv", text.concat());
+    let ran = app.ballast(&["accounts", "import", file.name(), "--output", "json"]).await;
+    assert_eq!((counts(&ran.json()), ran.exit_code), ([7, 3, 0, 0, 4], 3));
+    let lines: Vec<_> =
+        file.rejects().unwrap().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["line"].clone()).collect();
+    assert_eq!(lines, [2, 6, 9, 10]);
+    let shown = app.ballast_json(&["accounts", "show", &id(4)]).await;
+    assert_eq!(shown["description"], json!("two\r\nlines, and a \"quote\""));
+}
+
+#[tokio::test]
+async fn a_list_of_rejects_takes_the_place_of_nothing() {
+    let app = empty().await;
+    let file = File::new("jsonl", format!("\u{feff}{}\nno JSON\n", account(1, "EUR", "1")));
+    let before = std::fs::read(&file.0).unwrap();
+    for rejects in [file.name(), "/dev/null"] {
+        let ran = app.ballast(&["accounts", "import", file.name(), "--rejects", rejects]).await;
+        assert_eq!((ran.exit_code, ran.error().as_str()), (2, "--rejects: there is something of that name already"));
+    }
+    let ran = app.ballast(&["accounts", "import", file.name(), "--rejects", "/nowhere/rejects"]).await;
+    assert_eq!((ran.exit_code, ran.error().as_str()), (1, "/nowhere/rejects.part: No such file or directory (os error 2)"));
+    assert_eq!(std::fs::read(&file.0).unwrap(), before);
+    assert_eq!(counts(&import(&app, &file).await), [2, 1, 0, 0, 1], "nothing was recorded before");
+}
+
+#[tokio::test]
+async fn a_row_ends_with_its_first_state_that_is_rejected() {
+    let app =
+        App::start(json!({"accounts": [with(account(1, "EUR", "1"), json!({"balance_at": "2026-01-01T00:00:00Z"}))]})).await;
+    let past = json!([{"balance": "2", "balance_at": "2026-01-01T00:00:00Z"}]);
+    let twice =
+        json!([{"balance": "2", "balance_at": "2026-01-01T00:00:00Z"}, {"balance": "3", "balance_at": "2026-01-01T00:00:00Z"}]);
+    let rows = [with(account(1, "EUR", "3"), json!({"history": past})), with(account(2, "EUR", "3"), json!({"history": twice}))];
+    let file = File::new("jsonl", rows.map(|row| row.to_string()).join("\n"));
+    assert_eq!(counts(&import(&app, &file).await), [2, 0, 0, 0, 2]);
+    assert_snapshot!(file.rejects().unwrap(), @r#"
+    {"line":1,"reason":"the account has a different balance or different fields at this balance_at (2026-01-01T00:00:00.000000000Z)"}
+    {"line":2,"reason":"history[1].balance_at: has another balance too"}
+    "#);
+    assert_eq!(app.ballast_json(&["accounts", "show", &id(1)]).await["balance"], json!("1.00"));
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_latest_is_not_written_again() {
+    let app = empty().await;
+    let rows: Vec<_> = (1..=40_u32)
+        .map(|day| with(account(day % 2, "EUR", &day.to_string()), json!({"balance_at": format!("2026-01-01T00:{day:02}:00Z")})))
+        .collect();
+    let file = File::new("jsonl", rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"));
+    assert_eq!(counts(&import(&app, &file).await), [40, 40, 0, 0, 0]);
+    let store = app.stack.store();
+    let (again, usage) = shared::store::measured(store.record_many(&of(&rows[..38]))).await;
+    assert!(again.unwrap().iter().all(|outcome| matches!(outcome, Ok(shared::store::Outcome::Superseded))));
+    assert_eq!(usage.write_tenths, 0);
+    assert_eq!(counts(&import(&app, &file).await), [40, 0, 38, 2, 0]);
+}
+
+/// Two accounts' states at a time.
+fn of(rows: &[Value]) -> Vec<shared::domain::Account> {
+    let entry = |row: &Value| serde_json::from_value::<balance_ingest::AccountEntry>(row.clone()).unwrap().parse().unwrap();
+    rows.iter().take(2).map(entry).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_cut_short_is_run_again_without_loss_or_duplicates() {
-    let rows: Vec<_> = (0..1_500_u32).map(|number| account(number, "EUR", &number.to_string()).to_string()).collect();
+    let rows: Vec<_> = (0..3_000_u32).map(|number| account(number, "EUR", &number.to_string()).to_string()).collect();
     let file = File::new("jsonl", rows.join("\n"));
     let app = empty().await;
-    let mut cuts = 0;
-    for milliseconds in [5, 20, 40, 80] {
-        let words = ["accounts", "import", file.name()];
-        let import = app.ballast(&words);
-        // Dropped where it stands, as a killed process is.
-        cuts += usize::from(tokio::time::timeout(Duration::from_millis(milliseconds), import).await.is_err());
+    let words = ["accounts", "import", file.name()];
+    let (store, early) = (app.stack.store(), AccountId::parse(&id(0)).unwrap());
+    let has_begun = async {
+        while store.account_by_id(early).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Dropped where it stands, as a killed process is.
+    tokio::select! {
+        () = has_begun => {}
+        _ = app.ballast(&words) => panic!("it was done before it could be cut short"),
     }
-    assert!(cuts > 0);
     let tally = import(&app, &file).await;
     let [all, recorded, superseded, duplicates, rejected] = counts(&tally);
-    assert_eq!((all, recorded + duplicates, superseded, rejected), (1_500, 1_500, 0, 0));
-    assert_eq!(app.ballast(&["verify"]).await.out, "1500 accounts, 0 custody accounts, 0 differences\n");
+    assert_eq!((all, recorded + duplicates, superseded, rejected), (3_000, 3_000, 0, 0));
+    assert!(recorded > 0 && duplicates > 0, "{tally}");
+    assert_eq!(app.ballast(&["verify"]).await.out, "3000 accounts, 0 custody accounts, 0 differences\n");
     let total = app.ballast_json(&["balance", "--customer", ALICE, "--currency", "EUR"]).await;
-    assert_eq!(total["total_balance"], json!("1124250.00"));
-    for number in [0, 750, 1_499] {
+    assert_eq!(total["total_balance"], json!("4498500.00"));
+    for number in [0, 1_500, 2_999] {
         assert_eq!(app.ballast_json(&["accounts", "show", &id(number)]).await["history"].as_array().unwrap().len(), 1);
     }
-    assert_eq!(counts(&import(&app, &file).await), [1_500, 0, 0, 1_500, 0]);
+    assert_eq!(counts(&import(&app, &file).await), [3_000, 0, 0, 3_000, 0]);
 }

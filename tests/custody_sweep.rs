@@ -238,7 +238,7 @@ async fn an_event_that_names_no_shard_is_refused() {
     let app = App::start(json!({})).await;
     let job = custody_sync::Job::new(&app.stack.config().store, app.stack.custody_config()).unwrap();
     for (shard, shards) in [(0, 0), (1, 1), (0, 3), (8, 8), (0, 32)] {
-        let event = custody_sync::Event::Shard { shard, shards };
+        let event = custody_sync::Event::Shard(custody_sync::ShardEvent { shard, shards });
         assert!(job.run(event, Timestamp::now(), LONG).await.is_err(), "{shard} of {shards}");
     }
 }

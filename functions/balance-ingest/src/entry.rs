@@ -102,9 +102,16 @@ impl AccountEntry {
         for (index, past) in self.history.iter().flatten().enumerate() {
             let within = |EntryError { field, problem }| EntryError { field: format!("history[{index}].{field}"), problem };
             let past = past.parse(&latest).map_err(within)?;
-            // An entry that repeats the latest balance is that balance, whatever else the account says.
-            if (past.balance, past.balance_at) != (latest.balance, latest.balance_at) {
-                states.push(past);
+            // An entry that repeats a balance is that balance, whatever else the account says.
+            match states.iter().find(|state| state.balance_at == past.balance_at) {
+                Some(state) if state.balance == past.balance => {}
+                Some(_) => {
+                    return Err(within(EntryError {
+                        field: "balance_at".to_owned(),
+                        problem: "has another balance too".to_owned(),
+                    }));
+                }
+                None => states.push(past),
             }
         }
         states.sort_by_key(|state| state.balance_at);

@@ -14,22 +14,32 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Whose budget of provider reads an operator's syncs draw on.
 const OPERATOR: &str = "operator";
 
-/// What a schedule sends, or an operator.
+/// What a schedule sends, or an operator: which of how many shards a run is, or one account, due or not.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Event {
-    /// Which of how many shards this run is.
-    Shard {
-        /// From 0.
-        shard: u32,
-        /// 1, 2, 4, 8 or 16.
-        shards: u32,
-    },
-    /// One account, due or not.
-    Account {
-        /// Its id.
-        account_id: String,
-    },
+    /// A part of what is due.
+    Shard(ShardEvent),
+    /// One account.
+    Account(AccountEvent),
+}
+
+/// A part of what is due.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardEvent {
+    /// From 0.
+    pub shard: u32,
+    /// 1, 2, 4, 8 or 16.
+    pub shards: u32,
+}
+
+/// One account.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountEvent {
+    /// Its id.
+    pub account_id: String,
 }
 
 /// What is answered.
@@ -107,13 +117,14 @@ impl Job {
     pub async fn run(&self, event: Event, now: Timestamp, time: Duration) -> Result<Answer, JobError> {
         // Boxed, because the runtime's futures nest around them deeper than the compiler follows.
         match event {
-            Event::Shard { shard, shards } => Box::pin(self.sweep(shard, shards, now, time)).await.map(Answer::Report),
-            Event::Account { account_id } => Box::pin(self.sync(&account_id, now)).await.map(Answer::Synced),
+            Event::Shard(event) => Box::pin(self.sweep(event, now, time)).await.map(Answer::Report),
+            Event::Account(AccountEvent { account_id }) => Box::pin(self.sync(&account_id, now)).await.map(Answer::Synced),
         }
     }
 
-    async fn sweep(&self, shard: u32, shards: u32, now: Timestamp, time: Duration) -> Result<ReportBody, JobError> {
-        let (report, usage) = measured(self.sweep.run(share(shard, shards)?, now, time)).await;
+    async fn sweep(&self, event: ShardEvent, now: Timestamp, time: Duration) -> Result<ReportBody, JobError> {
+        let ShardEvent { shard, shards } = event;
+        let (report, usage) = measured(self.sweep.run(share(event)?, now, time)).await;
         let Report { due, synced, failed, remaining, lag } = report?;
         let ((read_units, write_units), sync_lag_seconds) = (usage.units(), lag.as_secs());
         tracing::info!(due, synced, failed, remaining, sync_lag_seconds, read_units, write_units, shard, shards, "custody sync");
@@ -140,7 +151,7 @@ impl Job {
     }
 }
 
-fn share(shard: u32, shards: u32) -> Result<Share, JobError> {
+fn share(ShardEvent { shard, shards }: ShardEvent) -> Result<Share, JobError> {
     let is_part = shards.is_power_of_two() && shards <= LOGICAL_SHARDS && shard < shards;
     if is_part { Ok(Share { index: shard, of: shards }) } else { Err(JobError::NoSuchShard { shard, shards }) }
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 /// The operator's command line of Ballast.
 ///
-/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done in part: rows were rejected, or differences were found.
+/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done in part: rows were rejected, differences found, accounts not
+/// synced, or sources of rates not heard.
 #[derive(Debug, Parser)]
-#[command(name = "ballast", version, propagate_version = true)]
+#[command(name = "ballast", version)]
 pub struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -68,7 +69,7 @@ pub(crate) enum AccountsCommand {
     /// Records accounts from a CSV file with a header, or JSON Lines.
     ///
     /// An entry is the whole account, with the fields of an `AccountBalanceChanged` event: id, `customer_id`, currency, balance and
-    /// `balance_at` are required. What is recorded already is passed over, so an import that was cut short is simply run again.
+    /// `balance_at` are required. What is there already is not written again, so an import that was cut short is simply run again.
     Import(ImportArguments),
     /// One account with its newest balances.
     Show {
@@ -87,7 +88,7 @@ pub(crate) struct ImportArguments {
     /// What it is, whatever its name says.
     #[arg(long, value_enum)]
     pub(crate) format: Option<ImportFormat>,
-    /// Where rejected rows are listed, with line numbers and reasons; by default beside the file, with .rejects added.
+    /// Where rejected rows are listed, with line numbers and reasons: a new file. By default beside the file, with .rejects added.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
 }

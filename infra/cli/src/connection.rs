@@ -22,6 +22,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_ATTEMPTS: u32 = 5;
 /// A scheduled function's whole time, and its start.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(70);
+/// Whoever is there answers the first call within this.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
+/// As the AWS CLI names them.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 /// The local stack's answer about itself.
 const MAX_HEALTH_BYTES: usize = 64 * 1024;
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,6 +47,11 @@ impl Connection {
     /// Finds the stack's tables. Nothing is written.
     pub(crate) async fn open(arguments: ConnectionArguments) -> Result<Self, CliError> {
         let ConnectionArguments { endpoint_url, profile, region, stack } = arguments;
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let endpoint_url = endpoint_url.or_else(|| ENDPOINT_VARIABLES.iter().find_map(|name| variable(name)));
+        if endpoint_url.as_ref().is_some_and(|url| !is_http(url)) {
+            return Err(CliError::argument("--endpoint-url", "not a URL that begins with http:// or https://"));
+        }
         let local_url = endpoint_url.clone().filter(|url| is_loopback(url));
         let config = configured(endpoint_url, profile, region, local_url.is_some()).load().await;
         if config.region().is_none_or(|region| region.as_ref().is_empty()) {
@@ -50,14 +59,17 @@ impl Connection {
         }
         let client = aws_sdk_dynamodb::Client::new(&config);
         let names = table_names(&client, local_url.is_some()).await?;
-        let table = |logical_id: &str| find(&names, &stack, logical_id);
+        let table = |logical_id: &str, name: &'static str| match variable(name) {
+            Some(table) => Ok(table),
+            None => find(&names, &stack, logical_id, local_url.is_some(), name),
+        };
         let tables = Tables {
-            accounts: table("AccountsTable")?,
-            history: table("HistoryTable")?,
-            rates: table("RatesTable")?,
-            access: table("AccessTable")?,
-            custody: table("CustodyTable")?,
-            limits: table("LimitsTable")?,
+            accounts: table("AccountsTable", "ACCOUNTS_TABLE")?,
+            history: table("HistoryTable", "HISTORY_TABLE")?,
+            rates: table("RatesTable", "RATES_TABLE")?,
+            access: table("AccessTable", "ACCESS_TABLE")?,
+            custody: table("CustodyTable", "CUSTODY_TABLE")?,
+            limits: table("LimitsTable", "LIMITS_TABLE")?,
         };
         let age_limits = match local_url {
             Some(url) => local_age_limits(&url).await,
@@ -110,6 +122,10 @@ fn configured(
     }
 }
 
+fn is_http(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
+}
+
 /// A run that was asked for is not asked for again: its answer may only be late.
 fn invoker(config: &SdkConfig) -> aws_sdk_lambda::Client {
     let timeouts =
@@ -119,25 +135,51 @@ fn invoker(config: &SdkConfig) -> aws_sdk_lambda::Client {
 }
 
 async fn table_names(client: &aws_sdk_dynamodb::Client, is_local: bool) -> Result<Vec<String>, CliError> {
-    let names = client.list_tables().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(LIST_TIMEOUT).build();
+    let config =
+        aws_sdk_dynamodb::Config::builder().timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(2));
+    let (mut names, mut start) = (Vec::new(), None);
+    let names = loop {
+        let request = client.list_tables().set_exclusive_start_table_name(start.take());
+        match request.customize().config_override(config.clone()).send().await {
+            Ok(page) => {
+                names.extend_from_slice(page.table_names());
+                start = page.last_evaluated_table_name;
+            }
+            Err(error) => break Err(error),
+        }
+        if start.is_none() {
+            break Ok(names);
+        }
+    };
     names.map_err(|error| {
         let hint = if is_local { "\nIs `cargo local` running there?" } else { "" };
         CliError::Connection(format!("the tables cannot be listed: {}{hint}", explained(&error)))
     })
 }
 
-/// The table of a logical id: of that very name locally, else as CloudFormation names it within the stack or its nested one.
-fn find(names: &[String], stack: &str, logical_id: &str) -> Result<String, CliError> {
-    let is_ours = |name: &&String| {
-        *name == logical_id || (name.starts_with(&format!("{stack}-")) && name.contains(&format!("-{logical_id}-")))
-    };
+/// The table of a logical id: of that very name in the local stack, else as `CloudFormation` names it within this stack and no other.
+fn find(names: &[String], stack: &str, logical_id: &str, is_local: bool, variable: &str) -> Result<String, CliError> {
+    let is_ours = |name: &&String| (is_local && *name == logical_id) || is_of_stack(name, stack, logical_id);
     let found: Vec<&String> = names.iter().filter(is_ours).collect();
     match found.as_slice() {
         [name] => Ok((*name).clone()),
         [] => Err(CliError::Connection(format!("stack {stack} has no {logical_id} here; give --stack, --region or --profile"))),
-        several => {
-            Err(CliError::Connection(format!("stack {stack} has several {logical_id}: {several:?}; delete what is left over")))
-        }
+        several => Err(CliError::Connection(format!(
+            "stack {stack} has several {logical_id}: {several:?}; set {variable} to the one in use"
+        ))),
+    }
+}
+
+/// Whether a name is `stack-Storage-RANDOM-LogicalId-RANDOM`, or the same without the nested stack. Another stack's name may begin
+/// with this one's, but goes on with something else.
+fn is_of_stack(name: &str, stack: &str, logical_id: &str) -> bool {
+    let is_random = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let Some(parts) = name.strip_prefix(stack).and_then(|rest| rest.strip_prefix('-')) else { return false };
+    match parts.split('-').collect::<Vec<_>>().as_slice() {
+        [logical, random] => *logical == logical_id && is_random(random),
+        ["Storage", nested, logical, random] => is_random(nested) && *logical == logical_id && is_random(random),
+        _ => false,
     }
 }
 
@@ -175,15 +217,27 @@ mod tests {
 
     #[test]
     fn a_table_is_found_within_its_stack_alone() {
-        let names =
-            ["ballast-Storage-1ABC-AccountsTable-X1", "ballast-two-Storage-2-RatesTable-Y", "other-AccountsTable-Z", "notes"];
+        let names = [
+            "ballast-Storage-1ABC-AccountsTable-X1",
+            "ballast-prod-Storage-2-AccountsTable-Y",
+            "ballast-prod-Storage-2-RatesTable-Y",
+            "other-AccountsTable-Z9",
+            "HistoryTable",
+            "ballast-AccessTable-notrandom",
+        ];
         let names = names.map(str::to_owned);
-        assert_eq!(find(&names, "ballast", "AccountsTable").unwrap(), "ballast-Storage-1ABC-AccountsTable-X1");
-        assert_eq!(find(&names, "other", "AccountsTable").unwrap(), "other-AccountsTable-Z");
-        assert!(find(&names, "none", "AccountsTable").unwrap_err().to_string().contains("--stack"));
-        let local = ["AccountsTable".to_owned()];
-        assert_eq!(find(&local, "ballast", "AccountsTable").unwrap(), "AccountsTable");
-        let twice = ["ballast-A-RatesTable-1".to_owned(), "ballast-B-RatesTable-2".to_owned()];
-        assert!(find(&twice, "ballast", "RatesTable").unwrap_err().to_string().contains("several"));
+        let found = |stack: &str, logical_id: &str, is_local| find(&names, stack, logical_id, is_local, "VARIABLE").ok();
+        assert_eq!(found("ballast", "AccountsTable", false).unwrap(), "ballast-Storage-1ABC-AccountsTable-X1");
+        assert_eq!(found("ballast-prod", "AccountsTable", false).unwrap(), "ballast-prod-Storage-2-AccountsTable-Y");
+        assert_eq!(found("other", "AccountsTable", false).unwrap(), "other-AccountsTable-Z9");
+        assert_eq!(found("ballast", "HistoryTable", true).unwrap(), "HistoryTable");
+        let rows =
+            [("ballast", "RatesTable"), ("ballast", "HistoryTable"), ("ballast", "AccessTable"), ("none", "AccountsTable")];
+        for (stack, logical_id) in rows {
+            assert_eq!(found(stack, logical_id, false), None, "{stack} {logical_id}");
+        }
+        let twice = ["ballast-Storage-A-RatesTable-1".to_owned(), "ballast-Storage-B-RatesTable-2".to_owned()];
+        let refused = find(&twice, "ballast", "RatesTable", false, "RATES_TABLE").unwrap_err().to_string();
+        assert!(refused.contains("several") && refused.contains("RATES_TABLE"), "{refused}");
     }
 }

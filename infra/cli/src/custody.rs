@@ -4,7 +4,7 @@ use crate::Ending;
 use crate::arguments::CustodyCommand;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{Output, table};
+use crate::output::{self, Output, table};
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::{
@@ -57,7 +57,7 @@ pub(crate) async fn run(
             let id = id.map(|id| CustodyAccountId::parse(&id)).transpose().map_err(|error| CliError::argument("ID", error))?;
             let event = id.map_or(Event::WHOLE, |id| Event::Account { account_id: id.to_string() });
             let report = connection.invoke("custody-sync", &event).await?;
-            output.document(&report, |report| format!("{report:#}"))?;
+            output.document(&report, output::report)?;
             let has_failed = report.get("failed").and_then(Value::as_u64).is_some_and(|failed| failed > 0);
             return Ok(if has_failed { Ending::InPart } else { Ending::Done });
         }

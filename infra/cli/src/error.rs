@@ -50,6 +50,14 @@ pub enum CliError {
         /// What it said.
         problem: String,
     },
+    /// An import ended early.
+    #[error("{source}\n{rows} rows are done; run the same command again, what is there is not written again")]
+    Interrupted {
+        /// Rows that are done.
+        rows: u64,
+        /// Why.
+        source: StoreError,
+    },
     /// Holdings that no rate prices.
     #[error("no usable rate for {0}; --partial leaves them out of the totals and names them")]
     Unpriced(String),
@@ -68,6 +76,12 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// What the process ends with: 2 for a wrong command line, 1 for anything else.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Argument { .. }) { 2 } else { 1 }
+    }
+
     /// A value of the command line that did not parse.
     pub(crate) fn argument(argument: &'static str, problem: impl Display) -> Self {
         Self::Argument { argument, problem: format!("{problem}") }

@@ -7,7 +7,7 @@ use crate::error::CliError;
 use crate::output::{Output, fields, table};
 use serde::Serialize;
 use shared::auth::{API_KEY_PREFIX, GrantClaims, new_api_key, sha256_hex};
-use shared::domain::{Grants, Permission, Timestamp};
+use shared::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
 use shared::store::ApiKey;
 use std::io::Write;
 
@@ -43,14 +43,24 @@ pub(crate) async fn run(
 ) -> Result<Ending, CliError> {
     match command {
         KeysCommand::Create { subject, customers, organizations, merchants, permissions, expires_at } => {
+            ids("--customer", &customers, |id| CustomerId::parse(id).is_ok())?;
+            ids("--organization", &organizations, |id| OrganizationId::parse(id).is_ok())?;
+            ids("--merchant", &merchants, |id| MerchantId::parse(id).is_ok())?;
             let claims = GrantClaims::new(customers, organizations, merchants, known(permissions)?);
-            let grants = claims.grants().map_err(|error| CliError::argument("claims", error))?;
+            let grants = claims.grants().map_err(|error| CliError::argument("--customer", error))?;
             create(&subject, grants, expires_at.as_deref(), connection, output).await?;
         }
         KeysCommand::List => list(connection, output).await?,
         KeysCommand::Revoke { id } => revoke(&id, connection, output).await?,
     }
     Ok(Ending::Done)
+}
+
+fn ids(argument: &'static str, texts: &[String], is_id: impl Fn(&str) -> bool) -> Result<(), CliError> {
+    match texts.iter().find(|text| !is_id(text)) {
+        Some(text) => Err(CliError::argument(argument, format!("{text:?} is not a valid identifier"))),
+        None => Ok(()),
+    }
 }
 
 /// A token's unknown permission is ignored; whoever types one wants to know.
@@ -146,8 +156,12 @@ async fn revoke(id: &str, connection: &Connection, output: &mut Output<'_, impl 
     }
     let keys = connection.store.api_keys().await?;
     let mut found = keys.into_iter().filter(|key| key.sha256.starts_with(&id.to_ascii_lowercase()));
-    let (Some(key), None) = (found.next(), found.next()) else {
-        return Err(CliError::NotFound(format!("not one key has an id that starts with {id}")));
+    let key = match (found.next(), found.next()) {
+        (Some(key), None) => key,
+        (None, _) => return Err(CliError::NotFound(format!("no key has an id that starts with {id}"))),
+        (Some(_), Some(_)) => {
+            return Err(CliError::NotFound(format!("several keys have an id that starts with {id}; give more of it")));
+        }
     };
     if !connection.store.revoke_api_key(&key.sha256, Timestamp::now()).await? {
         return Err(CliError::NotFound(format!("key {id} is gone")));

@@ -28,8 +28,19 @@ use std::io::Write;
 pub enum Ending {
     /// As asked.
     Done,
-    /// With rejected rows, or differences found.
+    /// In part: rows were rejected, differences found, accounts not synced or sources not heard. What was printed says which.
     InPart,
+}
+
+impl Ending {
+    /// What the process ends with.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::InPart => 3,
+        }
+    }
 }
 
 /// Runs one command and writes what it shows to `out`; progress and remarks go to stderr.

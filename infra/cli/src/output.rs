@@ -5,6 +5,7 @@ use crate::error::CliError;
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use serde::Serialize;
+use serde_json::Value;
 use std::io::Write;
 
 /// Where results go, and in which form.
@@ -32,7 +33,8 @@ impl<'a, W: Write> Output<'a, W> {
 /// A table of rows under a header.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header(header).add_rows(rows);
+    table.load_style(ASCII_MARKDOWN).set_header(header);
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
     table.to_string()
 }
 
@@ -40,6 +42,20 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
 pub(crate) fn fields(fields: &[(&str, Option<String>)]) -> String {
     let given: Vec<_> = fields.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
     let width = given.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let lines: Vec<_> = given.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
+    let lines: Vec<_> = given.iter().map(|(name, value)| format!("{name:width$}  {}", printable(value))).collect();
     lines.join("\n")
+}
+
+/// A function's report: its scalars below each other, and what is nested as it is.
+pub(crate) fn report(report: &Value) -> String {
+    let members = report.as_object().into_iter().flatten();
+    let rows: Vec<_> = members
+        .map(|(name, value)| (name.as_str(), Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))))
+        .collect();
+    fields(&rows)
+}
+
+/// A stored text as a terminal may show it: without characters that command it.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

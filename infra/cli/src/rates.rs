@@ -4,7 +4,7 @@ use crate::Ending;
 use crate::arguments::RatesCommand;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{Output, table};
+use crate::output::{self, Output, table};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::domain::{Asset, Rate, Timestamp};
@@ -36,8 +36,10 @@ pub(crate) async fn run(
         RatesCommand::Show { as_of } => show(as_of, connection, output).await,
         RatesCommand::Sync => {
             let report = connection.invoke("rates-sync", &Value::Object(Map::new())).await?;
-            output.document(&report, |report| format!("{report:#}"))?;
-            Ok(Ending::Done)
+            output.document(&report, output::report)?;
+            let sources = report.get("sources").and_then(Value::as_array).into_iter().flatten();
+            let is_heard = |source: &Value| source.get("error").is_none_or(Value::is_null);
+            Ok(if sources.into_iter().all(is_heard) { Ending::Done } else { Ending::InPart })
         }
     }
 }

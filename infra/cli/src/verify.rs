@@ -1,26 +1,31 @@
 //! `ballast verify`: whether what is stored agrees with itself.
 //!
-//! Every account against its history and its owner, every custody balance against the account that shows it. All of these are
-//! written together, so a difference means a write past Ballast, or a sync that was cut short and not repeated yet. What is
-//! written while it is read is read again.
+//! Every account against its history and its owner, every owner against its account, every custody balance against the account
+//! that shows it. All of these are written together, so a difference means a write past Ballast, or a sync that was cut short and
+//! not repeated yet. What is written while it is read is read again, and a row that cannot be read is a difference.
 
 use crate::Ending;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::output::{Output, table};
+use futures::future::try_join3;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::domain::{Account, AccountId, Amount, ChainAsset, CustodyAccount, Position};
-use shared::query::Filter;
-use shared::store::{CustodyState, End, Store, StoreError};
+use shared::domain::{Account, AccountId, Amount, Asset, CustodyAccount, CustomerId, Timestamp};
+use shared::store::{CorruptRow, CustodyState, End, Store, StoreError};
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::io::Write;
+use std::time::Duration;
+use tokio::time::sleep;
 
-/// Accounts of one page of the table.
-const PAGE: usize = 1_000;
 const CONCURRENT_CHECKS: usize = 16;
-/// Times that something is read again because it changed while it was read.
-const MAX_LOOKS: usize = 5;
+/// Times that something is read again because it changed while it was read, or a sync of it is under way.
+const MAX_LOOKS: usize = 20;
+/// A sync takes a second or less.
+const PAUSE: Duration = Duration::from_millis(500);
+const NOTHING: &str = "nothing";
 
 #[derive(Debug, Default, Serialize)]
 struct Findings {
@@ -40,11 +45,26 @@ struct Difference {
     expected: String,
 }
 
+impl Difference {
+    fn new(id: impl Display, what: impl Into<String>, stored: String, expected: String) -> Self {
+        Self { id: format!("{id}"), what: what.into(), stored, expected }
+    }
+}
+
 pub(crate) async fn run(connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<Ending, CliError> {
-    let store = &connection.store;
-    let mut findings = Findings::default();
-    let shown = custody(store, &mut findings).await?;
-    accounts(store, &shown, &mut findings).await?;
+    let style =
+        ProgressStyle::with_template("{spinner} {pos} accounts  {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let mut walk = Walk {
+        store: &connection.store,
+        seen: HashSet::new(),
+        findings: Findings::default(),
+        bar: ProgressBar::no_length().with_style(style),
+    };
+    walk.custody().await?;
+    walk.accounts().await?;
+    walk.owners().await?;
+    walk.bar.finish_and_clear();
+    let findings = walk.findings;
     output.document(&findings, printed)?;
     Ok(if findings.differences.is_empty() { Ending::Done } else { Ending::InPart })
 }
@@ -61,20 +81,68 @@ fn printed(findings: &Findings) -> String {
     format!("{}\n{summary}", table(["id", "what", "stored", "expected"], rows))
 }
 
-/// Compares custody accounts with the accounts that show them; the ids that may show one.
-async fn custody(store: &Store, findings: &mut Findings) -> Result<HashSet<AccountId>, StoreError> {
-    let (mut shown, mut after) = (HashSet::new(), None);
-    loop {
-        let (page, next) = store.custody_page(after).await?;
-        findings.custody_accounts += page.len();
-        for state in &page {
-            shown.extend(state.account.positions.keys().map(|held| state.account.projection_id(held)));
+/// A walk through all tables, one after the other.
+struct Walk<'a> {
+    store: &'a Store,
+    /// Accounts that are there.
+    seen: HashSet<AccountId>,
+    findings: Findings,
+    bar: ProgressBar,
+}
+
+impl Walk<'_> {
+    async fn custody(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let (page, next) = self.store.custody_page(after).await?;
+            self.findings.custody_accounts += page.len();
+            let checks = stream::iter(page).map(|state| of_custody(self.store, state)).buffered(CONCURRENT_CHECKS);
+            let found: Vec<Vec<_>> = checks.try_collect().await?;
+            self.findings.differences.extend(found.into_iter().flatten());
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
         }
-        let checks = stream::iter(page).map(|state| of_custody(store, state)).buffered(CONCURRENT_CHECKS);
-        findings.differences.extend(checks.try_collect::<Vec<_>>().await?.into_iter().flatten());
-        after = next;
-        if after.is_none() {
-            return Ok(shown);
+    }
+
+    async fn accounts(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let (page, next) = self.store.account_rows(after).await?;
+            self.findings.accounts += page.len();
+            self.seen.extend(page.iter().flatten().map(|account| account.id));
+            let checks = stream::iter(page).map(|row| of_row(self.store, row)).buffered(CONCURRENT_CHECKS);
+            let found: Vec<Vec<_>> = checks.try_collect().await?;
+            self.findings.differences.extend(found.into_iter().flatten());
+            self.bar.set_position(u64::try_from(self.findings.accounts).unwrap_or(u64::MAX));
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An account that history knows and that is gone is lost.
+    async fn owners(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let (page, next) = self.store.owner_rows(after).await?;
+            for (customer_id, id) in page.into_iter().filter(|(_, id)| !self.seen.contains(id)) {
+                match self.store.account(customer_id, id).await {
+                    Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
+                    Ok(None) => {
+                        let expected = format!("an account of {customer_id}");
+                        let lost = Difference::new(id, "the account that its history names", NOTHING.to_owned(), expected);
+                        self.findings.differences.push(lost);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
         }
     }
 }
@@ -83,94 +151,115 @@ async fn of_custody(store: &Store, mut state: CustodyState) -> Result<Vec<Differ
     for _ in 0..MAX_LOOKS {
         let differences = projections(store, &state.account).await?;
         let Some(now) = store.custody_account(state.account.id).await? else { return Ok(Vec::new()) };
-        if differences.is_empty() || now == state {
+        // A sync writes projections before its snapshot: while one is under way they may differ.
+        let is_held = now.attempts.held_until.is_some_and(|until| until > Timestamp::now());
+        if differences.is_empty() || (now == state && !is_held) {
             return Ok(differences);
         }
         state = now;
+        sleep(PAUSE).await;
     }
     projections(store, &state.account).await
 }
 
+/// Every position against the account that shows it, whole; one that was never held needs none.
 async fn projections(store: &Store, account: &CustodyAccount) -> Result<Vec<Difference>, StoreError> {
     let mut differences = Vec::new();
     for (held, position) in &account.positions {
-        let projected = store.account(account.customer_id, account.projection_id(held)).await?;
-        differences.extend(of_projection(account, held, position, projected.as_ref()));
+        let stored = match store.account(account.customer_id, account.projection_id(held)).await {
+            // Its own walk tells.
+            Err(StoreError::Corrupt { .. }) => continue,
+            stored => stored?,
+        };
+        let what = format!(
+            "the account that shows {} on {}, with the provider's last answer",
+            held.asset.code(),
+            held.blockchain.name()
+        );
+        let amounts = |balance: Amount, available: Amount| format!("{balance}, {available} available");
+        let told = amounts(position.balance(), position.available());
+        match stored {
+            None if position.balance() == Amount::ZERO => {}
+            None => differences.push(Difference::new(account.id, what, NOTHING.to_owned(), told)),
+            Some(stored) => {
+                let expected = account.projection(held, position, stored.balance_at);
+                let expected = Account { created_at: stored.created_at, ..expected };
+                let shown = amounts(stored.balance, stored.available);
+                if shown != told {
+                    differences.push(Difference::new(account.id, what, shown, told));
+                } else if stored != expected {
+                    let other = "other fields than a sync writes".to_owned();
+                    differences.push(Difference::new(account.id, what, other, told));
+                }
+            }
+        }
     }
     Ok(differences)
 }
 
-fn of_projection(
-    account: &CustodyAccount,
-    held: &ChainAsset,
-    position: &Position,
-    projected: Option<&Account>,
-) -> Option<Difference> {
-    let (balance, available) = projected.map_or((Amount::ZERO, Amount::ZERO), |shown| (shown.balance, shown.available));
-    let text = |balance: Amount, available: Amount| format!("{balance}, {available} available");
-    ((balance, available) != (position.balance(), position.available())).then(|| Difference {
-        id: account.id.to_string(),
-        what: format!(
-            "the account that shows {} on {}, with the provider's last answer",
-            held.asset.code(),
-            held.blockchain.name()
-        ),
-        stored: text(balance, available),
-        expected: text(position.balance(), position.available()),
-    })
-}
-
-async fn accounts(store: &Store, shown: &HashSet<AccountId>, findings: &mut Findings) -> Result<(), StoreError> {
-    let (everything, mut after) = (Filter::default(), None);
-    loop {
-        let page = store.table_page(after, &everything, PAGE).await?;
-        findings.accounts += page.accounts.len();
-        let checks = stream::iter(page.accounts).map(|account| of_account(store, account, shown)).buffered(CONCURRENT_CHECKS);
-        findings.differences.extend(checks.try_collect::<Vec<_>>().await?.into_iter().flatten());
-        after = page.next;
-        if after.is_none() {
-            return Ok(());
+async fn of_row(store: &Store, row: Result<Account, CorruptRow>) -> Result<Vec<Difference>, StoreError> {
+    match row {
+        Ok(account) => of_account(store, account).await,
+        Err(CorruptRow { key, error }) => {
+            Ok(vec![Difference::new(key, "the account's item", error.to_string(), "an account".to_owned())])
         }
     }
 }
 
-async fn of_account(store: &Store, mut account: Account, shown: &HashSet<AccountId>) -> Result<Vec<Difference>, StoreError> {
+async fn of_account(store: &Store, mut account: Account) -> Result<Vec<Difference>, StoreError> {
     for _ in 0..MAX_LOOKS {
-        let differences = history(store, &account, shown).await?;
+        let differences = history(store, &account).await?;
+        if differences.is_empty() {
+            return Ok(differences);
+        }
         let Some(now) = store.account(account.customer_id, account.id).await? else { return Ok(Vec::new()) };
-        if differences.is_empty() || now == account {
+        if now == account {
             return Ok(differences);
         }
         account = now;
     }
-    history(store, &account, shown).await
+    history(store, &account).await
 }
 
-async fn history(store: &Store, account: &Account, shown: &HashSet<AccountId>) -> Result<Vec<Difference>, StoreError> {
+async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, StoreError> {
     let Account { id, customer_id, asset, balance, balance_at, created_at, custody_account_id, .. } = account;
-    let newest = store.balances(*id, End::Newest, 1).await?.into_iter().next();
-    let oldest = store.balances(*id, End::Oldest, 1).await?.into_iter().next();
-    let owner = store.owner(*id).await?;
-    let nothing = || "nothing".to_owned();
-    let state = |(balance, at): (Amount, shared::domain::Timestamp)| format!("{balance} at {}", at.to_stored_text());
-    let said = |(customer, asset): (shared::domain::CustomerId, shared::domain::Asset)| format!("{} of {customer}", asset.code());
-    let is_projection = custody_account_id.is_none() || shown.contains(id);
-    let rows = [
-        ("the balance, with the newest of its history", state((*balance, *balance_at)), newest.map_or_else(nothing, state)),
-        (
-            "created_at, with the oldest of its history",
-            created_at.to_stored_text(),
-            oldest.map_or_else(nothing, |(_, at)| at.to_stored_text()),
-        ),
-        ("the owner, with the one its history names", said((*customer_id, *asset)), owner.map_or_else(nothing, said)),
-        (
-            "the custody account that it shows a position of",
-            custody_account_id.map_or_else(nothing, |id| id.to_string()),
-            if is_projection { custody_account_id.map_or_else(nothing, |id| id.to_string()) } else { nothing() },
-        ),
-    ];
-    let differs = |(what, stored, expected): (&str, String, String)| {
-        (stored != expected).then(|| Difference { id: id.to_string(), what: what.to_owned(), stored, expected })
+    let read = try_join3(store.balances(*id, End::Newest, 1), store.balances(*id, End::Oldest, 1), store.owner(*id));
+    let (newest, oldest, owner) = match Box::pin(read).await {
+        Err(StoreError::Corrupt { attribute, .. }) => {
+            let expected = "balances and an owner".to_owned();
+            return Ok(vec![Difference::new(id, "its history", format!("an unreadable {attribute}"), expected)]);
+        }
+        read => read?,
     };
-    Ok(rows.into_iter().filter_map(differs).collect())
+    let (newest, oldest) = (newest.first().copied(), oldest.first().copied());
+    let mut differences = Vec::new();
+    if newest != Some((*balance, *balance_at)) {
+        let what = "the balance, with the newest of its history";
+        differences.push(Difference::new(id, what, past(Some((*balance, *balance_at))), past(newest)));
+    }
+    if oldest.map(|(_, at)| at) != Some(*created_at) {
+        let what = "created_at, with the oldest of its history";
+        differences.push(Difference::new(id, what, created_at.to_stored_text(), past(oldest)));
+    }
+    if owner != Some((*customer_id, *asset)) {
+        let what = "the owner, with the one its history names";
+        differences.push(Difference::new(id, what, owned(Some((*customer_id, *asset))), owned(owner)));
+    }
+    if let Some(custody_id) = custody_account_id {
+        let custody = store.custody_account(*custody_id).await?;
+        let shows = |state: CustodyState| state.account.positions.keys().any(|held| state.account.projection_id(held) == *id);
+        if !custody.is_some_and(shows) {
+            let what = "the custody account that it shows a position of";
+            differences.push(Difference::new(id, what, custody_id.to_string(), NOTHING.to_owned()));
+        }
+    }
+    Ok(differences)
+}
+
+fn past(balance: Option<(Amount, Timestamp)>) -> String {
+    balance.map_or_else(|| NOTHING.to_owned(), |(balance, at)| format!("{balance} at {}", at.to_stored_text()))
+}
+
+fn owned(owner: Option<(CustomerId, Asset)>) -> String {
+    owner.map_or_else(|| NOTHING.to_owned(), |(customer_id, asset)| format!("{} of {customer_id}", asset.code()))
 }

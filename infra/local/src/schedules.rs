@@ -1,7 +1,7 @@
 //! The scheduled functions, run at the template's rates or when asked.
 
 use crate::template::Schedule;
-use custody_sync::Event;
+use custody_sync::{Event, ShardEvent};
 use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::store::Sheets;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// What Lambda gives a run.
 const RUN_TIME: Duration = Duration::from_secs(55);
 /// One process syncs every shard.
-const WHOLE: Event = Event::Shard { shard: 0, shards: 1 };
+const WHOLE: Event = Event::Shard(ShardEvent { shard: 0, shards: 1 });
 
 /// What a run answers.
 #[derive(Debug, Serialize)]

@@ -1,6 +1,6 @@
 //! What one sync changes, from what was stored and what the provider says: pure, so that it can be told without a provider.
 
-use crate::domain::{Account, ChainAsset, CustodyAccount, Position, Status, Timestamp};
+use crate::domain::{Account, ChainAsset, CustodyAccount, Position, Timestamp};
 use crate::store::Lease;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(super) fn projections(lease: &Lease, account: &CustodyAccount, now: Timestam
         !lease.is_whole() || stored.get(held).is_none_or(|old| !old.has_amounts_of(position))
     };
     let shown = account.positions.iter().filter(|(held, position)| differs(held, position));
-    shown.map(|(held, position)| projection(account, held, position, now)).collect()
+    shown.map(|(held, position)| account.projection(held, position, now)).collect()
 }
 
 /// Assets whose amounts are new; all of them the first time.
@@ -40,30 +40,6 @@ pub(super) fn look_back(stored: &CustodyAccount, assets: &[ChainAsset], now: Tim
     let first = now.minus(FIRST_LOOK_BACK);
     let known = assets.iter().map(|held| stored.positions.get(held).and_then(Position::last_transaction_at).unwrap_or(first));
     known.min().unwrap_or(first)
-}
-
-fn projection(account: &CustodyAccount, held: &ChainAsset, position: &Position, now: Timestamp) -> Account {
-    Account {
-        id: account.projection_id(held),
-        customer_id: account.customer_id,
-        asset: held.asset,
-        balance: position.balance(),
-        available: position.available(),
-        active: true,
-        status: Status::Active,
-        balance_at: now,
-        created_at: now,
-        iban: None,
-        account_number: None,
-        address: None,
-        address_tag: None,
-        network: Some(held.blockchain.name().to_owned()),
-        description: Some(format!("in custody at {}", account.provider.name())),
-        organization_id: None,
-        merchant_id: None,
-        contact_id: None,
-        custody_account_id: Some(account.id),
-    }
 }
 
 /// Doubles with every failure, and differs from account to account by up to a quarter, so that they do not come back as one.

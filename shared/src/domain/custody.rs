@@ -2,7 +2,7 @@
 //!
 //! It knows no provider's names for anything, and no leases: those are the store's.
 
-use super::{AccountId, Amount, Asset, CustodyAccountId, CustomerId, Timestamp};
+use super::{Account, AccountId, Amount, Asset, CustodyAccountId, CustomerId, Status, Timestamp};
 use std::collections::BTreeMap;
 use thiserror::Error;
 use uuid::Uuid;
@@ -203,6 +203,32 @@ impl CustodyAccount {
     pub fn projection_id(&self, held: &ChainAsset) -> AccountId {
         let name = format!("{}#{}", held.blockchain.name(), held.asset.code());
         Uuid::new_v5(&self.id.uuid(), name.as_bytes()).into()
+    }
+
+    /// The account of the unified view that shows a position, as of a sync.
+    #[must_use]
+    pub fn projection(&self, held: &ChainAsset, position: &Position, at: Timestamp) -> Account {
+        Account {
+            id: self.projection_id(held),
+            customer_id: self.customer_id,
+            asset: held.asset,
+            balance: position.balance(),
+            available: position.available(),
+            active: true,
+            status: Status::Active,
+            balance_at: at,
+            created_at: at,
+            iban: None,
+            account_number: None,
+            address: None,
+            address_tag: None,
+            network: Some(held.blockchain.name().to_owned()),
+            description: Some(format!("in custody at {}", self.provider.name())),
+            organization_id: None,
+            merchant_id: None,
+            contact_id: None,
+            custody_account_id: Some(self.id),
+        }
     }
 }
 

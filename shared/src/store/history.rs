@@ -10,7 +10,7 @@ use thiserror::Error;
 
 pub(super) const TABLE: &str = "history";
 /// The sort key of the item that names the owner.
-const OWNER: &str = "#owner";
+pub(super) const OWNER: &str = "#owner";
 /// Sorts after [`OWNER`] and before every instant.
 const FIRST_INSTANT: &str = "0";
 /// History reads under way at once for one request.
@@ -98,6 +98,12 @@ impl Store {
     }
 }
 
+/// Whose balance it was, how much, and when.
+pub(super) fn entry_from_item(item: &Item) -> Result<(AccountId, Amount, Timestamp), StoreError> {
+    let (balance, at) = balance_from_item(item)?;
+    Ok((Row { table: TABLE, item }.parsed("account_id", AccountId::parse)?, balance, at))
+}
+
 fn balance_from_item(item: &Item) -> Result<(Amount, Timestamp), StoreError> {
     let row = Row { table: TABLE, item };
     Ok((row.amount("balance")?, row.instant("balance_at")?))
@@ -109,6 +115,10 @@ pub(super) fn to_item(account: &Account) -> Item {
         ("balance_at".to_owned(), instant(account.balance_at)),
         ("balance".to_owned(), number(account.balance)),
     ])
+}
+
+pub(super) fn key(account: &Account) -> Item {
+    Item::from([("account_id".to_owned(), text(account.id.to_string())), ("balance_at".to_owned(), instant(account.balance_at))])
 }
 
 pub(super) fn owner_key(id: AccountId) -> Item {

@@ -84,7 +84,7 @@ impl Store {
     }
 }
 
-fn place(key: &Item) -> Result<TablePlace, StoreError> {
+pub(super) fn place(key: &Item) -> Result<TablePlace, StoreError> {
     let row = Row { table: accounts::TABLE, item: key };
     Ok((row.parsed("customer_id", CustomerId::parse)?, row.parsed("account_id", AccountId::parse)?))
 }

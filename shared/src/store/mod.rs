@@ -38,6 +38,7 @@ pub use record::{Outcome, RecordError, Rejection};
 pub use record_batch::UPDATES_AT_ONCE;
 
 pub use usage::{Usage, measured};
+pub use walk::{AccountRows, CorruptRow, OwnerPlace};
 
 use crate::config::{StoreConfig, Tables};
 use aws_sdk_dynamodb::Client;

@@ -1,11 +1,12 @@
 //! Many accounts in few transactions: what an import does, with the same checks as one at a time.
 
 use super::record::{Outcome, RecordError, Transaction};
-use super::{Store, StoreError, accounts};
+use super::row::Item;
+use super::{Store, StoreError, accounts, history};
 use crate::domain::{Account, AccountId};
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A new account takes three writes, and DynamoDB takes a hundred to a transaction and to a read.
 const ACCOUNTS_PER_TRANSACTION: usize = 33;
@@ -23,6 +24,8 @@ enum Step {
     Advance,
     /// The account is as the update says.
     Keep,
+    /// The account is newer, and history has the update.
+    Past,
     /// Anything else takes a closer look.
     Single,
 }
@@ -41,6 +44,7 @@ impl Store {
     async fn record_batch(&self, updates: &[Account]) -> Result<Vec<Result<Outcome, RecordError>>, StoreError> {
         let stored = self.stored(updates).await?;
         let mut steps: Vec<Step> = updates.iter().map(|update| step(update, stored.get(&update.id))).collect();
+        self.find_past(updates, &stored, &mut steps).await?;
         for shared in [Step::Create, Step::Advance] {
             let writes = self.writes(updates, &steps, shared)?;
             let is_refused = !writes.is_empty() && !matches!(self.transact(writes).await?, Transaction::Committed);
@@ -51,6 +55,7 @@ impl Store {
         let outcomes = updates.iter().zip(steps).map(async |(update, step)| match step {
             Step::Create | Step::Advance => Ok(Outcome::Recorded),
             Step::Keep => Ok(Outcome::Duplicate),
+            Step::Past => Ok(Outcome::Superseded),
             Step::Single => self.record(update).await,
         });
         Ok(stream::iter(outcomes).buffered(CONCURRENCY).collect().await)
@@ -62,19 +67,50 @@ impl Store {
             match shared {
                 Step::Create => writes.extend(self.creation(update)?),
                 Step::Advance => writes.extend(self.advance(update)?),
-                Step::Keep | Step::Single => {}
+                Step::Keep | Step::Past | Step::Single => {}
             }
         }
         Ok(writes)
     }
 
-    /// The accounts that are there, as far as one read tells: one that it leaves out is written with care all the same.
+    /// The accounts that are there and readable, as far as one read tells: what it leaves out is written with care all the same.
     async fn stored(&self, updates: &[Account]) -> Result<HashMap<AccountId, Account>, StoreError> {
         let keys = updates.iter().map(|update| accounts::key(update.customer_id, update.id)).collect();
+        let items = self.batch(&self.tables.accounts, keys).await?;
+        let accounts = items.iter().filter_map(|item| accounts::from_item(item).ok());
+        Ok(accounts.map(|account| (account.id, account)).collect())
+    }
+
+    /// Of what is older than its account, finds what history has already.
+    async fn find_past(
+        &self,
+        updates: &[Account],
+        stored: &HashMap<AccountId, Account>,
+        steps: &mut [Step],
+    ) -> Result<(), StoreError> {
+        let is_older = |update: &Account| {
+            let same =
+                |account: &Account| (account.asset, account.custody_account_id) == (update.asset, update.custody_account_id);
+            stored.get(&update.id).is_some_and(|account| account.balance_at > update.balance_at && same(account))
+        };
+        let keys: Vec<_> = updates.iter().filter(|update| is_older(update)).map(history::key).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let items = self.batch(&self.tables.history, keys).await?;
+        let known: HashSet<_> = items.iter().filter_map(|item| history::entry_from_item(item).ok()).collect();
+        for (update, step) in updates.iter().zip(steps).filter(|(update, _)| is_older(update)) {
+            if known.contains(&(update.id, update.balance, update.balance_at)) {
+                *step = Step::Past;
+            }
+        }
+        Ok(())
+    }
+
+    async fn batch(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
         let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;
-        let answer = self.client.batch_get_item().request_items(&self.tables.accounts, keys).send().await?;
-        let items = answer.responses().and_then(|tables| tables.get(&self.tables.accounts)).into_iter().flatten();
-        items.map(|item| accounts::from_item(item).map(|account| (account.id, account))).collect()
+        let answer = self.client.batch_get_item().request_items(table, keys).send().await?;
+        Ok(answer.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default())
     }
 }
 

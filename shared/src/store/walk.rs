@@ -1,11 +1,61 @@
 //! Whole tables page by page, for an operator: nothing that answers a request walks one.
 
 use super::custody::{self, CustodyState};
-use super::{ApiKey, Store, StoreError, access};
-use crate::domain::{CustodyAccountId, Timestamp};
+use super::listing::{self, TablePlace};
+use super::row::{Item, Row, text};
+use super::{ApiKey, Store, StoreError, access, accounts, history};
+use crate::domain::{Account, AccountId, CustodyAccountId, CustomerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
+/// Where a walk through the history stands.
+#[derive(Debug, Clone)]
+pub struct OwnerPlace(Item);
+
+/// A row that is not of the shape it was written in, and the key it stands under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorruptRow {
+    /// Its customer and account, as far as the key says.
+    pub key: String,
+    /// What is wrong with it.
+    pub error: StoreError,
+}
+
+/// A part of the accounts table, each row as it could be read.
+pub type AccountRows = (Vec<Result<Account, CorruptRow>>, Option<TablePlace>);
+
 impl Store {
+    /// Accounts after this place, in the table's order, and where to go on unless the table has ended.
+    pub async fn account_rows(&self, after: Option<TablePlace>) -> Result<AccountRows, StoreError> {
+        let request = self.client.scan().table_name(&self.tables.accounts).consistent_read(true);
+        let start = after.map(|(customer_id, id)| accounts::key(customer_id, id));
+        let answer = request.set_exclusive_start_key(start).send().await?;
+        let key = |item: &Item| {
+            let part = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
+            format!("{} of customer {}", part("account_id"), part("customer_id"))
+        };
+        let row = |item: &Item| accounts::from_item(item).map_err(|error| CorruptRow { key: key(item), error });
+        Ok((answer.items().iter().map(row).collect(), answer.last_evaluated_key().map(listing::place).transpose()?))
+    }
+
+    /// Whose accounts history knows, after this place of the table. It reads the whole history for it.
+    pub async fn owner_rows(
+        &self,
+        after: Option<OwnerPlace>,
+    ) -> Result<(Vec<(CustomerId, AccountId)>, Option<OwnerPlace>), StoreError> {
+        let request = self.client.scan().table_name(&self.tables.history).consistent_read(true);
+        let answer = request
+            .filter_expression("balance_at = :owner")
+            .expression_attribute_values(":owner", text(history::OWNER))
+            .set_exclusive_start_key(after.map(|OwnerPlace(key)| key))
+            .send()
+            .await?;
+        let owner = |item: &Item| {
+            let row = Row { table: history::TABLE, item };
+            Ok((row.parsed("customer_id", CustomerId::parse)?, row.parsed("account_id", AccountId::parse)?))
+        };
+        Ok((answer.items().iter().map(owner).collect::<Result<_, StoreError>>()?, answer.last_evaluated_key.map(OwnerPlace)))
+    }
+
     /// Custody accounts after this one, in the table's order, and where to go on unless the table has ended.
     pub async fn custody_page(
         &self,

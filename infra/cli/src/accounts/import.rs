@@ -1,23 +1,27 @@
 //! `ballast accounts import`: a file of accounts into the store, as events would bring them.
 //!
-//! The store is its only memory. What is there already is read and passed over, so an import that was cut short is run again, and
-//! the same file brings the same end however often.
+//! The store is its only memory. What is there already is read and not written again, so an import that was cut short is run again,
+//! and the same file brings the same end however often. Rows of one account are recorded one after the other.
 
+use super::rejects::Rejects;
 use super::rows::Rows;
 use crate::Ending;
 use crate::arguments::ImportArguments;
 use crate::error::CliError;
 use crate::output::{Output, fields};
+use backon::{ExponentialBuilder, Retryable};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shared::domain::{Account, AccountId, Timestamp};
 use shared::store::{Outcome, RecordError, Store, StoreError, UPDATES_AT_ONCE};
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+const MAX_RETRIES: usize = 10;
 const BAR: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed} gone, {eta} to go";
 
 /// What became of the file.
@@ -37,13 +41,6 @@ struct Tally {
     rows_per_second: u64,
 }
 
-/// A row that was not recorded.
-#[derive(Serialize)]
-struct Reject<'a> {
-    line: u64,
-    reason: &'a str,
-}
-
 pub(super) async fn run(
     arguments: ImportArguments,
     store: &Store,
@@ -51,8 +48,7 @@ pub(super) async fn run(
 ) -> Result<Ending, CliError> {
     let ImportArguments { file, format, rejects } = arguments;
     let mut rows = Rows::open(&file, format)?;
-    let rejects = rejects.unwrap_or_else(|| with_suffix(&file, ".rejects"));
-    let mut import = Import { store, tally: Tally::default(), rejects: Rejects::new(rejects)? };
+    let mut import = Import { store, tally: Tally::default(), rejects: Rejects::new(&file, rejects)? };
     let length = std::fs::metadata(&file).map_err(|source| CliError::File { path: file.clone(), source })?.len();
     let (bar, started, now) = (bar(length), Instant::now(), Timestamp::now());
     while import.chunk(&mut rows, now).await? {
@@ -66,12 +62,6 @@ pub(super) async fn run(
     (tally.seconds, tally.rows_per_second) = (milliseconds / 1_000, tally.rows.saturating_mul(1_000) / milliseconds);
     output.document(&tally, printed)?;
     Ok(if tally.rejected == 0 { Ending::Done } else { Ending::InPart })
-}
-
-fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Shown where stderr is a terminal, and nowhere else.
@@ -125,7 +115,8 @@ impl Import<'_> {
         if pending.is_empty() {
             return Ok(false);
         }
-        record(self.store, &mut pending).await?;
+        let done = self.tally.rows;
+        record(self.store, &mut pending).await.map_err(|source| CliError::Interrupted { rows: done, source })?;
         for Pending { line, outcome, .. } in pending {
             self.tally.rows += 1;
             match outcome {
@@ -142,7 +133,7 @@ impl Import<'_> {
     }
 }
 
-/// Records the rows' states in waves, each of which has an account once.
+/// Records the rows' states in waves, each of which has an account once. A row ends with its first state that is rejected.
 async fn record(store: &Store, pending: &mut [Pending]) -> Result<(), StoreError> {
     let mut left: Vec<(usize, Account)> = Vec::new();
     for (index, row) in pending.iter_mut().enumerate() {
@@ -151,51 +142,39 @@ async fn record(store: &Store, pending: &mut [Pending]) -> Result<(), StoreError
     while !left.is_empty() {
         let mut seen = HashSet::<AccountId>::new();
         let (wave, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, state)| seen.insert(state.id));
-        left = later;
         let (indexes, states): (Vec<usize>, Vec<Account>) = wave.into_iter().unzip();
-        for (index, outcome) in indexes.into_iter().zip(store.record_many(&states).await?) {
-            let outcome = match outcome {
-                Ok(outcome) => Ok(outcome),
-                Err(RecordError::Rejected(reason)) => Err(reason.to_string()),
-                Err(RecordError::Store(error)) => return Err(error),
-            };
+        let recorded = (|| wave_recorded(store, &states)).retry(patience()).when(is_passing).await?;
+        for ((index, state), outcome) in indexes.into_iter().zip(&states).zip(recorded) {
             if let Some(row) = pending.get_mut(index).filter(|row| row.outcome.is_ok()) {
-                row.outcome = outcome;
+                row.outcome = outcome.map_err(|reason| format!("{reason} ({})", state.balance_at.to_stored_text()));
             }
         }
+        let is_alive = |(index, _): &(usize, Account)| pending.get(*index).is_some_and(|row| row.outcome.is_ok());
+        left = later.into_iter().filter(is_alive).collect();
     }
     Ok(())
 }
 
-/// The file of rejected rows, which exists only if there are any.
-struct Rejects {
-    path: PathBuf,
-    file: Option<BufWriter<File>>,
+/// One wave's outcomes. What may pass is an error of the whole, because a wave can be recorded again.
+async fn wave_recorded(store: &Store, states: &[Account]) -> Result<Vec<Result<Outcome, String>>, StoreError> {
+    let outcomes = store.record_many(states).await?.into_iter().map(|outcome| match outcome {
+        Ok(outcome) => Ok(Ok(outcome)),
+        Err(RecordError::Rejected(reason)) => Ok(Err(reason.to_string())),
+        Err(RecordError::Store(error)) if is_passing(&error) => Err(error),
+        Err(RecordError::Store(error)) => Ok(Err(error.to_string())),
+    });
+    outcomes.collect()
 }
 
-impl Rejects {
-    /// Those of an earlier run are no longer true.
-    fn new(path: PathBuf) -> Result<Self, CliError> {
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => Err(CliError::File { path, source }),
-            _ => Ok(Self { path, file: None }),
-        }
-    }
+const fn is_passing(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_))
+}
 
-    fn add(&mut self, line: u64, reason: &str) -> Result<(), CliError> {
-        let failed = |source| CliError::File { path: self.path.clone(), source };
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(BufWriter::new(File::create(&self.path).map_err(failed)?)),
-        };
-        serde_json::to_writer(&mut *file, &Reject { line, reason }).map_err(std::io::Error::from).map_err(failed)?;
-        file.write_all(b"\n").map_err(failed)
-    }
-
-    fn finish(self) -> Result<Option<PathBuf>, CliError> {
-        let Self { path, file } = self;
-        let Some(mut file) = file else { return Ok(None) };
-        file.flush().map_err(|source| CliError::File { path: path.clone(), source })?;
-        Ok(Some(path))
-    }
+/// A table that is throttled for a minute or two does not end an import.
+fn patience() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(MAX_RETRIES)
+        .with_jitter()
 }

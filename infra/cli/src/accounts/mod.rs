@@ -1,6 +1,9 @@
 //! `ballast accounts`: many in, one shown.
 
 mod import;
+mod lines;
+mod records;
+mod rejects;
 mod rows;
 mod show;
 

@@ -1,13 +1,13 @@
 //! A file of accounts, row by row: CSV with a header, or JSON Lines. A row that cannot be read is a row with a reason.
 
+use super::lines::Lines;
+use super::records;
 use crate::arguments::ImportFormat;
 use crate::error::CliError;
 use balance_ingest::{AccountEntry, Payload, from_object, is_ahead};
-use csv::{ErrorKind, StringRecord};
+use csv::StringRecord;
 use serde_json::{Map, Value};
 use shared::domain::{Account, Timestamp};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The columns a CSV file may have: the fields of an event's `detail`.
@@ -32,8 +32,6 @@ const COLUMNS: [&str; 17] = [
 ];
 /// The columns it must have.
 const REQUIRED_COLUMNS: [&str; 5] = ["id", "customer_id", "currency", "balance", "balance_at"];
-/// An account with years of history, and then some.
-const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// One row of the file.
 #[derive(Debug)]
@@ -47,50 +45,51 @@ pub(super) struct Row {
 /// The file being read.
 pub(super) struct Rows {
     path: PathBuf,
-    source: Source,
+    lines: Lines,
+    format: Format,
 }
 
-enum Source {
-    Csv { reader: csv::Reader<File>, header: Vec<String> },
-    Lines { reader: BufReader<File>, line: u64, bytes: u64 },
+enum Format {
+    Csv { header: Vec<String> },
+    JsonLines,
 }
 
 impl Rows {
     /// Opens a file; a CSV file's header is checked before anything of it is recorded.
     pub(super) fn open(path: &Path, format: Option<ImportFormat>) -> Result<Self, CliError> {
-        let format = format
-            .or_else(|| by_name(path))
-            .ok_or_else(|| CliError::argument("--format", "the file's name does not tell: give csv or jsonl"))?;
-        let file = File::open(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
-        let source = match format {
-            ImportFormat::Jsonl => Source::Lines { reader: BufReader::new(file), line: 0, bytes: 0 },
+        let unknown = || CliError::argument("--format", "the file's name does not tell: give csv or jsonl");
+        let format = format.or_else(|| by_name(path)).ok_or_else(unknown)?;
+        let unreadable = |source| CliError::File { path: path.to_owned(), source };
+        let mut lines = Lines::open(path).map_err(unreadable)?;
+        let format = match format {
+            ImportFormat::Jsonl => Format::JsonLines,
             ImportFormat::Csv => {
-                let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+                let first = records::next(&mut lines).map_err(unreadable)?;
                 let refused = |problem: String| CliError::Format { path: path.to_owned(), problem };
-                let header = reader.headers().map_err(|error| refused(error.to_string()))?;
-                let header: Vec<_> = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+                let header = first.map_or_else(|| Ok(StringRecord::new()), |(_, header)| header).map_err(refused)?;
+                let header: Vec<_> = header.iter().map(|name| name.trim().to_owned()).collect();
                 checked(&header).map_err(refused)?;
-                Source::Csv { reader, header }
+                Format::Csv { header }
             }
         };
-        Ok(Self { path: path.to_owned(), source })
+        Ok(Self { path: path.to_owned(), lines, format })
     }
 
     /// How far into the file reading has come.
-    pub(super) fn bytes_read(&self) -> u64 {
-        match &self.source {
-            Source::Csv { reader, .. } => reader.position().byte(),
-            Source::Lines { bytes, .. } => *bytes,
-        }
+    pub(super) const fn bytes_read(&self) -> u64 {
+        self.lines.bytes_read()
     }
 
     /// The next row, `None` after the last. Only a file that cannot be read on is an error.
     pub(super) fn next(&mut self, now: Timestamp) -> Result<Option<Row>, CliError> {
-        let unreadable = |source| CliError::File { path: self.path.clone(), source };
-        let read = match &mut self.source {
-            Source::Csv { reader, header } => csv_entry(reader, header).map_err(unreadable)?,
-            Source::Lines { reader, line, bytes } => line_entry(reader, line, bytes).map_err(unreadable)?,
+        let read = match &self.format {
+            Format::Csv { header } => {
+                let record = records::next(&mut self.lines);
+                record.map(|record| record.map(|(line, record)| (line, record.and_then(|record| of_record(&record, header)))))
+            }
+            Format::JsonLines => json_entry(&mut self.lines),
         };
+        let read = read.map_err(|source| CliError::File { path: self.path.clone(), source })?;
         Ok(read.map(|(line, entry)| Row { line, states: entry.and_then(|entry| states(&entry, now)) }))
     }
 }
@@ -116,23 +115,6 @@ fn checked(header: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-type Read1 = Option<(u64, Result<AccountEntry, String>)>;
-
-fn csv_entry(reader: &mut csv::Reader<File>, header: &[String]) -> std::io::Result<Read1> {
-    let mut record = StringRecord::new();
-    match reader.read_record(&mut record) {
-        Ok(false) => Ok(None),
-        Ok(true) => {
-            let line = record.position().map_or(0, csv::Position::line);
-            Ok(Some((line, of_record(&record, header))))
-        }
-        Err(error) => match error.kind() {
-            ErrorKind::Utf8 { pos, .. } => Ok(Some((pos.as_ref().map_or(0, csv::Position::line), Err("not UTF-8".to_owned())))),
-            _ => Err(error.into()),
-        },
-    }
-}
-
 fn of_record(record: &StringRecord, header: &[String]) -> Result<AccountEntry, String> {
     if record.len() != header.len() {
         return Err(format!("{} cells under a header of {}", record.len(), header.len()));
@@ -149,24 +131,14 @@ fn of_record(record: &StringRecord, header: &[String]) -> Result<AccountEntry, S
     from_object(Value::Object(filled))
 }
 
-fn line_entry(reader: &mut BufReader<File>, line: &mut u64, bytes: &mut u64) -> std::io::Result<Read1> {
-    loop {
-        let mut text = Vec::new();
-        let read = u64::try_from(reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut text)?).unwrap_or(u64::MAX);
-        if read == 0 {
-            return Ok(None);
+fn json_entry(lines: &mut Lines) -> std::io::Result<Option<(u64, Result<AccountEntry, String>)>> {
+    while let Some(line) = lines.next()? {
+        if !line.is_blank() {
+            let entry = serde_json::from_slice::<Payload>(&line.text).map_err(|error| without_place(&error));
+            return Ok(Some((line.number, entry.and_then(|Payload(value)| from_object(value)))));
         }
-        *line += 1;
-        *bytes += read;
-        if read == MAX_LINE_BYTES && !text.ends_with(b"\n") {
-            return Err(std::io::Error::other(format!("line {line} is longer than {MAX_LINE_BYTES} bytes")));
-        }
-        if text.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let entry = serde_json::from_slice::<Payload>(&text).map_err(|error| without_place(&error));
-        return Ok(Some((*line, entry.and_then(|Payload(value)| from_object(value)))));
     }
+    Ok(None)
 }
 
 /// The line is the file's, not the document's.

@@ -1,0 +1,76 @@
+//! A file's lines, bounded and numbered, with a way to go back to those that were read ahead.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// An account with years of history, and then some. A longer line is cut, and no entry by that.
+const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One line with its end, and its number from 1.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) number: u64,
+    pub(super) text: Vec<u8>,
+}
+
+impl Line {
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.iter().all(u8::is_ascii_whitespace)
+    }
+}
+
+/// The lines of a file.
+pub(super) struct Lines {
+    reader: BufReader<File>,
+    given_back: VecDeque<Line>,
+    number: u64,
+    bytes: u64,
+}
+
+impl Lines {
+    pub(super) fn open(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { reader: BufReader::new(File::open(path)?), given_back: VecDeque::new(), number: 0, bytes: 0 })
+    }
+
+    /// How far into the file reading has come.
+    pub(super) const fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next line; `None` after the last.
+    pub(super) fn next(&mut self) -> std::io::Result<Option<Line>> {
+        if let Some(line) = self.given_back.pop_front() {
+            return Ok(Some(line));
+        }
+        let mut text = Vec::new();
+        let mut read = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut text)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        // What is beyond is passed over in parts, so that no line of any length takes more memory.
+        let mut rest = Vec::new();
+        while !text.ends_with(b"\n") && !rest.ends_with(b"\n") {
+            rest.clear();
+            match self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)? {
+                0 => break,
+                more => read += more,
+            }
+        }
+        self.number += 1;
+        self.bytes += u64::try_from(read).unwrap_or(u64::MAX);
+        if self.number == 1 {
+            text = text.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(text);
+        }
+        Ok(Some(Line { number: self.number, text }))
+    }
+
+    /// Gives lines back, to be read again in their order.
+    pub(super) fn give_back(&mut self, lines: Vec<Line>) {
+        for line in lines.into_iter().rev() {
+            self.given_back.push_front(line);
+        }
+    }
+}
