@@ -149,7 +149,7 @@ async fn what_cannot_be_done_says_what_to_do() {
     2 --provider: not a custody provider: fireblocks or bitgo
     2 --provider-account: not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)
     2 --asset: "USDT" is not a blockchain and a crypto asset on it
-    2 claims: the key would see nothing: give --customer, --organization, --merchant or --permission
+    2 keys create: the key would see nothing: give --customer, --organization, --merchant or --permission
     2 --permission: "PermAll" is neither PermReadAll nor PermCustodySync
     2 --customer: "alice" is not a valid identifier
     1 no key has an id that starts with 0123456789abcdef

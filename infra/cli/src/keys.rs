@@ -83,7 +83,7 @@ async fn create(
     }
     if grants == Grants::default() {
         return Err(CliError::argument(
-            "claims",
+            "keys create",
             "the key would see nothing: give --customer, --organization, --merchant or --permission",
         ));
     }
