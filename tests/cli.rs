@@ -289,7 +289,7 @@ async fn whatever_disagrees_is_found() {
     | 00000000-0000-4000-8000-000000000001                                                  | the custody account that it shows a position of                    | 550e8400-e29b-41d4-a716-446655440000        | nothing                                            |
     | 00000000-0000-4000-8000-000000000002                                                  | created_at, with the oldest of its history                         | 2026-01-01T00:00:00.000000000Z              | 2 at 2026-06-01T00:00:00.000000000Z                |
     | 00000000-0000-4000-8000-000000000002                                                  | the owner, with the one its history names                          | EUR of 0a11ce00-0000-4000-8000-000000000001 | nothing                                            |
-    | 00000000-0000-4000-8000-000000000004 of customer 0a11ce00-0000-4000-8000-000000000001 | the account's item                                                 | corrupt item in accounts: attribute balance | an account                                         |
+    | 00000000-0000-4000-8000-000000000004 of customer 0a11ce00-0000-4000-8000-000000000001 | the account's item                                                 | corrupt item in accounts: attribute balance | one that can be read                               |
     | 00000000-0000-4000-8000-000000000003                                                  | the account that its history names                                 | nothing                                     | an account of 0a11ce00-0000-4000-8000-000000000001 |
     4 accounts, 1 custody accounts, 7 differences
     ");
@@ -309,6 +309,18 @@ async fn functions_are_invoked_as_lambdas_own_clients_do() {
     let missing = invoke("unified-balance", "{}").await;
     assert_eq!((missing.status.as_u16(), missing.header("x-amzn-errortype")), (404, "ResourceNotFoundException"));
     assert_eq!(send(app.request(Method::POST, "/")).await.status, 404, "the API has no such route");
+}
+
+#[tokio::test]
+async fn an_asset_that_was_removed_at_zero_is_no_difference() {
+    let app = App::start(custody(json!([wallet("BTC", "2", "1"), wallet("USDT_ERC20", "5", "5")]), json!({}))).await;
+    app.ballast_json(&["custody", "sync"]).await;
+    app.vault(json!([wallet("USDT_ERC20", "5", "5")])).await;
+    app.ballast_json(&["custody", "sync", CUSTODY]).await;
+    let add = ["custody", "add", "--id", CUSTODY, "--customer", ALICE, "--provider", "fireblocks", "--provider-account", "12"];
+    app.ballast_json(&[&add[..], &["--asset", "ETH:USDT"]].concat()).await;
+    let ran = app.ballast(&["verify"]).await;
+    assert_eq!((ran.exit_code, ran.out.as_str()), (0, "2 accounts, 1 custody accounts, 0 differences\n"));
 }
 
 #[tokio::test]

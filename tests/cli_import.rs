@@ -181,6 +181,15 @@ async fn stray_quotes_and_line_ends_cost_no_row_but_their_own() {
     assert_eq!(lines, [2, 6, 9, 10]);
     let shown = app.ballast_json(&["accounts", "show", &id(4)]).await;
     assert_eq!(shown["description"], json!("two\r\nlines, and a \"quote\""));
+    // Lines that end as on old Macs, all of them or one.
+    let old = File::new("csv", [&text[0], &row(8, "x")].map(|line| line.replace("\r\n", "\r")).concat());
+    assert!(app.ballast(&["accounts", "import", old.name()]).await.error().ends_with("a carriage return outside quotes"));
+    let one = File::new(
+        "csv",
+        [&text[0], &row(8, "x").replace("\r\n", "\r"), &row(9, "y"), &row(10, "z")].map(String::as_str).concat(),
+    );
+    assert_eq!(counts(&import(&app, &one).await), [2, 1, 0, 0, 1]);
+    assert_eq!(one.rejects().unwrap(), "{\"line\":2,\"reason\":\"a carriage return outside quotes\"}\n");
 }
 
 #[tokio::test]
@@ -192,6 +201,10 @@ async fn a_list_of_rejects_takes_the_place_of_nothing() {
         let ran = app.ballast(&["accounts", "import", file.name(), "--rejects", rejects]).await;
         assert_eq!((ran.exit_code, ran.error().as_str()), (2, "--rejects: there is something of that name already"));
     }
+    let part = File::new("jsonl.part", &before);
+    let rejects = part.name().strip_suffix(".part").unwrap();
+    let ran = app.ballast(&["accounts", "import", part.name(), "--format", "jsonl", "--rejects", rejects]).await;
+    assert_eq!((ran.exit_code, std::fs::read(&part.0).unwrap()), (2, before.clone()));
     let ran = app.ballast(&["accounts", "import", file.name(), "--rejects", "/nowhere/rejects"]).await;
     assert_eq!((ran.exit_code, ran.error().as_str()), (1, "/nowhere/rejects.part: No such file or directory (os error 2)"));
     assert_eq!(std::fs::read(&file.0).unwrap(), before);

@@ -215,6 +215,16 @@ fn a_jump_prices_nothing_until_a_second_word_agrees() {
             "100000 coinbase 0, unpriced, 100002 coingecko 0",
         ),
         (
+            "it is no matter that the other has moved a little",
+            "EURC",
+            &[
+                (0, &["coingecko EURC 1.13"]),
+                (5, &["coingecko EURC 11.3", "coinbase EURC 1.3"]),
+                (10, &["coingecko EURC 11.3 5", "coinbase EURC 1.31"]),
+            ],
+            "1.13 coingecko 0, unpriced, 1.31 coinbase 0",
+        ),
+        (
             "the same run twice is not the next one",
             "BTC",
             &[(0, &["coinbase BTC 100000"]), (5, &["coinbase BTC 1"]), (5, &["coinbase BTC 1"])],

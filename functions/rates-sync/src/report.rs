@@ -76,18 +76,19 @@ impl ReportBody {
     /// One line, which is a warning when something needs a look.
     pub(crate) fn log(&self, usage: Usage) {
         let Self { observed_at, entries, sources, rejected, disagreements } = self;
-        let failed: Vec<_> = sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
+        let odd: Vec<_> = sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
+        let failed_sources = odd.iter().filter(|source| source.error.is_some()).count();
         let (read_units, write_units) = usage.units();
-        let (failed_count, rejected_count, disagreement_count) = (failed.len(), rejected.len(), disagreements.len());
-        let is_calm = failed_count + rejected_count + disagreement_count == 0;
-        let detail = (!is_calm).then(|| serde_json::to_string(&(failed, rejected, disagreements)).unwrap_or_default());
+        let (odd_count, rejected_count, disagreement_count) = (odd.len(), rejected.len(), disagreements.len());
+        let is_calm = odd_count + rejected_count + disagreement_count == 0;
+        let detail = (!is_calm).then(|| serde_json::to_string(&(odd, rejected, disagreements)).unwrap_or_default());
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     observed_at,
                     entries,
                     rate_sheets = 1,
-                    failed_sources = failed_count,
+                    failed_sources,
                     rejected_rates = rejected_count,
                     disagreements = disagreement_count,
                     read_units,

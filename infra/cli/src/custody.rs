@@ -110,7 +110,9 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
     let (mut accounts, mut after) = (Vec::new(), None);
     loop {
         let (page, next) = connection.store.custody_page(after).await?;
-        accounts.extend(page.iter().map(registered));
+        for state in page {
+            accounts.push(registered(&state.map_err(|row| row.error)?));
+        }
         after = next;
         if after.is_none() {
             break;

@@ -49,6 +49,10 @@ impl Difference {
     fn new(id: impl Display, what: impl Into<String>, stored: String, expected: String) -> Self {
         Self { id: format!("{id}"), what: what.into(), stored, expected }
     }
+
+    fn unreadable(CorruptRow { key, error }: CorruptRow, what: &str) -> Self {
+        Self::new(key, what, error.to_string(), "one that can be read".to_owned())
+    }
 }
 
 pub(crate) async fn run(connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<Ending, CliError> {
@@ -96,7 +100,7 @@ impl Walk<'_> {
         loop {
             let (page, next) = self.store.custody_page(after).await?;
             self.findings.custody_accounts += page.len();
-            let checks = stream::iter(page).map(|state| of_custody(self.store, state)).buffered(CONCURRENT_CHECKS);
+            let checks = stream::iter(page).map(|row| of_custody_row(self.store, row)).buffered(CONCURRENT_CHECKS);
             let found: Vec<Vec<_>> = checks.try_collect().await?;
             self.findings.differences.extend(found.into_iter().flatten());
             after = next;
@@ -128,7 +132,15 @@ impl Walk<'_> {
         let mut after = None;
         loop {
             let (page, next) = self.store.owner_rows(after).await?;
-            for (customer_id, id) in page.into_iter().filter(|(_, id)| !self.seen.contains(id)) {
+            for row in page {
+                let (customer_id, id) = match row {
+                    Ok((_, id)) if self.seen.contains(&id) => continue,
+                    Ok(owner) => owner,
+                    Err(row) => {
+                        self.findings.differences.push(Difference::unreadable(row, "the owner that its history names"));
+                        continue;
+                    }
+                };
                 match self.store.account(customer_id, id).await {
                     Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
                     Ok(None) => {
@@ -144,6 +156,13 @@ impl Walk<'_> {
                 return Ok(());
             }
         }
+    }
+}
+
+async fn of_custody_row(store: &Store, row: Result<CustodyState, CorruptRow>) -> Result<Vec<Difference>, StoreError> {
+    match row {
+        Ok(state) => of_custody(store, state).await,
+        Err(row) => Ok(vec![Difference::unreadable(row, "the custody account's item")]),
     }
 }
 
@@ -200,9 +219,7 @@ async fn projections(store: &Store, account: &CustodyAccount) -> Result<Vec<Diff
 async fn of_row(store: &Store, row: Result<Account, CorruptRow>) -> Result<Vec<Difference>, StoreError> {
     match row {
         Ok(account) => of_account(store, account).await,
-        Err(CorruptRow { key, error }) => {
-            Ok(vec![Difference::new(key, "the account's item", error.to_string(), "an account".to_owned())])
-        }
+        Err(row) => Ok(vec![Difference::unreadable(row, "the account's item")]),
     }
 }
 
@@ -246,9 +263,15 @@ async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, St
         differences.push(Difference::new(id, what, owned(Some((*customer_id, *asset))), owned(owner)));
     }
     if let Some(custody_id) = custody_account_id {
-        let custody = store.custody_account(*custody_id).await?;
+        let custody = match store.custody_account(*custody_id).await {
+            // Its own walk tells.
+            Err(StoreError::Corrupt { .. }) => return Ok(differences),
+            custody => custody?,
+        };
         let shows = |state: CustodyState| state.account.positions.keys().any(|held| state.account.projection_id(held) == *id);
-        if !custody.is_some_and(shows) {
+        // An asset may be removed once nothing of it is held; the account that showed it stays, at zero.
+        let is_removed = custody.is_some() && *balance == Amount::ZERO;
+        if !is_removed && !custody.is_some_and(shows) {
             let what = "the custody account that it shows a position of";
             differences.push(Difference::new(id, what, custody_id.to_string(), NOTHING.to_owned()));
         }

@@ -183,10 +183,10 @@ impl Composition {
         let is_next = |seen: &&Suspect| seen.seen_at.age_at(self.sheet.observed_at) >= SECOND_LOOK;
         let seen = self.book.suspects.get(&asset).filter(|seen| seen.quote.usd.is_within(AGREEMENT, quote.usd)).filter(is_next);
         let Some(seen) = seen else { return Verdict::Doubted };
-        if quote.observed_at > seen.quote.observed_at {
+        if is_heard && quote.observed_at > seen.quote.observed_at {
             return Verdict::Believed;
         }
-        let stands_by_last = others.iter().find(|(_, other)| other.usd.is_within(AGREEMENT, last));
+        let stands_by_last = others.iter().find(|(_, other)| other.usd.is_within(rules.jump_factor, last));
         match stands_by_last {
             Some(other) => Verdict::Outvoted(*other),
             None if is_heard => Verdict::Believed,

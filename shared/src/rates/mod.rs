@@ -1,7 +1,7 @@
 //! Rates: what sources say an asset is worth, and how one sheet is made of it.
 //!
 //! A source is an adapter that knows its vendor's document and nothing else; which of several is believed, and when none is, is
-//! decided in [`compose`] alone. Where sheets are kept is not known here.
+//! decided in [`fn@compose`] alone. Where sheets are kept is not known here.
 
 pub mod coinbase;
 pub mod coingecko;

@@ -38,7 +38,7 @@ pub use record::{Outcome, RecordError, Rejection};
 pub use record_batch::UPDATES_AT_ONCE;
 
 pub use usage::{Usage, measured};
-pub use walk::{AccountRows, CorruptRow, OwnerPlace};
+pub use walk::{AccountRows, CorruptRow, OwnerPlace, OwnerRows};
 
 use crate::config::{StoreConfig, Tables};
 use aws_sdk_dynamodb::Client;

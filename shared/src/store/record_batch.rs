@@ -91,7 +91,8 @@ impl Store {
         let is_older = |update: &Account| {
             let same =
                 |account: &Account| (account.asset, account.custody_account_id) == (update.asset, update.custody_account_id);
-            stored.get(&update.id).is_some_and(|account| account.balance_at > update.balance_at && same(account))
+            let is_within = |account: &Account| account.created_at <= update.balance_at && update.balance_at < account.balance_at;
+            stored.get(&update.id).is_some_and(|account| is_within(account) && same(account))
         };
         let keys: Vec<_> = updates.iter().filter(|update| is_older(update)).map(history::key).collect();
         if keys.is_empty() {

@@ -20,6 +20,9 @@ pub struct CorruptRow {
     pub error: StoreError,
 }
 
+/// A part of what history knows, each row as it could be read: whose account it is, and which.
+pub type OwnerRows = (Vec<Result<(CustomerId, AccountId), CorruptRow>>, Option<OwnerPlace>);
+
 /// A part of the accounts table, each row as it could be read.
 pub type AccountRows = (Vec<Result<Account, CorruptRow>>, Option<TablePlace>);
 
@@ -29,19 +32,13 @@ impl Store {
         let request = self.client.scan().table_name(&self.tables.accounts).consistent_read(true);
         let start = after.map(|(customer_id, id)| accounts::key(customer_id, id));
         let answer = request.set_exclusive_start_key(start).send().await?;
-        let key = |item: &Item| {
-            let part = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
-            format!("{} of customer {}", part("account_id"), part("customer_id"))
-        };
+        let key = |item: &Item| format!("{} of customer {}", part(item, "account_id"), part(item, "customer_id"));
         let row = |item: &Item| accounts::from_item(item).map_err(|error| CorruptRow { key: key(item), error });
         Ok((answer.items().iter().map(row).collect(), answer.last_evaluated_key().map(listing::place).transpose()?))
     }
 
     /// Whose accounts history knows, after this place of the table. It reads the whole history for it.
-    pub async fn owner_rows(
-        &self,
-        after: Option<OwnerPlace>,
-    ) -> Result<(Vec<(CustomerId, AccountId)>, Option<OwnerPlace>), StoreError> {
+    pub async fn owner_rows(&self, after: Option<OwnerPlace>) -> Result<OwnerRows, StoreError> {
         let request = self.client.scan().table_name(&self.tables.history).consistent_read(true);
         let answer = request
             .filter_expression("balance_at = :owner")
@@ -53,17 +50,19 @@ impl Store {
             let row = Row { table: history::TABLE, item };
             Ok((row.parsed("customer_id", CustomerId::parse)?, row.parsed("account_id", AccountId::parse)?))
         };
-        Ok((answer.items().iter().map(owner).collect::<Result<_, StoreError>>()?, answer.last_evaluated_key.map(OwnerPlace)))
+        let row = |item: &Item| owner(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error });
+        Ok((answer.items().iter().map(row).collect(), answer.last_evaluated_key.map(OwnerPlace)))
     }
 
     /// Custody accounts after this one, in the table's order, and where to go on unless the table has ended.
     pub async fn custody_page(
         &self,
         after: Option<CustodyAccountId>,
-    ) -> Result<(Vec<CustodyState>, Option<CustodyAccountId>), StoreError> {
+    ) -> Result<(Vec<Result<CustodyState, CorruptRow>>, Option<CustodyAccountId>), StoreError> {
         let request = self.client.scan().table_name(&self.tables.custody).consistent_read(true);
         let answer = request.set_exclusive_start_key(after.map(custody::key)).send().await?;
-        let accounts = answer.items().iter().map(custody::from_item).collect::<Result<Vec<_>, _>>()?;
+        let row = |item: &Item| custody::from_item(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error });
+        let accounts = answer.items().iter().map(row).collect();
         Ok((accounts, answer.last_evaluated_key().map(custody::id_of).transpose()?))
     }
 
@@ -97,4 +96,8 @@ impl Store {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn part(item: &Item, name: &str) -> String {
+    item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str).to_owned()
 }

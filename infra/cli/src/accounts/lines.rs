@@ -7,6 +7,8 @@ use std::path::Path;
 
 /// An account with years of history, and then some. A longer line is cut, and no entry by that.
 const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
+/// Why a cut line is rejected.
+pub(super) const TOO_LONG: &str = "the line is longer than 8 MiB";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line with its end, and its number from 1.
@@ -14,11 +16,13 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) text: Vec<u8>,
+    /// It was longer than may be read; the rest of it was passed over.
+    pub(super) is_cut: bool,
 }
 
 impl Line {
     pub(super) fn is_blank(&self) -> bool {
-        self.text.iter().all(u8::is_ascii_whitespace)
+        !self.is_cut && self.text.iter().all(u8::is_ascii_whitespace)
     }
 }
 
@@ -51,12 +55,12 @@ impl Lines {
             return Ok(None);
         }
         // What is beyond is passed over in parts, so that no line of any length takes more memory.
-        let mut rest = Vec::new();
+        let (mut rest, mut is_cut) = (Vec::new(), false);
         while !text.ends_with(b"\n") && !rest.ends_with(b"\n") {
             rest.clear();
             match self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)? {
                 0 => break,
-                more => read += more,
+                more => (read, is_cut) = (read + more, true),
             }
         }
         self.number += 1;
@@ -64,7 +68,7 @@ impl Lines {
         if self.number == 1 {
             text = text.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(text);
         }
-        Ok(Some(Line { number: self.number, text }))
+        Ok(Some(Line { number: self.number, text, is_cut }))
     }
 
     /// Gives lines back, to be read again in their order.

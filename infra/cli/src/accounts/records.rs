@@ -3,18 +3,27 @@
 //! A reader that forgives a stray quote takes everything up to the next one for a single cell, and the rows between are gone without
 //! a word. So a record is only as long as its quotes say, and every quote must open or close a whole cell.
 
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, TOO_LONG};
 use csv::StringRecord;
 
 /// Lines that one record may span: a description has a few.
 const MAX_RECORD_LINES: usize = 50;
+/// Every cell of an account is far shorter.
+const MAX_RECORD_BYTES: usize = 64 * 1024;
 
 /// The next record and the line it begins on, or why that line is none; `None` after the last. Blank lines are passed over.
 pub(super) fn next(lines: &mut Lines) -> std::io::Result<Option<(u64, Result<StringRecord, String>)>> {
     let Some(first) = not_blank(lines)? else { return Ok(None) };
+    if first.is_cut {
+        return Ok(Some((first.number, Err(TOO_LONG.to_owned()))));
+    }
     let (number, mut spanned, mut text) = (first.number, Vec::<Line>::new(), first.text);
     while is_open(&text) && spanned.len() < MAX_RECORD_LINES {
         let Some(line) = lines.next()? else { break };
+        if line.is_cut || text.len() + line.text.len() > MAX_RECORD_BYTES {
+            spanned.push(line);
+            break;
+        }
         text.extend_from_slice(&line.text);
         spanned.push(line);
     }
@@ -44,9 +53,11 @@ fn parse(text: &[u8]) -> Result<StringRecord, String> {
     if !has_sound_quotes(text.trim_end_matches(['\r', '\n'])) {
         return Err("a quote that neither opens nor closes a cell; inside a quoted cell it is written twice".to_owned());
     }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
-    let record = reader.records().next().unwrap_or_else(|| Ok(StringRecord::new()));
-    record.map_err(|error| error.to_string())
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut records = reader.records();
+    let record = records.next().unwrap_or_else(|| Ok(StringRecord::new())).map_err(|error| error.to_string())?;
+    // A lone carriage return ends a record too, and what follows it would be lost.
+    if records.next().is_some() { Err("a carriage return outside quotes".to_owned()) } else { Ok(record) }
 }
 
 /// Whether every quote opens a cell, closes it, or is one of two inside it.

@@ -34,6 +34,10 @@ impl Rejects {
         }
         let path = path.unwrap_or_else(|| with_suffix(imported, REJECTS));
         let unfinished = with_suffix(&path, UNFINISHED);
+        if unfinished.canonicalize().is_ok_and(|unfinished| imported.canonicalize().is_ok_and(|imported| imported == unfinished))
+        {
+            return Err(CliError::argument("--rejects", "the list would be written over the file that is imported"));
+        }
         let file = File::create(&unfinished).map_err(|source| CliError::File { path: unfinished.clone(), source })?;
         Ok(Self { path, unfinished, file: BufWriter::new(file), rows: 0 })
     }

@@ -1,6 +1,6 @@
 //! A file of accounts, row by row: CSV with a header, or JSON Lines. A row that cannot be read is a row with a reason.
 
-use super::lines::Lines;
+use super::lines::{Lines, TOO_LONG};
 use super::records;
 use crate::arguments::ImportFormat;
 use crate::error::CliError;
@@ -133,6 +133,9 @@ fn of_record(record: &StringRecord, header: &[String]) -> Result<AccountEntry, S
 
 fn json_entry(lines: &mut Lines) -> std::io::Result<Option<(u64, Result<AccountEntry, String>)>> {
     while let Some(line) = lines.next()? {
+        if line.is_cut {
+            return Ok(Some((line.number, Err(TOO_LONG.to_owned()))));
+        }
         if !line.is_blank() {
             let entry = serde_json::from_slice::<Payload>(&line.text).map_err(|error| without_place(&error));
             return Ok(Some((line.number, entry.and_then(|Payload(value)| from_object(value)))));
