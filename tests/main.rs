@@ -28,6 +28,7 @@ mod lambda_events;
 mod local_stack;
 mod merchant_balances;
 mod rate_limit;
+mod rate_rules;
 mod rate_sources;
 mod rates;
 mod record;

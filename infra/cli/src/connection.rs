@@ -48,7 +48,9 @@ impl Connection {
     pub(crate) async fn open(arguments: ConnectionArguments) -> Result<Self, CliError> {
         let ConnectionArguments { endpoint_url, profile, region, stack } = arguments;
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let endpoint_url = endpoint_url.or_else(|| ENDPOINT_VARIABLES.iter().find_map(|name| variable(name)));
+        // Any other endpoint that a variable names is one service's, and the SDK's business.
+        let local_endpoint = || ENDPOINT_VARIABLES.iter().find_map(|name| variable(name)).filter(|url| is_loopback(url));
+        let endpoint_url = endpoint_url.or_else(local_endpoint);
         if endpoint_url.as_ref().is_some_and(|url| !is_http(url)) {
             return Err(CliError::argument("--endpoint-url", "not a URL that begins with http:// or https://"));
         }

@@ -12,7 +12,7 @@ pub mod examples;
 mod gateway;
 mod guard;
 pub mod issuer;
-pub mod market;
+mod market;
 mod refusal;
 pub mod sandbox;
 mod schedules;

@@ -14,7 +14,7 @@ use std::fmt::Write;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Where the sources are mounted: a source's name and its vendor's path follow.
-pub const MOUNT: &str = "/_local/market";
+pub(crate) const MOUNT: &str = "/_local/market";
 /// What every source says unless it is told otherwise: quotes as each vendor writes them, by its own names. The file is part of the
 /// binary, and a test reads it.
 static STANDARD: LazyLock<HashMap<String, Names>> =
@@ -33,7 +33,7 @@ type Names = BTreeMap<String, String>;
 /// What a source is told to say: quotes over the standard ones (`null` leaves one out), or a status instead of any.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Told {
+pub(crate) struct Told {
     quotes: BTreeMap<String, Option<String>>,
     status: Option<u16>,
 }
@@ -57,13 +57,13 @@ impl Told {
 
 /// The sources; cheap to clone, all clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Market {
+pub(crate) struct Market {
     told: Arc<Mutex<HashMap<&'static str, Told>>>,
 }
 
 impl Market {
     /// Tells a source what to say from now on.
-    pub fn tell(&self, source: SourceName, told: Told) {
+    pub(crate) fn tell(&self, source: SourceName, told: Told) {
         self.lock().insert(source.name(), told);
     }
 

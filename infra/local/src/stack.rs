@@ -91,7 +91,6 @@ pub struct Stack {
     custody: CustodyConfig,
     rates: RatesConfig,
     sandbox: Sandbox,
-    market: Market,
     issuer: Issuer,
     servers: TaskTracker,
     stop: DropGuard,
@@ -131,7 +130,7 @@ impl Stack {
         let control = Control {
             issuer: issuer.clone(),
             sandbox: sandbox.clone(),
-            market: market.clone(),
+            market,
             schedules: schedules.clone(),
             ingest: Ingest::new(&config.store),
         };
@@ -156,7 +155,7 @@ impl Stack {
             }
         }
         servers.close();
-        Ok(Self { address, dynamodb_address, config, custody, rates, sandbox, market, issuer, servers, stop: stop.drop_guard() })
+        Ok(Self { address, dynamodb_address, config, custody, rates, sandbox, issuer, servers, stop: stop.drop_guard() })
     }
 
     /// The API's base URL.
@@ -198,12 +197,6 @@ impl Stack {
     #[must_use]
     pub const fn rates_config(&self) -> &RatesConfig {
         &self.rates
-    }
-
-    /// The sandbox of the sources of rates.
-    #[must_use]
-    pub const fn market(&self) -> &Market {
-        &self.market
     }
 
     /// The sandbox of the custody provider.

@@ -17,7 +17,7 @@ const AGREEMENT: Factor = Factor::TENTH_MORE;
 /// A run so soon after the one that first heard of a jump is the same run, delivered twice, and not the next.
 const SECOND_LOOK: SignedDuration = SignedDuration::from_mins(1);
 /// Sources of a major asset that differ by more are reported.
-pub const MAX_DISAGREEMENT: Factor = Factor::HUNDREDTH_MORE;
+const MAX_DISAGREEMENT: Factor = Factor::HUNDREDTH_MORE;
 /// Whose word it is that a token is worth its peg.
 const PAR: &str = "par";
 
@@ -79,8 +79,7 @@ pub struct Composition {
 }
 
 /// The sources that price an asset, the first one first.
-#[must_use]
-pub const fn precedence(asset: Asset) -> &'static [SourceName] {
+const fn precedence(asset: Asset) -> &'static [SourceName] {
     match asset.market() {
         Market::Fiat => &[SourceName::Ecb, SourceName::Coinbase],
         Market::Major(_) => &[SourceName::Coinbase, SourceName::CoinGecko],

@@ -10,7 +10,7 @@ pub mod ecb;
 mod read;
 mod sources;
 
-pub use compose::{Composition, Disagreement, MAX_DISAGREEMENT, Rejected, Rules, compose, precedence};
+pub use compose::{Composition, Disagreement, Rejected, Rules, compose};
 pub use sources::{Answers, Sources};
 
 use crate::domain::{Asset, PriceError, Quote, Quotes, SourceName, Timestamp, UsdPrice};

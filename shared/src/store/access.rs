@@ -3,6 +3,7 @@
 use super::row::{Item, Row, instant, text};
 use super::{Store, StoreError};
 use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
@@ -39,7 +40,7 @@ pub struct StoredJwks {
 
 const API_KEY_PREFIX: &str = "api_key#";
 
-pub(super) fn api_key_key(sha256: &str) -> AttributeValue {
+fn api_key_key(sha256: &str) -> AttributeValue {
     text(format!("{API_KEY_PREFIX}{sha256}"))
 }
 
@@ -69,6 +70,21 @@ impl Store {
         Ok(())
     }
 
+    /// Revokes a key as of `now`; one that was revoked before stays so since then. `false`: there is no such key.
+    pub async fn revoke_api_key(&self, sha256: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.tables.access)
+            .key("key", api_key_key(sha256))
+            .update_expression("SET revoked_at = if_not_exists(revoked_at, :now)")
+            .condition_expression("attribute_exists(subject)")
+            .expression_attribute_values(":now", instant(now))
+            .send()
+            .await;
+        is_made(answer)
+    }
+
     /// The cached JWKS, if one was ever fetched.
     pub async fn jwks(&self) -> Result<Option<StoredJwks>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.access).consistent_read(true).key("key", text(JWKS));
@@ -94,13 +110,7 @@ impl Store {
             .expression_attribute_values(":earliest", instant(now.minus(REFRESH_INTERVAL)))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+        is_made(answer)
     }
 
     /// Keeps a fetched JWKS for every instance.
@@ -116,6 +126,15 @@ impl Store {
             .send()
             .await?;
         Ok(())
+    }
+}
+
+/// Whether an update's condition held.
+fn is_made<T>(answer: Result<T, SdkError<UpdateItemError>>) -> Result<bool, StoreError> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

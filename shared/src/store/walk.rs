@@ -4,8 +4,7 @@ use super::custody::{self, CustodyState};
 use super::listing::{self, TablePlace};
 use super::row::{Item, Row, text};
 use super::{ApiKey, Store, StoreError, access, accounts, history};
-use crate::domain::{Account, AccountId, CustodyAccountId, CustomerId, Timestamp};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use crate::domain::{Account, AccountId, CustodyAccountId, CustomerId};
 
 /// Where a walk through the history stands.
 #[derive(Debug, Clone)]
@@ -74,27 +73,6 @@ impl Store {
             keys.extend(access::api_key_of(&item?)?);
         }
         Ok(keys)
-    }
-
-    /// Revokes a key as of `now`; one that was revoked before stays so since then. `false`: there is no such key.
-    pub async fn revoke_api_key(&self, sha256: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.tables.access)
-            .key("key", access::api_key_key(sha256))
-            .update_expression("SET revoked_at = if_not_exists(revoked_at, :now)")
-            .condition_expression("attribute_exists(subject)")
-            .expression_attribute_values(":now", super::row::instant(now))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 }
 

@@ -11,8 +11,8 @@ use shared::domain::{AccountId, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use std::time::Instant;
+use tokio::task::yield_now;
 
 const CUSTOMER: &str = "cccccccc-0000-4000-8000-000000000000";
 /// Balances of one account.
@@ -20,7 +20,6 @@ const BALANCES: u32 = 10;
 /// One event of so many comes twice.
 const REPEATED: usize = 10;
 const CONCURRENT_EVENTS: usize = 32;
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Events in order on one stack, shuffled and repeated on another: both must end the same.
 pub(crate) async fn events(count: u32) -> Result<()> {
@@ -73,7 +72,7 @@ pub(crate) async fn import(count: u32) -> Result<()> {
     let (store, middle) = (cut.store(), AccountId::parse(&id(count / 2))?);
     let half = async {
         while !matches!(store.account_by_id(middle).await, Ok(Some(_))) {
-            sleep(POLL_INTERVAL).await;
+            yield_now().await;
         }
     };
     let name = file.name();

@@ -1,0 +1,297 @@
+//! How a sheet is made of quotes, as tables: which of several is believed, and when none is.
+
+use jiff::SignedDuration;
+use shared::domain::{AgeLimits, Asset, Factor, Quote, QuoteBook, RateSheet, SourceName, Timestamp, UsdPrice};
+use shared::rates::{Answer, Answers, Composition, Rules, SourceError, compose};
+
+const RULES: Rules = Rules { limits: AgeLimits::STANDARD, jump_factor: Factor::TWO };
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+/// Minutes after a Thursday's noon.
+fn minute(minutes: i64) -> Timestamp {
+    at("2026-09-24T12:00:00Z").plus(SignedDuration::from_mins(minutes))
+}
+
+/// What sources say in one run: `source asset price [minutes of age]`, or `source down`. A source that is not named says nothing.
+fn said(now: Timestamp, lines: &[&str]) -> Answers {
+    let mut answers: Answers = SourceName::ALL.into_iter().map(|source| (source, Ok(Answer::default()))).collect();
+    for line in lines {
+        let words: Vec<_> = line.split(' ').collect();
+        let source = SourceName::parse(words[0]).unwrap();
+        if words[1] == "down" {
+            answers.insert(source, Err(SourceError::Unavailable("down".to_owned())));
+            continue;
+        }
+        let age = words.get(3).map_or(0, |minutes| minutes.parse().unwrap());
+        let quote = Quote { usd: UsdPrice::parse(words[2]).unwrap(), observed_at: now.minus(SignedDuration::from_mins(age)) };
+        answers.get_mut(&source).unwrap().as_mut().unwrap().quotes.insert(Asset::parse(words[1]).unwrap(), quote);
+    }
+    answers
+}
+
+/// Runs one after another, each built on the one before.
+struct Feed {
+    book: QuoteBook,
+    last: Option<RateSheet>,
+}
+
+impl Feed {
+    fn new() -> Self {
+        Self { book: QuoteBook::default(), last: None }
+    }
+
+    fn run(&mut self, minutes: i64, lines: &[&str]) -> Composition {
+        let now = minute(minutes);
+        let run = compose(self.book.clone(), self.last.as_ref(), &said(now, lines), now, RULES);
+        (self.book, self.last) = (run.book.clone(), Some(run.sheet.clone()));
+        run
+    }
+
+    /// `price source age`, or `unpriced`, after each run.
+    fn follow(code: &str, runs: &[(i64, &[&str])]) -> String {
+        let (mut feed, asset) = (Self::new(), Asset::parse(code).unwrap());
+        let seen = runs.iter().map(|(minutes, lines)| {
+            let run = feed.run(*minutes, lines);
+            run.sheet.entries.get(&asset).map_or_else(
+                || "unpriced".to_owned(),
+                |rate| format!("{} {} {}", rate.usd, rate.source, rate.observed_at.age_at(minute(*minutes)).as_mins()),
+            )
+        });
+        seen.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[test]
+fn the_first_source_in_precedence_prices_while_it_is_young_enough() {
+    let day = 24 * 60;
+    type Row<'a> = (&'a str, &'a str, &'a [(i64, &'a [&'a str])], &'a str);
+    let rows: &[Row<'_>] = &[
+        ("money", "GBP", &[(0, &["ecb GBP 1.33", "coinbase GBP 1.34"])], "1.33 ecb 0"),
+        ("money the bank leaves out", "ARS", &[(0, &["ecb GBP 1.33", "coinbase ARS 0.0007"])], "0.0007 coinbase 0"),
+        ("a token", "EURC", &[(0, &["coinbase EURC 1.13", "coingecko EURC 1.14"])], "1.14 coingecko 0"),
+        ("a token nobody indexes", "EURC", &[(0, &["coinbase EURC 1.13"])], "1.13 coinbase 0"),
+        ("a token whose price is old", "EURC", &[(0, &["coinbase EURC 1.13", "coingecko EURC 1.14 61"])], "1.13 coinbase 0"),
+        ("a major", "BTC", &[(0, &["coinbase BTC 100000", "coingecko BTC 100100"])], "100000 coinbase 0"),
+        ("a dollar token is a major", "USDC", &[(0, &["coinbase USDC 1.001", "coingecko USDC 0.999"])], "1.001 coinbase 0"),
+        (
+            "a failed source stands by its word until it is too old",
+            "BTC",
+            &[
+                (0, &["coinbase BTC 100000", "coingecko BTC 100001"]),
+                (30, &["coinbase down", "coingecko BTC 100002"]),
+                (60, &["coinbase down", "coingecko BTC 100003"]),
+                (61, &["coinbase down", "coingecko BTC 100004"]),
+                (66, &["coinbase BTC 100005", "coingecko down"]),
+            ],
+            "100000 coinbase 0, 100000 coinbase 30, 100000 coinbase 60, 100004 coingecko 0, 100005 coinbase 0",
+        ),
+        (
+            "a source that no longer names an asset stands by its word as well",
+            "BTC",
+            &[
+                (0, &["coinbase BTC 100000", "coingecko BTC 100001"]),
+                (5, &["coinbase ETH 1", "coingecko down"]),
+                (61, &["coinbase ETH 1", "coingecko BTC 100002"]),
+            ],
+            "100000 coinbase 0, 100000 coinbase 5, 100002 coingecko 0",
+        ),
+        (
+            "a weekend is bridged, a long one by the exchange",
+            "EUR",
+            &[
+                (0, &["ecb EUR 1.13", "coinbase EUR 1.131"]),
+                (4 * day, &["ecb EUR 1.13 5760", "coinbase EUR 1.132"]),
+                (4 * day + 1, &["ecb EUR 1.13 5761", "coinbase EUR 1.133"]),
+            ],
+            "1.13 ecb 0, 1.13 ecb 5760, 1.133 coinbase 0",
+        ),
+        (
+            "nobody speaks any more",
+            "BTC",
+            &[(0, &["coinbase BTC 100000"]), (61, &["coinbase down"])],
+            "100000 coinbase 0, unpriced",
+        ),
+        ("par in dollars", "eUSD", &[(0, &[])], "1 par 0"),
+        ("par in euro", "EURSM", &[(0, &["ecb EUR 1.13 60"])], "1.13 par 0"),
+        ("par without a rate of the euro", "EURSM", &[(0, &["coinbase BTC 1"])], "unpriced"),
+        ("never par", "EURR", &[(0, &["ecb EUR 1.13"])], "unpriced"),
+        ("no par of what is traded", "EURC", &[(0, &["ecb EUR 1.13"])], "unpriced"),
+    ];
+    for (name, code, runs, expected) in rows {
+        assert_eq!(Feed::follow(code, runs), *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_jump_prices_nothing_until_a_second_word_agrees() {
+    type Row<'a> = (&'a str, &'a str, &'a [(i64, &'a [&'a str])], &'a str);
+    let rows: &[Row<'_>] = &[
+        (
+            "twice is no jump",
+            "ETH",
+            &[(0, &["coinbase ETH 1000"]), (5, &["coinbase ETH 2000"])],
+            "1000 coinbase 0, 2000 coinbase 0",
+        ),
+        (
+            "a real depeg is followed within two runs",
+            "EURR",
+            &[
+                (0, &["ecb EUR 1.13", "coingecko EURR 1.12"]),
+                (5, &["ecb EUR 1.13", "coingecko EURR 0.4"]),
+                (10, &["ecb EUR 1.13", "coingecko EURR 0.37"]),
+                (15, &["ecb EUR 1.13", "coingecko EURR 0.36"]),
+            ],
+            "1.12 coingecko 0, unpriced, 0.37 coingecko 0, 0.36 coingecko 0",
+        ),
+        (
+            "at once if a second source sees it too",
+            "USDC",
+            &[(0, &["coinbase USDC 1"]), (5, &["coinbase USDC 0.4", "coingecko USDC 0.43"])],
+            "1 coinbase 0, 0.4 coinbase 0",
+        ),
+        (
+            "a poisoned tick never prices",
+            "USDC",
+            &[
+                (0, &["coinbase USDC 1"]),
+                (5, &["coinbase USDC 100"]),
+                (10, &["coinbase USDC 1.01"]),
+                (15, &["coinbase USDC 100"]),
+            ],
+            "1 coinbase 0, unpriced, 1.01 coinbase 0, unpriced",
+        ),
+        (
+            "nor does another source that stands by the old price: two that differ so are both doubted",
+            "BTC",
+            &[(0, &["coinbase BTC 100000"]), (5, &["coinbase BTC 1", "coingecko BTC 100000"])],
+            "100000 coinbase 0, unpriced",
+        ),
+        (
+            "what a source said before it failed is no second word",
+            "EURC",
+            &[
+                (0, &["coingecko EURC 1.13"]),
+                (5, &["coingecko EURC 11.3"]),
+                (10, &["coingecko down"]),
+                (15, &["coingecko EURC 11.3"]),
+            ],
+            "1.13 coingecko 0, unpriced, unpriced, 11.3 coingecko 0",
+        ),
+        (
+            "the same observation told again is one where nobody else speaks",
+            "EURC",
+            &[(0, &["coingecko EURC 1.13"]), (5, &["coingecko EURC 11.3"]), (10, &["coingecko EURC 11.3 5"])],
+            "1.13 coingecko 0, unpriced, 11.3 coingecko 5",
+        ),
+        (
+            "and is outvoted where another stands by the last price",
+            "GBP",
+            &[
+                (0, &["ecb GBP 1.33", "coinbase GBP 1.331"]),
+                (5, &["ecb GBP 133", "coinbase GBP 1.332"]),
+                (10, &["ecb GBP 133 5", "coinbase GBP 1.333"]),
+                (15, &["ecb down", "coinbase GBP 1.334"]),
+            ],
+            "1.33 ecb 0, unpriced, 1.333 coinbase 0, 1.334 coinbase 0",
+        ),
+        (
+            "a rejected source that goes down does not take the other with it",
+            "BTC",
+            &[
+                (0, &["coinbase BTC 100000", "coingecko BTC 100000"]),
+                (5, &["coinbase BTC 1", "coingecko BTC 100001"]),
+                (10, &["coinbase down", "coingecko BTC 100002"]),
+            ],
+            "100000 coinbase 0, unpriced, 100002 coingecko 0",
+        ),
+        (
+            "it is no matter that the other has moved a little",
+            "EURC",
+            &[
+                (0, &["coingecko EURC 1.13"]),
+                (5, &["coingecko EURC 11.3", "coinbase EURC 1.3"]),
+                (10, &["coingecko EURC 11.3 5", "coinbase EURC 1.31"]),
+            ],
+            "1.13 coingecko 0, unpriced, 1.31 coinbase 0",
+        ),
+        (
+            "the same run twice is not the next one",
+            "BTC",
+            &[(0, &["coinbase BTC 100000"]), (5, &["coinbase BTC 1"]), (5, &["coinbase BTC 1"])],
+            "100000 coinbase 0, unpriced, unpriced",
+        ),
+        (
+            "a second jump elsewhere is no agreement",
+            "ETH",
+            &[
+                (0, &["coinbase ETH 1000"]),
+                (5, &["coinbase ETH 9000"]),
+                (10, &["coinbase ETH 5000"]),
+                (15, &["coinbase ETH 5100"]),
+            ],
+            "1000 coinbase 0, unpriced, unpriced, 5100 coinbase 0",
+        ),
+        (
+            "ten per cent is agreement, more is not",
+            "ETH",
+            &[
+                (0, &["coinbase ETH 1000"]),
+                (5, &["coinbase ETH 10000"]),
+                (10, &["coinbase ETH 11000.01"]),
+                (15, &["coinbase ETH 12100"]),
+            ],
+            "1000 coinbase 0, unpriced, unpriced, 12100 coinbase 0",
+        ),
+        (
+            "an outage does not make the last price forgotten",
+            "ETH",
+            &[(0, &["coinbase ETH 1000"]), (90, &["coinbase down"]), (95, &["coinbase ETH 10"])],
+            "1000 coinbase 0, unpriced, unpriced",
+        ),
+        ("a pegged token's first quote is held against its peg", "USDQ", &[(0, &["coingecko USDQ 100"])], "unpriced"),
+        ("a first quote against a second source", "BTC", &[(0, &["coinbase BTC 1", "coingecko BTC 100000"])], "unpriced"),
+        ("a first quote alone is all there is", "BTC", &[(0, &["coinbase BTC 100000"])], "100000 coinbase 0"),
+    ];
+    for (name, code, runs, expected) in rows {
+        assert_eq!(Feed::follow(code, runs), *expected, "{name}");
+    }
+}
+
+#[test]
+fn what_was_not_believed_and_who_differs_is_reported() {
+    let mut feed = Feed::new();
+    assert_eq!(
+        feed.run(0, &["coinbase BTC 100000", "coingecko BTC 101000", "coingecko EURC 1.13", "coinbase EURC 2"]).disagreements,
+        []
+    );
+    let run = feed.run(5, &["coinbase BTC 100000", "coingecko BTC 101001", "coingecko EURC 4"]);
+    let [doubt] = run.disagreements.as_slice() else { panic!("one") };
+    assert_eq!((doubt.asset.code(), doubt.quotes.len()), ("BTC", 2));
+    let [rejected] = run.rejected.as_slice() else { panic!("one") };
+    assert_eq!(
+        (rejected.asset.code(), rejected.last.to_string(), rejected.quote.usd.to_string()),
+        ("EURC", "1.13".to_owned(), "4".to_owned())
+    );
+}
+
+#[test]
+fn a_first_run_builds_on_the_sheet_that_is_there() {
+    let earlier = minute(-5);
+    let entries = said(earlier, &["ecb GBP 1.33", "coinbase BTC 100000"]).into_iter().flat_map(|(source, answer)| {
+        answer.unwrap().quotes.into_iter().map(move |(asset, quote)| {
+            let method = shared::domain::Method::Market;
+            (
+                asset,
+                shared::domain::Rate { usd: quote.usd, source: source.name().to_owned(), method, observed_at: quote.observed_at },
+            )
+        })
+    });
+    let sheet = RateSheet { observed_at: earlier, entries: entries.collect() };
+    let book = QuoteBook::of_sheet(&sheet);
+    let run = compose(book, Some(&sheet), &said(minute(0), &["ecb down", "coinbase BTC 1"]), minute(0), RULES);
+    let shown: Vec<_> = run.sheet.entries.iter().map(|(asset, rate)| format!("{} {}", asset.code(), rate.usd)).collect();
+    assert_eq!(shown, ["GBP 1.33", "USD1 1", "eUSD 1"]);
+}
