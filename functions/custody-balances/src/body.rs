@@ -1,38 +1,61 @@
 //! Custody balances on the wire, as the published reference has them. Numbers are exact literals.
+#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use shared::domain::{Amount, Asset, ChainAsset, CustodyAccount, Position, Pricing, Timestamp, TooLarge};
-use shared::http::{ApiError, Number};
+use shared::http::{ApiError, Number, schema};
 use std::cmp::Reverse;
 
-#[derive(Debug, Serialize)]
+/// What a custody provider says is held; numbers are exact decimals.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CustodyBalances")]
 pub(crate) struct BalancesBody {
+    #[schemars(schema_with = "schema::uuid")]
     account_id: String,
+    /// When the provider said so.
+    #[schemars(schema_with = "optional_instant")]
     last_updated: Option<String>,
+    /// The sum of the rows.
     total_usd_value: Number,
+    /// With `partial`: whether nothing was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     complete: Option<bool>,
+    /// With `partial`: what was left out of the total.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unpriced: Vec<UnpricedBody>,
+    /// Every asset that the account supports, zero included; the dearest first, unpriced last.
     balances: Vec<RowBody>,
 }
 
-#[derive(Debug, Serialize)]
+/// A holding without a usable rate.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnpricedCustodyHolding")]
 struct UnpricedBody {
     blockchain: String,
     currency: &'static str,
     balance: Number,
 }
 
-#[derive(Debug, Serialize)]
+/// One token on one blockchain.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CustodyBalance")]
 struct RowBody {
     blockchain: String,
     token: &'static str,
+    /// `available` plus `locked`.
     balance: Number,
+    /// Rounded half-even to cents; null without a usable rate.
     usd_value: Option<Number>,
     available: Number,
     locked: Number,
+    /// Null until a transaction is known.
+    #[schemars(schema_with = "optional_instant")]
     last_transaction_at: Option<String>,
+}
+
+fn optional_instant(generator: &mut SchemaGenerator) -> Schema {
+    schema::nullable(schema::instant(generator))
 }
 
 /// A position with what it is worth, if that is known.
@@ -99,10 +122,14 @@ fn too_large() -> ApiError {
     ApiError::Internal { cause: "a USD value has more than 18 digits before the point".to_owned() }
 }
 
-#[derive(Debug, Serialize)]
+/// A sync that was made.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CustodySync")]
 pub(crate) struct SyncBody {
     success: bool,
+    #[schemars(schema_with = "schema::uuid")]
     account_id: String,
+    #[schemars(schema_with = "schema::instant")]
     last_synced: String,
     message: &'static str,
 }

@@ -12,12 +12,13 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use body::{BalancesBody, SyncBody};
 use query::BalancesQuery;
+use schemars::SchemaGenerator;
 use shared::auth::Caller;
 use shared::config::{Config, CustodyConfig};
 use shared::custody::{Providers, Syncs};
 use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing, Timestamp};
-use shared::http::{self, ApiError, Authenticated, Gate, Narrowing, RequestTime, Segments};
-use shared::query::{Parameters, RouteParameters};
+use shared::http::{self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments};
+use shared::query::Parameters;
 use shared::store::{Sheets, Store};
 
 /// The routes that share a caller's rate limit.
@@ -72,12 +73,30 @@ pub fn routes(app: App) -> Router {
     Router::new().route(BALANCES_PATH, get(balances)).route(SYNC_PATH, post(sync)).with_state(app)
 }
 
-/// What each route can be asked, for the reference.
+/// What the routes are asked and answer, for the reference.
 #[must_use]
-pub fn parameters() -> Vec<RouteParameters> {
+pub fn operations() -> Vec<Operation> {
     vec![
-        RouteParameters { path: BALANCES_PATH, parameters: [&query::OF_ACCOUNT[..], &query::OF_BALANCES[..]].concat() },
-        RouteParameters { path: SYNC_PATH, parameters: query::OF_ACCOUNT.to_vec() },
+        Operation {
+            id: "getCustodyBalances",
+            method: "GET",
+            path: BALANCES_PATH,
+            view: "Custody view",
+            about: "What a custody provider says is held, in real time",
+            parameters: [&query::OF_ACCOUNT[..], &query::OF_BALANCES[..]].concat(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<BalancesBody>),
+            errors: &[ErrorCode::AccountNotFound, ErrorCode::UnpricedAssets, ErrorCode::CustodyProviderError],
+        },
+        Operation {
+            id: "syncCustodyAccount",
+            method: "POST",
+            path: SYNC_PATH,
+            view: "Custody view",
+            about: "Asks the custody provider now, at most once per account and 10 seconds",
+            parameters: query::OF_ACCOUNT.to_vec(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<SyncBody>),
+            errors: &[ErrorCode::AccountNotFound, ErrorCode::CustodyProviderError],
+        },
     ]
 }
 

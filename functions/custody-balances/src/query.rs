@@ -2,23 +2,29 @@
 
 use jiff::SignedDuration;
 use shared::domain::CustodyAccountId;
-use shared::query::parameter::{UUID, parse_whole_number};
-use shared::query::{Declared, InvalidParameter, Parameter, Parameters};
+use shared::query::parameter::parse_whole_number;
+use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
 /// Balances of this age count as real time.
 const REAL_TIME: SignedDuration = SignedDuration::from_secs(15);
-const MAX_AGE_SECONDS: i64 = 86_400;
+const MAX_AGE_SECONDS: usize = 86_400;
 
 pub(crate) static ACCOUNT_ID: Parameter<CustodyAccountId> =
-    Parameter::new("accountId", "the custody account", UUID, |text| CustodyAccountId::parse(text).ok());
+    Parameter::new("accountId", "the custody account", Expected::Id(CustodyAccountId::PREFIX), |text| {
+        CustodyAccountId::parse(text).ok()
+    });
 static MAX_AGE: Parameter<SignedDuration> = Parameter::new(
     "max_age",
     "how old, in seconds, stored balances may be before the provider is asked; 15 unless given",
-    "a whole number from 0 to 86400",
-    |text| parse_whole_number(text).filter(|seconds| *seconds <= MAX_AGE_SECONDS).map(SignedDuration::from_secs),
+    Expected::Whole { min: 0, max: MAX_AGE_SECONDS },
+    |text| parse_whole_number(text).filter(|seconds| *seconds <= MAX_AGE_SECONDS).and_then(duration),
 );
 static PARTIAL: Parameter<bool> =
     Parameter::boolean("partial", "leaves holdings without a rate out of the total, and names them");
+
+fn duration(seconds: usize) -> Option<SignedDuration> {
+    i64::try_from(seconds).ok().map(SignedDuration::from_secs)
+}
 
 /// In the path of both routes.
 pub(crate) static OF_ACCOUNT: [&dyn Declared; 1] = [&ACCOUNT_ID];

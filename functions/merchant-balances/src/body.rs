@@ -1,17 +1,29 @@
 //! A merchant's balance on the wire, as the published reference has it: decimal strings, prefixed ids, nulls spelt out.
+#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::domain::{Account, MerchantAccountId};
+use shared::http::schema;
 
-#[derive(Debug, Serialize)]
+/// The balance of one account of a merchant.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MerchantBalance")]
 pub(crate) struct BalanceBody {
+    /// `acc_` and a UUID.
     id: String,
+    /// The account number, else the IBAN, else empty.
     account_number: String,
     currency: &'static str,
+    /// An exact decimal.
     balance: String,
+    /// The asked `date`, or the time of the request.
+    #[schemars(schema_with = "schema::instant")]
     balance_date: String,
+    /// Of a crypto account.
     address: Option<String>,
+    /// Of a crypto account.
     network: Option<String>,
     merchant_id: Option<String>,
     contact_id: Option<String>,

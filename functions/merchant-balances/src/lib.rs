@@ -12,12 +12,12 @@ use axum::response::Response;
 use axum::routing::get;
 use body::BalanceBody;
 use query::{ListQuery, Merchant, SingleQuery};
+use schemars::SchemaGenerator;
 use serde::Serialize;
 use shared::auth::Caller;
 use shared::config::Config;
 use shared::domain::Timestamp;
-use shared::http::{self, ApiError, Authenticated, Gate, Narrowing, RequestTime, Segments};
-use shared::query::RouteParameters;
+use shared::http::{self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments};
 use shared::store::Store;
 
 /// The routes that share a caller's rate limit.
@@ -63,14 +63,29 @@ pub fn routes(app: App) -> Router {
     Router::new().route(LIST_PATH, get(list)).route(SINGLE_PATH, get(single)).with_state(app)
 }
 
-/// What each route can be asked, for the reference.
+/// What the routes are asked and answer, for the reference.
 #[must_use]
-pub fn parameters() -> Vec<RouteParameters> {
+pub fn operations() -> Vec<Operation> {
     vec![
-        RouteParameters { path: LIST_PATH, parameters: [&query::OF_MERCHANT[..], &query::OF_LIST[..]].concat() },
-        RouteParameters {
+        Operation {
+            id: "listMerchantBalances",
+            method: "GET",
+            path: LIST_PATH,
+            view: "Merchant view",
+            about: "A merchant's account balances, now or at any instant",
+            parameters: [&query::OF_MERCHANT[..], &query::OF_LIST[..]].concat(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<Vec<BalanceBody>>),
+            errors: &[],
+        },
+        Operation {
+            id: "getMerchantBalance",
+            method: "GET",
             path: SINGLE_PATH,
+            view: "Merchant view",
+            about: "The balance of one account of a merchant, now or at any instant",
             parameters: [&query::OF_MERCHANT[..], &query::OF_ACCOUNT[..], &query::OF_SINGLE[..]].concat(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<BalanceBody>),
+            errors: &[ErrorCode::AccountNotFound],
         },
     ]
 }

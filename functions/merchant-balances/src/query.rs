@@ -1,14 +1,18 @@
 //! What the two routes are asked, each parameter declared once.
 
 use shared::domain::{AccountId, Asset, MerchantAccountId, MerchantId, OrganizationId, Timestamp};
-use shared::query::{Declared, InvalidParameter, Parameter, Parameters};
+use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
 static ORGANIZATION_ID: Parameter<OrganizationId> =
-    Parameter::new("organizationId", "the merchant's organization", "`org_` and a UUID", |text| OrganizationId::parse(text).ok());
+    Parameter::new("organizationId", "the merchant's organization", Expected::Id(OrganizationId::PREFIX), |text| {
+        OrganizationId::parse(text).ok()
+    });
 static MERCHANT_ID: Parameter<MerchantId> =
-    Parameter::new("merchantId", "the merchant", "`mrc_` and a UUID", |text| MerchantId::parse(text).ok());
+    Parameter::new("merchantId", "the merchant", Expected::Id(MerchantId::PREFIX), |text| MerchantId::parse(text).ok());
 static ACCOUNT_ID: Parameter<MerchantAccountId> =
-    Parameter::new("accountId", "the account", "`acc_` and a UUID", |text| MerchantAccountId::parse(text).ok());
+    Parameter::new("accountId", "the account", Expected::Id(MerchantAccountId::PREFIX), |text| {
+        MerchantAccountId::parse(text).ok()
+    });
 static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "accounts in this currency");
 static DATE: Parameter<Timestamp> = Parameter::instant("date", "balances as they stood at that instant, inclusive");
 

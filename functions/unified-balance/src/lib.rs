@@ -11,10 +11,10 @@ mod stack;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::get;
+use schemars::{Schema, SchemaGenerator};
 use shared::config::Config;
-use shared::domain::{AgeLimits, Timestamp};
-use shared::http::{self, Gate};
-use shared::query::RouteParameters;
+use shared::domain::{AgeLimits, Status, Timestamp};
+use shared::http::{self, Answer, ErrorCode, Gate, Operation, schema};
 use shared::store::{Sheets, Store};
 
 /// The routes that share a caller's rate limit.
@@ -68,12 +68,43 @@ const BALANCE_PATH: &str = "/v2/accounts/balance";
 const LIST_PATH: &str = "/v2/accounts";
 const ICON_PATH: &str = "/v2/assets/{code}/icon.svg";
 
-/// What each route can be asked, for the reference.
+/// What the routes are asked and answer, for the reference.
 #[must_use]
-pub fn parameters() -> Vec<RouteParameters> {
+pub fn operations() -> Vec<Operation> {
     vec![
-        RouteParameters { path: BALANCE_PATH, parameters: balance::query::DECLARED.clone() },
-        RouteParameters { path: LIST_PATH, parameters: list::query::DECLARED.clone() },
-        RouteParameters { path: ICON_PATH, parameters: vec![&icon::CODE] },
+        Operation {
+            id: "getBalance",
+            method: "GET",
+            path: BALANCE_PATH,
+            view: "Unified view",
+            about: "A customer's balance in one currency, now or at any instant",
+            parameters: balance::query::DECLARED.clone(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<balance::body::Body>),
+            errors: &[ErrorCode::UnpricedAssets],
+        },
+        Operation {
+            id: "listAccounts",
+            method: "GET",
+            path: LIST_PATH,
+            view: "Unified view",
+            about: "The accounts behind the balance: searched, sorted, grouped, paged",
+            parameters: list::query::DECLARED.clone(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<list::body::ListBody>),
+            errors: &[],
+        },
+        Operation {
+            id: "getAssetIcon",
+            method: "GET",
+            path: ICON_PATH,
+            view: "Unified view",
+            about: "An asset's icon, public and cacheable for a day",
+            parameters: vec![&icon::CODE],
+            answer: Answer::Svg,
+            errors: &[],
+        },
     ]
+}
+
+fn statuses(_: &mut SchemaGenerator) -> Schema {
+    schema::names(Status::ALL.map(Status::name).to_vec())
 }

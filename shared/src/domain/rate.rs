@@ -28,6 +28,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// Every method.
+    pub const ALL: [Self; 3] = [Self::Market, Self::Reference, Self::Par];
+
     /// The name on the wire and in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -40,7 +43,7 @@ impl Method {
 
     /// The method of that name.
     pub fn parse(text: &str) -> Result<Self, UnknownMethod> {
-        [Self::Market, Self::Reference, Self::Par].into_iter().find(|method| method.name() == text).ok_or(UnknownMethod)
+        Self::ALL.into_iter().find(|method| method.name() == text).ok_or(UnknownMethod)
     }
 }
 

@@ -2,16 +2,20 @@
 //!
 //! A handler returns an [`ApiError`]; it travels in the response until [`render`] gives it its body, because only there is the
 //! request id known. What a 5xx was caused by goes to the log line of the request and never into a body.
+#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
 
+use super::code::ErrorCode;
 use super::reply::MAX_BODY_BYTES;
+use super::schema::names;
 use crate::auth::AuthError;
 use crate::custody::{ProviderError, SyncError};
 use crate::domain::{Asset, Grants, Pricing, TooLarge};
 use crate::query::InvalidParameter;
 use crate::store::{ListError, MAX_HISTORY_READS, MAX_LISTED_ACCOUNTS, PastError, StoreError};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 /// When a caller may come back after a 503; throttling passes quickly on tables that scale by themselves.
@@ -180,35 +184,21 @@ impl ApiError {
         InvalidParameter::new(parameter, format!("The answer is larger than {limit} MiB; {advice}.")).into()
     }
 
-    const fn status(&self) -> StatusCode {
-        match self {
-            Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
-            Self::AuthenticationFailed(_) => StatusCode::UNAUTHORIZED,
-            Self::InsufficientPermissions => StatusCode::FORBIDDEN,
-            Self::AccountNotFound | Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UnpricedAssets { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimitExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::CustodyProvider { .. } | Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::ServiceUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
     /// The published code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::InvalidRequest(_) => "invalid_request",
-            Self::AuthenticationFailed(_) => "authentication_failed",
-            Self::InsufficientPermissions => "insufficient_permissions",
-            Self::AccountNotFound => "account_not_found",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::UnpricedAssets { .. } => "unpriced_assets",
-            Self::RateLimitExceeded { .. } => "rate_limit_exceeded",
-            Self::CustodyProvider { .. } => "custody_provider_error",
-            Self::Internal { .. } => "internal_error",
-            Self::ServiceUnavailable { .. } => "service_unavailable",
+            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::AuthenticationFailed(_) => ErrorCode::AuthenticationFailed,
+            Self::InsufficientPermissions => ErrorCode::InsufficientPermissions,
+            Self::AccountNotFound => ErrorCode::AccountNotFound,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
+            Self::UnpricedAssets { .. } => ErrorCode::UnpricedAssets,
+            Self::RateLimitExceeded { .. } => ErrorCode::RateLimitExceeded,
+            Self::CustodyProvider { .. } => ErrorCode::CustodyProviderError,
+            Self::Internal { .. } => ErrorCode::InternalError,
+            Self::ServiceUnavailable { .. } => ErrorCode::ServiceUnavailable,
         }
     }
 
@@ -276,25 +266,37 @@ impl ApiError {
 }
 
 /// The body of every error.
-#[derive(Debug, Serialize)]
-struct Body<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct ErrorBody<'a> {
+    /// The code, for programs.
+    #[schemars(schema_with = "codes")]
     error: &'static str,
+    /// A sentence, for people; its wording may change.
     message: String,
     details: Details<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ErrorDetails")]
 struct Details<'a> {
+    /// The parameter that was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    /// The currencies without a usable rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     currencies: Option<Vec<&'static str>>,
+    /// The request's id, which is in its log line too.
     request_id: &'a str,
+}
+
+fn codes(_: &mut SchemaGenerator) -> Schema {
+    names(ErrorCode::ALL.map(ErrorCode::name).to_vec())
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = self.status().into_response();
+        let mut response = self.code().status().into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -303,7 +305,7 @@ impl IntoResponse for ApiError {
 /// Gives an error its body and headers, now that the request's id is known; another response passes unchanged.
 pub(super) fn render(mut response: Response, request_id: &str) -> (Response, Option<ApiError>) {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return (response, None) };
-    let body = Body { error: error.code(), message: error.message(), details: error.details(request_id) };
+    let body = ErrorBody { error: error.code().name(), message: error.message(), details: error.details(request_id) };
     // Strings and lists of strings always serialise.
     *response.body_mut() = serde_json::to_vec(&body).unwrap_or_default().into();
     let headers = response.headers_mut();

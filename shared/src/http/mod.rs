@@ -4,20 +4,25 @@
 //! locally. Outermost first: `observe` (request id, clock, log line, error bodies), panics, then entity tags and
 //! compression.
 
+mod code;
 mod error;
 mod gate;
 mod number;
 mod observe;
+mod operation;
 mod params;
 mod path;
 mod reply;
+pub mod schema;
 mod serve;
 mod warm;
 
-pub use error::{ApiError, MissingRate, Narrowing};
+pub use code::ErrorCode;
+pub use error::{ApiError, ErrorBody, MissingRate, Narrowing};
 pub use gate::{Authenticated, Gate};
 pub use number::Number;
 pub use observe::RequestTime;
+pub use operation::{Answer, Operation};
 pub use params::pairs;
 pub use path::Segments;
 pub use reply::{MAX_BODY_BYTES, image, json, json_of_now};

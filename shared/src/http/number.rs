@@ -1,8 +1,11 @@
 //! Exact decimals as JSON numbers: the literal is written as it is, and no float is ever made of it.
 
+use super::schema::schema;
 use crate::domain::{Amount, Asset};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::{Error, Serialize, Serializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// A JSON number with exactly these digits.
 ///
@@ -33,5 +36,19 @@ impl Number {
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.0.clone()).map_err(Error::custom)?.serialize(serializer)
+    }
+}
+
+impl JsonSchema for Number {
+    fn schema_name() -> Cow<'static, str> {
+        "Number".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema([("type", "number".into()), ("format", "decimal".into())])
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     }
     let status = response.status().as_u16();
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (error, cause) = (error.as_ref().map(ApiError::code), error.as_ref().and_then(ApiError::cause));
+    let (error, cause) = (error.as_ref().map(|error| error.code().name()), error.as_ref().and_then(ApiError::cause));
     let (store_calls, (read_units, write_units)) = (usage.calls, usage.units());
     let cold_start = !HAS_STARTED.swap(true, Ordering::Relaxed);
     macro_rules! line {

@@ -3,6 +3,7 @@
 //! A cursor is the place of the last item, so that pages neither repeat nor skip what keeps its place, whatever is written
 //! meanwhile. It is readable and not signed: it carries no right, and a forged one only names another place.
 
+use super::expected::Expected;
 use super::parameter::{InvalidParameter, Parameter, Parameters, parse_whole_number};
 use super::sort::{Place, Sort};
 use aws_lc_rs::digest;
@@ -22,21 +23,17 @@ const BINDING_BYTES: usize = 12;
 
 /// How many items a page has.
 pub static LIMIT: Parameter<usize> =
-    Parameter::new("limit", "items of a page, 50 unless given", "a whole number from 1 to 200", |text| {
+    Parameter::new("limit", "items of a page, 50 unless given", Expected::Whole { min: 1, max: MAX_LIMIT }, |text| {
         parse_whole_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit))
     });
 /// How many items are passed over.
 pub static OFFSET: Parameter<usize> =
-    Parameter::new("offset", "items to pass over, 0 unless given", "a whole number from 0 to 1000000", |text| {
+    Parameter::new("offset", "items to pass over, 0 unless given", Expected::Whole { min: 0, max: MAX_OFFSET }, |text| {
         parse_whole_number(text).filter(|offset| *offset <= MAX_OFFSET)
     });
 /// Where the page before ended.
-pub static CURSOR: Parameter<Cursor> = Parameter::new(
-    "cursor",
-    "`next_cursor` of the page before, with the same other parameters",
-    "the `next_cursor` of an earlier answer",
-    Cursor::parse,
-);
+pub static CURSOR: Parameter<Cursor> =
+    Parameter::new("cursor", "`next_cursor` of the page before, with the same other parameters", Expected::Cursor, Cursor::parse);
 
 /// A place in the list of one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +145,7 @@ mod tests {
     use super::super::Declared;
     use super::*;
 
-    static COLOUR: Parameter<String> = Parameter::new("colour", "", "", |text| Some(text.to_owned()));
+    static COLOUR: Parameter<String> = Parameter::new("colour", "", Expected::Text, |text| Some(text.to_owned()));
 
     fn read(view: &str, given: &[(&str, &str)]) -> Result<Page, String> {
         let declared: [&dyn Declared; 4] = [&COLOUR, &LIMIT, &OFFSET, &CURSOR];
@@ -187,8 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_in_words_is_what_parses() {
-        assert!(LIMIT.expects.ends_with(&MAX_LIMIT.to_string()) && OFFSET.expects.ends_with(&MAX_OFFSET.to_string()));
+    fn the_default_is_what_it_is_said_to_be() {
         assert!(LIMIT.about.contains(&DEFAULT_LIMIT.to_string()));
     }
 

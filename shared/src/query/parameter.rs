@@ -2,6 +2,7 @@
 //!
 //! A mistyped filter that is ignored makes a confident wrong total, so there is no lenient mode.
 
+use super::expected::Expected;
 use crate::domain::{Asset, CustomerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -24,15 +25,16 @@ impl InvalidParameter {
     }
 }
 
-/// One declared parameter, of a query or a path: its name, what it means and expects in words, and its parser.
+/// One declared parameter, of a query or a path: its name, what it means and expects, and its parser.
 #[derive(Debug)]
 pub struct Parameter<T> {
     /// The name in the query or the path.
     pub name: &'static str,
     /// What it does, for the reference.
     pub about: &'static str,
-    /// What a value must be, to complete "must be …".
-    pub expects: &'static str,
+    /// What a value must be.
+    pub expects: Expected,
+    is_required: bool,
     parse: fn(&str) -> Option<T>,
 }
 
@@ -42,17 +44,10 @@ pub trait Declared: Sync {
     fn name(&self) -> &'static str;
     /// What it does, for the reference.
     fn about(&self) -> &'static str;
-    /// What a value must be, to complete "must be …".
-    fn expects(&self) -> &'static str;
-}
-
-/// What one route can be asked, for its reference.
-#[derive(Clone)]
-pub struct RouteParameters {
-    /// The route, as routers and templates write it.
-    pub path: &'static str,
-    /// Parameters of the path and then of the query.
-    pub parameters: Vec<&'static dyn Declared>,
+    /// What a value must be.
+    fn expects(&self) -> Expected;
+    /// Whether a query must have it; a path always has its own.
+    fn is_required(&self) -> bool;
 }
 
 impl<T> Declared for Parameter<T> {
@@ -64,15 +59,25 @@ impl<T> Declared for Parameter<T> {
         self.about
     }
 
-    fn expects(&self) -> &'static str {
+    fn expects(&self) -> Expected {
         self.expects
+    }
+
+    fn is_required(&self) -> bool {
+        self.is_required
     }
 }
 
 impl<T> Parameter<T> {
     /// Declares a parameter.
-    pub const fn new(name: &'static str, about: &'static str, expects: &'static str, parse: fn(&str) -> Option<T>) -> Self {
-        Self { name, about, expects, parse }
+    pub const fn new(name: &'static str, about: &'static str, expects: Expected, parse: fn(&str) -> Option<T>) -> Self {
+        Self { name, about, expects, is_required: false, parse }
+    }
+
+    /// The same parameter, which a query must have: it is read with [`Parameters::required`].
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { is_required: true, ..self }
     }
 
     /// A value of it, such as a path's segment.
@@ -91,7 +96,7 @@ impl Parameter<bool> {
     /// A flag.
     #[must_use]
     pub const fn boolean(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, BOOLEAN, parse_boolean)
+        Self::new(name, about, Expected::Boolean, parse_boolean)
     }
 }
 
@@ -99,7 +104,7 @@ impl Parameter<Asset> {
     /// An asset's code.
     #[must_use]
     pub const fn asset(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, ASSET, |text| Asset::parse(text).ok())
+        Self::new(name, about, Expected::Asset, |text| Asset::parse(text).ok())
     }
 }
 
@@ -107,7 +112,7 @@ impl Parameter<CustomerId> {
     /// A customer's id.
     #[must_use]
     pub const fn customer_id(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, UUID, |text| CustomerId::parse(text).ok())
+        Self::new(name, about, Expected::Id(CustomerId::PREFIX), |text| CustomerId::parse(text).ok())
     }
 }
 
@@ -115,20 +120,9 @@ impl Parameter<Timestamp> {
     /// A past instant.
     #[must_use]
     pub const fn instant(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, INSTANT, |text| Timestamp::parse(text).ok())
+        Self::new(name, about, Expected::PastInstant, |text| Timestamp::parse(text).ok())
     }
 }
-
-/// What a bare identifier is, in words.
-pub const UUID: &str = "a UUID";
-/// What a boolean is, in words.
-pub const BOOLEAN: &str = "`true` or `false`";
-/// What an asset is, in words.
-pub const ASSET: &str = "the code of a known asset, such as EUR, USDC or BTC";
-/// What a decimal is, in words.
-pub const DECIMAL: &str = "a decimal of at most 18 digits before and 18 after the point, without exponent";
-/// What an instant is, in words.
-pub const INSTANT: &str = "an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B)";
 
 /// Parses `true` or `false`.
 #[must_use]

@@ -120,6 +120,12 @@ pub struct Sort {
     keys: Vec<SortKey>,
 }
 
+/// The fields' names, as `sort` takes them.
+#[must_use]
+pub fn field_names() -> Vec<&'static str> {
+    SortField::ALL.map(|(name, _)| name).to_vec()
+}
+
 impl Default for Sort {
     fn default() -> Self {
         Self { keys: vec![SortKey { field: SortField::Id, is_descending: false }] }

@@ -1,60 +1,88 @@
 //! The balance on the wire. Numbers are exact literals; the order of fields is the reference's.
+#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
 
 use super::query::BalanceQuery;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use shared::domain::total::{Receipt, Stack};
-use shared::domain::{Account, Pricing, Summary, TooLarge};
-use shared::http::Number;
+use shared::domain::{Account, Method, Pricing, Summary, TooLarge};
+use shared::http::{Number, schema};
 
-#[derive(Debug, Serialize)]
-pub(super) struct Body {
+/// A customer's balance in one currency; its numbers are exact decimals.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Balance")]
+pub(crate) struct Body {
+    /// `fiat_balance` plus `crypto_balance`.
     total_balance: Number,
+    /// What everything was converted into.
     currency: &'static str,
+    /// The sum of the fiat stacks.
     fiat_balance: Number,
+    /// The sum of the crypto stacks.
     crypto_balance: Number,
+    /// With `partial`: whether nothing was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     complete: Option<bool>,
+    /// With `partial`: what was left out of the totals.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unpriced: Vec<UnpricedBody>,
+    /// With `stack`: every currency that is held, ordered by its code.
     #[serde(skip_serializing_if = "Option::is_none")]
     stacks: Option<Vec<StackBody>>,
+    /// With `details`: every account.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details>,
+    /// With `details`: the receipt, every rate that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     rates: Option<Vec<RateBody>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A holding without a usable rate.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnpricedHolding")]
 struct UnpricedBody {
     currency: &'static str,
     balance: Number,
 }
 
-#[derive(Debug, Serialize)]
+/// What is held in one currency.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BalanceStack")]
 struct StackBody {
     currency: &'static str,
     is_crypto: bool,
+    /// How many accounts.
     accounts: usize,
+    /// The exact sum, in this currency.
     balance: Number,
+    /// The sum, converted once and rounded half-even; null without a usable rate.
     balance_in_base: Option<Number>,
 }
 
-/// An empty list is `null`, as the reference has it.
-#[derive(Debug, Serialize)]
+/// Every account; an empty list is null.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BalanceDetails")]
 struct Details {
     fiat_accounts: Option<Vec<AccountBody>>,
     crypto_assets: Option<Vec<AccountBody>>,
 }
 
-#[derive(Debug, Serialize)]
+/// One account in its own currency and in the asked one.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BalanceAccount")]
 struct AccountBody {
+    #[schemars(schema_with = "schema::uuid")]
     id: String,
+    #[schemars(schema_with = "schema::uuid")]
     customer_id: String,
     currency: &'static str,
     balance: Number,
+    /// Converted and rounded for itself; null without a usable rate.
     balance_in_base: Option<Number>,
     is_crypto: bool,
+    /// The account's own flag, independent of its status.
     active: bool,
+    #[schemars(schema_with = "crate::statuses")]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     main_wallet_address: Option<String>,
@@ -64,17 +92,29 @@ struct AccountBody {
     iban: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A rate that was used, with its source and time.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RateReceipt")]
 struct RateBody {
     currency: &'static str,
+    /// Dollars per unit, exactly as in the rate sheet.
     usd: Number,
+    /// `usd` divided by the target's, to 28 significant digits.
     rate: Number,
+    /// Who said so.
     source: String,
+    /// Whether it is a market's price, a reference rate, or taken at par with its peg.
+    #[schemars(schema_with = "methods")]
     method: &'static str,
+    #[schemars(schema_with = "schema::instant")]
     observed_at: String,
     /// Only of a pegged token: how far it is from its peg, `-0.2` being a fifth below.
     #[serde(skip_serializing_if = "Option::is_none")]
     peg_deviation: Option<Number>,
+}
+
+fn methods(_: &mut SchemaGenerator) -> Schema {
+    schema::names(Method::ALL.map(Method::name).to_vec())
 }
 
 impl Body {

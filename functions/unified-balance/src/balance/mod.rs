@@ -1,6 +1,6 @@
 //! `GET /v2/accounts/balance`.
 
-mod body;
+pub(crate) mod body;
 pub(crate) mod query;
 
 use crate::App;

@@ -1,53 +1,74 @@
 //! The account list on the wire. Numbers are exact literals, and absent fields are left out.
+#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
 
 use super::query::ListQuery;
 use crate::icon;
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::domain::{Account, Asset, TooLarge, sum};
-use shared::http::{ApiError, Number};
+use shared::http::{ApiError, Number, schema};
 use shared::query::{InvalidParameter, Turned};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Serialize)]
-pub(super) struct ListBody {
+/// One page of accounts, or of their groups.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccountList")]
+pub(crate) struct ListBody {
     data: Data,
     pagination: Pagination,
 }
 
-#[derive(Debug, Serialize)]
+/// Accounts, or with `stack` their groups.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "AccountListData")]
 enum Data {
+    /// Without `stack`.
     Accounts(Vec<AccountBody>),
+    /// With `stack`.
     Groups(Vec<GroupBody>),
 }
 
-#[derive(Debug, Serialize)]
+/// Where the page stands.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Pagination {
     limit: usize,
     offset: usize,
+    /// How many accounts match, or groups with `stack`; null across all customers.
     total: Option<usize>,
+    /// Where the next page starts; null on the last one.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// The accounts of one currency.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccountGroup")]
 struct GroupBody {
     currency: &'static str,
     is_crypto: bool,
+    /// How many accounts match.
     accounts: usize,
+    /// Their exact sum.
     balance: Number,
     items: Vec<AccountBody>,
 }
 
-#[derive(Debug, Serialize)]
+/// One account; fields that it does not have are left out.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Account")]
 struct AccountBody {
+    #[schemars(schema_with = "schema::uuid")]
     id: String,
+    #[schemars(schema_with = "schema::uuid")]
     customer_id: String,
     currency: &'static str,
     balance: Number,
     available: Number,
+    /// What is held but cannot be spent.
     locked: Number,
     is_crypto: bool,
     active: bool,
+    #[schemars(schema_with = "crate::statuses")]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     main_wallet_address: Option<String>,
@@ -61,13 +82,20 @@ struct AccountBody {
     iban: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// When its earliest known balance is from.
+    #[schemars(schema_with = "schema::instant")]
     created_at: String,
+    /// When its latest balance is from.
+    #[schemars(schema_with = "schema::instant")]
     updated_at: String,
     metadata: Metadata,
 }
 
-#[derive(Debug, Serialize)]
+/// What a page shows beside an account.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccountMetadata")]
 struct Metadata {
+    /// Its currency's icon, on the same host.
     icon_url: String,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]

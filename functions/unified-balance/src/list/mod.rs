@@ -3,7 +3,7 @@
 //! Accounts of named customers, or by their ids, are read whole and then ordered. All customers together are too many for that:
 //! they come in the table's own order, a bounded part of it per page.
 
-mod body;
+pub(crate) mod body;
 pub(crate) mod query;
 
 use crate::App;

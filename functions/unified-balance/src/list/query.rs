@@ -4,17 +4,13 @@ use crate::stack::STACK;
 use shared::domain::{CustomerId, Grants};
 use shared::query::filter::list_filters;
 use shared::query::page::{CURSOR, LIMIT, OFFSET};
-use shared::query::{Binding, Declared, Filter, InvalidParameter, Page, Parameter, Parameters, Sort};
+use shared::query::sort::field_names;
+use shared::query::{Binding, Declared, Expected, Filter, InvalidParameter, Page, Parameter, Parameters, Sort};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-static SORT: Parameter<Sort> = Parameter::new(
-    "sort",
-    "the order, `id` unless given; ties are broken by id",
-    "field names separated by commas, each once and with `-` before it for descending: id, currency, balance, status, created_at, \
-     updated_at",
-    Sort::parse,
-);
+static SORT: Parameter<Sort> =
+    Parameter::new("sort", "the order, `id` unless given; ties are broken by id", Expected::Order(field_names), Sort::parse);
 
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {

@@ -1,0 +1,93 @@
+//! JSON Schemas of what parameters expect.
+
+use schemars::Schema;
+use serde_json::{Map, Value};
+use shared::domain::Asset;
+use shared::http::schema::names;
+use shared::query::Expected;
+use std::collections::BTreeSet;
+
+/// Where the codes of all assets are listed once.
+pub(crate) const ASSET_CODE: &str = "AssetCode";
+
+const UUID: &str = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
+const DECIMAL: &str = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$";
+const BASE64_URL: &str = "^[A-Za-z0-9_-]+$";
+/// As long as a cursor may be.
+const MAX_CURSOR_BYTES: u32 = 512;
+
+/// The schema of one value, and whether several are written with commas between them.
+pub(crate) fn of(expected: Expected) -> (Schema, bool) {
+    let one = |entries: &[(&str, Value)]| (schema(entries), false);
+    let text = |entries: &[(&str, Value)]| (schema(&[&[("type", "string".into())], entries].concat()), false);
+    match expected {
+        Expected::Text => text(&[("minLength", 1.into())]),
+        Expected::Boolean => one(&[("type", "boolean".into())]),
+        Expected::Id("") => text(&[("format", "uuid".into())]),
+        Expected::Id(prefix) => text(&[("pattern", format!("^{prefix}{UUID}$").into())]),
+        Expected::Asset => (asset(), false),
+        Expected::Decimal => text(&[("pattern", DECIMAL.into())]),
+        Expected::Whole { min, max } => one(&[("type", "integer".into()), ("minimum", min.into()), ("maximum", max.into())]),
+        Expected::PastInstant => text(&[("format", "date-time".into())]),
+        Expected::OneOf(choice) => (names(choice()), false),
+        Expected::Order(fields) => {
+            let directed = fields().into_iter().flat_map(|field| [field.to_owned(), format!("-{field}")]);
+            list(schema(&[("type", "string".into()), ("enum", directed.collect::<Vec<_>>().into())]))
+        }
+        Expected::Cursor => text(&[("pattern", BASE64_URL.into()), ("maxLength", MAX_CURSOR_BYTES.into())]),
+        Expected::Ids => list(schema(&[("type", "string".into()), ("format", "uuid".into())])),
+        Expected::Assets => list(asset()),
+    }
+}
+
+fn list(of: Schema) -> (Schema, bool) {
+    let entries = [("type", "array".into()), ("items", of.to_value()), ("minItems", 1.into()), ("uniqueItems", true.into())];
+    (schema(&entries), true)
+}
+
+fn asset() -> Schema {
+    Schema::new_ref(format!("#/components/schemas/{ASSET_CODE}"))
+}
+
+/// Every code that is known, in its canonical spelling.
+pub(crate) fn asset_codes() -> Schema {
+    let letters = || 'A'..='Z';
+    let texts = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| String::from_iter([a, b, c]))));
+    let fiat = texts.filter_map(|text| Asset::parse(&text).ok());
+    let codes: BTreeSet<&'static str> = Asset::crypto().chain(fiat).map(Asset::code).collect();
+    names(codes.into_iter().collect())
+}
+
+/// Says of a body's schema what the types cannot: a field that may be left out is never null, and a width in bits is Rust's own.
+pub(crate) fn tidy(body: &mut Value) {
+    let required: Vec<String> =
+        body.get("required").and_then(|names| serde_json::from_value(names.clone()).ok()).unwrap_or_default();
+    let properties = body.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        let Some(property) = property.as_object_mut() else { continue };
+        property.retain(|key, value| key != "format" || value != "uint");
+        if !required.contains(name) {
+            forbid_null(property);
+        }
+    }
+}
+
+fn forbid_null(property: &mut Map<String, Value>) {
+    if let Some(Value::Array(kinds)) = property.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+        if let [kind] = kinds.as_slice() {
+            let kind = kind.clone();
+            property.insert("type".to_owned(), kind);
+        }
+    }
+    let choice = property.get("anyOf").and_then(Value::as_array);
+    let only = choice.and_then(|choice| choice.iter().find(|one| one.get("$ref").is_some())).and_then(Value::as_object).cloned();
+    if let Some(only) = only {
+        property.remove("anyOf");
+        property.extend(only);
+    }
+}
+
+pub(crate) fn schema(entries: &[(&str, Value)]) -> Schema {
+    entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<Map<_, _>>().into()
+}

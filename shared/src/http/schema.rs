@@ -1,0 +1,39 @@
+//! Schemas of what bodies hold, for their `JsonSchema`: the reference is derived from the types that are serialised.
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
+/// A UUID.
+#[must_use]
+pub fn uuid(_: &mut SchemaGenerator) -> Schema {
+    text("uuid")
+}
+
+/// A date-time in UTC with milliseconds.
+#[must_use]
+pub fn instant(_: &mut SchemaGenerator) -> Schema {
+    text("date-time")
+}
+
+/// One of these names.
+#[must_use]
+pub fn names(names: Vec<&'static str>) -> Schema {
+    schema([("type", "string".into()), ("enum", names.into())])
+}
+
+/// The same, or null.
+#[must_use]
+pub fn nullable(mut schema: Schema) -> Schema {
+    if let Some(one) = schema.remove("type") {
+        schema.insert("type".to_owned(), Value::Array(vec![one, "null".into()]));
+    }
+    schema
+}
+
+fn text(format: &'static str) -> Schema {
+    schema([("type", "string".into()), ("format", format.into())])
+}
+
+pub(super) fn schema<const N: usize>(entries: [(&str, Value); N]) -> Schema {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<serde_json::Map<_, _>>().into()
+}

@@ -1,0 +1,93 @@
+//! What a parameter's value must be: words for people, and the facts that a schema is made of.
+//!
+//! It does not parse: [`Parameter`](super::Parameter) has the parser, and tests send both kinds of value past it.
+
+use std::fmt::{self, Display, Formatter};
+
+/// Names to choose from; read when they are asked for, because enums keep their own.
+pub type Names = fn() -> Vec<&'static str>;
+
+/// What a value must be. It prints as words that complete "must be …".
+#[derive(Debug, Clone, Copy)]
+pub enum Expected {
+    /// Any text that is not empty.
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// This prefix and a UUID.
+    Id(&'static str),
+    /// The code of an asset, in any case.
+    Asset,
+    /// A decimal number without exponent.
+    Decimal,
+    /// A whole number within these limits.
+    Whole {
+        /// The smallest.
+        min: usize,
+        /// The largest.
+        max: usize,
+    },
+    /// A date-time that is not in the future.
+    PastInstant,
+    /// One of these names.
+    OneOf(Names),
+    /// Several of these names, each once, `-` before it for descending.
+    Order(Names),
+    /// What an earlier answer said.
+    Cursor,
+    /// UUIDs, separated by commas.
+    Ids,
+    /// Codes of assets, separated by commas.
+    Assets,
+}
+
+impl Display for Expected {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("a text"),
+            Self::Boolean => f.write_str("`true` or `false`"),
+            Self::Id("") => f.write_str("a UUID"),
+            Self::Id(prefix) => write!(f, "`{prefix}` and a UUID"),
+            Self::Asset => f.write_str("the code of a known asset, such as EUR, USDC or BTC"),
+            Self::Decimal => f.write_str("a decimal of at most 18 digits before and 18 after the point, without exponent"),
+            Self::Whole { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Self::PastInstant => {
+                f.write_str("an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B)")
+            }
+            Self::OneOf(names) => write_choice(f, &names()),
+            Self::Order(names) => {
+                let names = names().join(", ");
+                write!(f, "field names separated by commas, each once and with `-` before it for descending: {names}")
+            }
+            Self::Cursor => f.write_str("the `next_cursor` of an earlier answer"),
+            Self::Ids => f.write_str("UUIDs, separated by commas"),
+            Self::Assets => f.write_str("codes of known assets, separated by commas"),
+        }
+    }
+}
+
+fn write_choice(f: &mut Formatter<'_>, names: &[&str]) -> fmt::Result {
+    for (index, name) in names.iter().enumerate() {
+        let before = match index {
+            0 => "",
+            _ if index + 1 == names.len() => " or ",
+            _ => ", ",
+        };
+        write!(f, "{before}`{name}`")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_reads_as_a_sentence() {
+        let rows: [(Names, &str); 3] =
+            [(|| vec!["a"], "`a`"), (|| vec!["a", "b"], "`a` or `b`"), (|| vec!["a", "b", "c"], "`a`, `b` or `c`")];
+        for (names, expected) in rows {
+            assert_eq!(Expected::OneOf(names).to_string(), expected);
+        }
+    }
+}
