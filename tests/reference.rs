@@ -157,3 +157,42 @@ fn every_error_is_shown_but_those_that_only_a_broken_stack_gives() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_page_is_served_with_everything_it_names_and_a_token_that_works() {
+    let app = App::with(local::Dataset::demo().unwrap()).await;
+    let index = read("docs/index.html");
+    let named = ["href=\"", "src=\""].iter().flat_map(|mark| index.split(mark).skip(1).filter_map(|rest| rest.split('"').next()));
+    let named: Vec<_> = named.filter(|name| !name.starts_with("data:")).chain(["openapi.json", "settings.json"]).collect();
+    assert!(named.len() > 5 && named.iter().all(|name| !name.contains("//")), "{named:?}");
+    for path in ["/docs".to_owned(), "/docs/".to_owned()].into_iter().chain(named.iter().map(|name| format!("/docs/{name}"))) {
+        assert_eq!(send(app.request(Method::GET, &path)).await.status, 200, "{path}");
+    }
+    assert_eq!(send(app.request(Method::GET, "/docs/nothing")).await.status, 404);
+    let settings = send(app.request(Method::GET, "/docs/settings.json")).await.json();
+    let operations = document()["paths"].as_object().unwrap().clone();
+    for (path, methods) in operations {
+        for (method, operation) in methods.as_object().unwrap() {
+            let given = operation["parameters"].as_array().unwrap().iter().filter_map(|parameter| {
+                Some((parameter["in"].as_str()?, parameter["name"].as_str()?, parameter.get("example")?.as_str()?))
+            });
+            let (mut path, mut query) = (path.clone(), Vec::new());
+            for (place, name, value) in given {
+                path = path.replace(&format!("{{{name}}}"), value);
+                query.extend((place == "query").then(|| format!("{name}={value}")));
+            }
+            let request = app.request(method.to_uppercase().parse().unwrap(), &format!("{path}?{}", query.join("&")));
+            let answer = send(request.bearer_auth(settings["token"].as_str().unwrap())).await;
+            assert_eq!(answer.status, 200, "the form of {path} as it is filled in: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_foreign_page_reads_the_token_of_the_page() {
+    let app = App::start(json!({})).await;
+    for (header, value) in [("host", "evil.example"), ("origin", "https://evil.example")] {
+        assert_eq!(send(app.request(Method::GET, "/docs/settings.json").header(header, value)).await.status, 403, "{header}");
+    }
+    assert_eq!(read("docs/settings.json").trim(), "{}", "the hosted page brings no token");
+}

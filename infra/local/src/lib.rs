@@ -6,6 +6,7 @@
 mod aws;
 mod control;
 pub mod dataset;
+mod docs;
 mod dynamodb;
 mod environment;
 pub mod examples;

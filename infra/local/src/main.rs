@@ -76,6 +76,7 @@ fn announce(stack: &Stack, examples: &[examples::Example]) -> Result<(), Box<dyn
     for example in examples {
         writeln!(out, "# {}\n{}\n", example.title, example.curl(stack)?)?;
     }
+    writeln!(out, "# The API reference, to read and to try: {}/docs\n", stack.url())?;
     writeln!(out, "dynamodb {}\nready {}", stack.dynamodb_url(), stack.url())?;
     Ok(out.flush()?)
 }

@@ -8,7 +8,7 @@ use crate::market::{self, Market};
 use crate::sandbox::{self, Sandbox};
 use crate::schedules::Schedules;
 use crate::template::TemplateError;
-use crate::{aws, control, dynamodb, environment, guard, tables, template};
+use crate::{aws, control, docs, dynamodb, environment, guard, tables, template};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use balance_ingest::Ingest;
@@ -135,7 +135,8 @@ impl Stack {
             ingest: Ingest::new(&config.store),
         };
         let functions = functions(&config, &custody, &sheets, limits).await.map_err(StartError::Config)?;
-        let api = gateway(functions, control::routes(control, health))?.layer(from_fn_with_state(aws, aws::beside));
+        let docs = docs::routes(issuer.clone(), docs::claims(&dataset)?);
+        let api = gateway(functions, control::routes(control, health))?.merge(docs).layer(from_fn_with_state(aws, aws::beside));
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
         if has_live_rates {
             let schedules = schedules.clone();

@@ -2,10 +2,10 @@
 
 use crate::examples::{Examples, REQUESTS};
 use crate::openapi::{
-    Components, Credential, Document, Example, Header, Info, License, MediaType, Operation, Parameter, Reference, Response,
-    SecurityScheme, SecuritySchemes, Server, ServerVariable, Tag,
+    Components, Credential, Document, Example, Header, InOrder, Info, License, MediaType, Operation, Parameter, Reference,
+    Response, SecurityScheme, SecuritySchemes, Server, ServerVariable, Tag,
 };
-use crate::schemas::{self, ASSET_CODE, schema};
+use crate::schemas::{self, schema};
 use crate::sections;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -38,16 +38,17 @@ pub(crate) fn assemble(operations: &[http::Operation], examples: Examples) -> Do
     let mut settings = SchemaSettings::draft2020_12().for_serialize();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
-    let mut paths = BTreeMap::<_, BTreeMap<_, _>>::new();
+    let mut paths = Vec::new();
     for operation in operations {
         let shown = REQUESTS.iter().zip(&answers).filter(|(request, _)| request.operation == operation.id);
         let shown = shown.map(|(request, answer)| (request.name, here(request.about, answer.clone()))).collect();
-        let described = describe(operation, &mut generator, shown, &errors);
-        paths.entry(operation.path).or_default().insert(operation.method.to_lowercase(), described);
+        let described = describe(operation, &mut generator, InOrder(shown), &errors);
+        // No two operations share a path.
+        paths.push((operation.path, BTreeMap::from([(operation.method.to_lowercase(), described)])));
     }
     let mut schemas = generator.take_definitions(true);
     schemas.values_mut().for_each(schemas::tidy);
-    schemas.insert(ASSET_CODE.to_owned(), schemas::asset_codes().to_value());
+    schemas.extend(schemas::asset_codes());
     Document {
         openapi: "3.1.1",
         info: Info {
@@ -59,11 +60,11 @@ pub(crate) fn assemble(operations: &[http::Operation], examples: Examples) -> Do
         servers: servers(),
         security: vec![Credential::Bearer([]), Credential::ApiKey([])],
         tags: tags(operations),
-        paths,
+        paths: InOrder(paths),
         components: Components {
             schemas,
             headers: HEADERS.into_iter().map(header).collect(),
-            examples: errors.iter().map(|(code, body)| (code.name(), here(code.about(), body.clone()))).collect(),
+            examples: InOrder(errors.iter().map(|(code, body)| (code.name(), here(code.about(), body.clone()))).collect()),
             security_schemes: security_schemes(),
         },
     }
@@ -106,7 +107,7 @@ fn header((name, description, is_number): (&'static str, &'static str, bool)) ->
 fn describe(
     operation: &http::Operation,
     generator: &mut SchemaGenerator,
-    shown: BTreeMap<&'static str, Example>,
+    shown: InOrder<Example>,
     errors: &[(ErrorCode, Box<RawValue>)],
 ) -> Operation {
     let http::Operation { id, method, path, view, about, parameters, answer: _, errors: _ } = operation;
@@ -133,7 +134,7 @@ fn describe(
 fn parameter(operation: &http::Operation, declared: &'static dyn Declared) -> Parameter {
     let is_in_path = operation.is_in_path(declared);
     let required = is_in_path || declared.is_required();
-    let (schema, is_list) = schemas::of(declared.expects());
+    let (schema, is_list) = schemas::of(declared.expects(), is_in_path);
     let shown = REQUESTS.iter().find(|request| request.operation == operation.id);
     let value = shown.and_then(|request| request.values.iter().find(|(name, _)| *name == declared.name()));
     Parameter {
@@ -169,12 +170,7 @@ fn references(names: &[&'static str]) -> BTreeMap<&'static str, Reference> {
     names.iter().map(|name| (*name, Reference::to("headers", name))).collect()
 }
 
-fn success(
-    operation: &http::Operation,
-    is_read: bool,
-    generator: &mut SchemaGenerator,
-    examples: BTreeMap<&'static str, Example>,
-) -> Response {
+fn success(operation: &http::Operation, is_read: bool, generator: &mut SchemaGenerator, examples: InOrder<Example>) -> Response {
     let (media_type, schema) = match operation.answer {
         Answer::Json(schema) => ("application/json", schema(generator)),
         Answer::Svg => ("image/svg+xml", schema(&[("type", "string".into())])),
@@ -204,10 +200,10 @@ fn failures(
             _ => &[REQUEST_ID],
         });
         let media = response.content.entry("application/json");
-        let media =
-            media.or_insert_with(|| MediaType { schema: generator.subschema_for::<ErrorBody<'_>>(), examples: BTreeMap::new() });
+        let media = media
+            .or_insert_with(|| MediaType { schema: generator.subschema_for::<ErrorBody<'_>>(), examples: InOrder(Vec::new()) });
         if examples.iter().any(|(shown, _)| shown == code) {
-            media.examples.insert(code.name(), Example::Elsewhere(Reference::to("examples", code.name())));
+            media.examples.0.push((code.name(), Example::Elsewhere(Reference::to("examples", code.name()))));
         }
     }
     responses

@@ -4,9 +4,25 @@
 //! are parsed would turn exact numbers into floats.
 
 use schemars::Schema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+
+/// A map that keeps the order it was made in: what a page shows first is meant to be first.
+#[derive(Debug, Clone)]
+pub(crate) struct InOrder<V>(pub(crate) Vec<(&'static str, V)>);
+
+impl<V> InOrder<V> {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<V: Serialize> Serialize for InOrder<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
 
 /// The whole document.
 #[derive(Debug, Serialize)]
@@ -17,7 +33,7 @@ pub(crate) struct Document {
     /// Any one of these is enough.
     pub(crate) security: Vec<Credential>,
     pub(crate) tags: Vec<Tag>,
-    pub(crate) paths: BTreeMap<&'static str, BTreeMap<String, Operation>>,
+    pub(crate) paths: InOrder<BTreeMap<String, Operation>>,
     pub(crate) components: Components,
 }
 
@@ -100,8 +116,8 @@ pub(crate) struct Response {
 #[derive(Debug, Serialize)]
 pub(crate) struct MediaType {
     pub(crate) schema: Schema,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) examples: BTreeMap<&'static str, Example>,
+    #[serde(skip_serializing_if = "InOrder::is_empty")]
+    pub(crate) examples: InOrder<Example>,
 }
 
 /// One example, here or among the components.
@@ -130,7 +146,7 @@ impl Reference {
 pub(crate) struct Components {
     pub(crate) schemas: serde_json::Map<String, serde_json::Value>,
     pub(crate) headers: BTreeMap<&'static str, Header>,
-    pub(crate) examples: BTreeMap<&'static str, Example>,
+    pub(crate) examples: InOrder<Example>,
     pub(crate) security_schemes: SecuritySchemes,
 }
 

@@ -8,7 +8,9 @@ use shared::query::Expected;
 use std::collections::BTreeSet;
 
 /// Where the codes of all assets are listed once.
-pub(crate) const ASSET_CODE: &str = "AssetCode";
+const ASSET_CODE: &str = "AssetCode";
+/// The same for a path, which is never decoded.
+const ASCII_ASSET_CODE: &str = "AsciiAssetCode";
 
 const UUID: &str = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
 const DECIMAL: &str = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$";
@@ -17,7 +19,7 @@ const BASE64_URL: &str = "^[A-Za-z0-9_-]+$";
 const MAX_CURSOR_BYTES: u32 = 512;
 
 /// The schema of one value, and whether several are written with commas between them.
-pub(crate) fn of(expected: Expected) -> (Schema, bool) {
+pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
     let one = |entries: &[(&str, Value)]| (schema(entries), false);
     let text = |entries: &[(&str, Value)]| (schema(&[&[("type", "string".into())], entries].concat()), false);
     match expected {
@@ -25,7 +27,7 @@ pub(crate) fn of(expected: Expected) -> (Schema, bool) {
         Expected::Boolean => one(&[("type", "boolean".into())]),
         Expected::Id("") => text(&[("format", "uuid".into())]),
         Expected::Id(prefix) => text(&[("pattern", format!("^{prefix}{UUID}$").into())]),
-        Expected::Asset => (asset(), false),
+        Expected::Asset => (reference(if is_in_path { ASCII_ASSET_CODE } else { ASSET_CODE }), false),
         Expected::Decimal => text(&[("pattern", DECIMAL.into())]),
         Expected::Whole { min, max } => one(&[("type", "integer".into()), ("minimum", min.into()), ("maximum", max.into())]),
         Expected::PastInstant => text(&[("format", "date-time".into())]),
@@ -36,7 +38,7 @@ pub(crate) fn of(expected: Expected) -> (Schema, bool) {
         }
         Expected::Cursor => text(&[("pattern", BASE64_URL.into()), ("maxLength", MAX_CURSOR_BYTES.into())]),
         Expected::Ids => list(schema(&[("type", "string".into()), ("format", "uuid".into())])),
-        Expected::Assets => list(asset()),
+        Expected::Assets => list(reference(ASSET_CODE)),
     }
 }
 
@@ -45,16 +47,21 @@ fn list(of: Schema) -> (Schema, bool) {
     (schema(&entries), true)
 }
 
-fn asset() -> Schema {
-    Schema::new_ref(format!("#/components/schemas/{ASSET_CODE}"))
+fn reference(name: &str) -> Schema {
+    Schema::new_ref(format!("#/components/schemas/{name}"))
 }
 
-/// Every code that is known, in its canonical spelling.
-pub(crate) fn asset_codes() -> Schema {
+/// The lists of codes, canonical and as a path has them.
+pub(crate) fn asset_codes() -> [(String, Value); 2] {
+    let listed = |name: &str, code: fn(Asset) -> &'static str| (name.to_owned(), every_asset(code).to_value());
+    [listed(ASSET_CODE, Asset::code), listed(ASCII_ASSET_CODE, Asset::ascii_code)]
+}
+
+fn every_asset(code: fn(Asset) -> &'static str) -> Schema {
     let letters = || 'A'..='Z';
     let texts = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| String::from_iter([a, b, c]))));
     let fiat = texts.filter_map(|text| Asset::parse(&text).ok());
-    let codes: BTreeSet<&'static str> = Asset::crypto().chain(fiat).map(Asset::code).collect();
+    let codes: BTreeSet<&'static str> = Asset::crypto().chain(fiat).map(code).collect();
     names(codes.into_iter().collect())
 }
 
