@@ -8,6 +8,7 @@ use num_rational::BigRational;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use shared::domain::Timestamp;
 
 #[tokio::test]
 async fn the_published_example_is_answered_to_the_letter() {
@@ -167,7 +168,7 @@ struct Rate<'a> {
 
 #[tokio::test]
 async fn a_printed_total_is_recomputed_from_its_own_receipt() {
-    let app = App::with(Dataset::demo().unwrap()).await;
+    let app = App::with(Dataset::demo(Timestamp::now()).unwrap()).await;
     for (target, digits) in [("EUR", 2), ("JPY", 0), ("USDC", 6), ("BTC", 8)] {
         let answer = app.balance(target, "&stack=currency&details=true").await;
         let body: Receipted<'_> = serde_json::from_slice(&answer.body).unwrap();

@@ -91,7 +91,7 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
         .iter()
         .chain(&odd)
         .map(|dataset| Dataset::parse(&dataset.to_string(), "test").unwrap())
-        .chain([Dataset::demo().unwrap()]);
+        .chain([Dataset::demo(Timestamp::now()).unwrap()]);
     for dataset in datasets {
         let examples = examples::examples(&dataset, Timestamp::now()).unwrap();
         assert!(!examples.is_empty());
@@ -108,7 +108,7 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
 
 #[tokio::test]
 async fn the_demo_shows_what_the_readme_promises() {
-    let dataset = Dataset::demo().unwrap();
+    let dataset = Dataset::demo(Timestamp::now()).unwrap();
     let accounts: Vec<_> = dataset.accounts().unwrap();
     let latest: Vec<_> = accounts.iter().map(|states| states.last().unwrap()).collect();
     let customers: BTreeSet<_> = latest.iter().map(|account| account.customer_id).collect();

@@ -1,10 +1,12 @@
 //! The reference says what the routes declare, and the routes do what the reference says.
 
-use crate::harness::{App, dataset, send};
-use reqwest::Method;
+use crate::harness::{App, account, custody, dataset, send, wallet};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use shared::domain::Timestamp;
 use shared::http::{ErrorCode, Operation};
-use std::collections::BTreeSet;
+use shared::query::{Declared, Expected};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +24,7 @@ fn document() -> Value {
 
 /// An operation's parameters as the written reference tabulates them.
 fn table(operation: &Operation) -> String {
-    let row = |parameter: &&'static dyn shared::query::Declared| {
+    let row = |parameter: &&'static dyn Declared| {
         format!("| `{}` | {} | {} |\n", parameter.name(), parameter.about(), parameter.expects())
     };
     let rows: String = operation.parameters.iter().map(row).collect();
@@ -84,44 +86,65 @@ async fn an_operation_answers_its_own_method_alone_and_says_so() {
     }
 }
 
-#[tokio::test]
-async fn what_is_said_to_be_required_is_and_nothing_else() {
-    let app = App::start(dataset(vec![])).await;
-    let all = json!({"sub": "all", "permissions": ["PermReadAll", "PermCustodySync"]});
-    for operation in reference::operations() {
-        let required: Vec<_> = operation.parameters.iter().filter(|parameter| parameter.is_required()).collect();
-        let of_query = |skipped: &str| {
-            let given = required.iter().filter(|parameter| parameter.name() != skipped);
-            let value = |name| if name == "currency" { "EUR" } else { crate::harness::ALICE };
-            given.map(|parameter| format!("{}={}", parameter.name(), value(parameter.name()))).collect::<Vec<_>>().join("&")
-        };
-        for parameter in &required {
-            let path = format!("{}?{}", filled(&operation), of_query(parameter.name()));
-            let answer = app.get_as(all.clone(), &path).await;
-            assert_eq!(answer.json()["details"]["parameter"], parameter.name(), "{path}");
+/// The operation's request with the document's own examples in it, and other values put over them; `None` leaves one out.
+fn request(app: &App, operation: &Operation, over: &[(&str, Option<&str>)]) -> RequestBuilder {
+    let document = document();
+    let parameters = &document["paths"][operation.path][operation.method.to_lowercase()]["parameters"];
+    let examples =
+        parameters.as_array().unwrap().iter().filter_map(|parameter| {
+            Some((parameter["name"].as_str()?.to_owned(), parameter.get("example")?.as_str()?.to_owned()))
+        });
+    let mut values: BTreeMap<String, String> = examples.collect();
+    for (name, value) in over {
+        match value {
+            Some(value) => drop(values.insert((*name).to_owned(), (*value).to_owned())),
+            None => drop(values.remove(*name)),
         }
-        if !required.is_empty() {
-            assert_eq!(app.get_as(all.clone(), &format!("{}?{}", filled(&operation), of_query(""))).await.status, 200);
+    }
+    let (mut path, mut query) = (operation.path.to_owned(), Vec::new());
+    for (name, value) in values {
+        let place = format!("{{{name}}}");
+        if path.contains(&place) { path = path.replace(&place, &value) } else { query.push(format!("{name}={value}")) }
+    }
+    app.request(operation.method.parse().unwrap(), &format!("{path}?{}", query.join("&")))
+}
+
+async fn demo() -> App {
+    App::with(local::Dataset::demo(Timestamp::now()).unwrap()).await
+}
+
+#[tokio::test]
+async fn the_examples_are_answered_and_what_is_required_is_missed() {
+    let app = demo().await;
+    let token = app.token(json!({"sub": "all", "permissions": ["PermReadAll", "PermCustodySync"]}));
+    for operation in reference::operations() {
+        let answer = send(request(&app, &operation, &[]).bearer_auth(&token)).await;
+        assert_eq!(answer.status, 200, "{}: {answer}", operation.id);
+        for parameter in operation.parameters.iter().filter(|parameter| parameter.is_required()) {
+            let answer = send(request(&app, &operation, &[(parameter.name(), None)]).bearer_auth(&token)).await;
+            assert_eq!(answer.status, 400, "{}", operation.id);
+            assert_eq!(answer.json()["details"]["parameter"], parameter.name(), "{}", operation.id);
         }
     }
 }
 
 #[tokio::test]
-async fn a_value_that_a_schema_refuses_is_refused() {
-    let app = App::start(dataset(vec![])).await;
-    let all = json!({"sub": "all", "permissions": ["PermReadAll", "PermCustodySync"]});
+async fn what_a_parameter_does_not_expect_is_refused_by_its_name() {
+    let app = demo().await;
+    let token = app.token(json!({"sub": "all", "permissions": ["PermReadAll", "PermCustodySync"]}));
     let mut tried = 0;
     for operation in reference::operations() {
-        let query = operation.parameters.iter().filter(|parameter| !operation.is_in_path(**parameter));
-        let is_refusable = |parameter: &&&dyn shared::query::Declared| parameter.expects().to_string() != "a text";
-        for parameter in query.filter(is_refusable) {
-            for value in ["", "%21", "-1e3", "EUR,", "not-a-value"] {
-                let method: Method = operation.method.parse().unwrap();
-                let path = format!("{}?{}={value}", example_path(&operation), parameter.name());
-                let answer = send(app.request(method, &path).bearer_auth(app.token(all.clone()))).await;
-                assert_eq!(answer.status, 400, "{path}");
-                let named = answer.json()["details"]["parameter"].as_str().unwrap().to_owned();
-                assert!(named == parameter.name() || required(&operation).contains(&named), "{path}: {named}");
+        let is_text = |parameter: &&&dyn Declared| matches!(parameter.expects(), Expected::Text);
+        for parameter in operation.parameters.iter().filter(|parameter| !is_text(parameter)) {
+            let bad: &[_] = if operation.is_in_path(*parameter) {
+                &["-1e3", "EUR,", "1"]
+            } else {
+                &["", "%21", "-1e3", "EUR,", "not-a-value"]
+            };
+            for value in bad {
+                let answer = send(request(&app, &operation, &[(parameter.name(), Some(value))]).bearer_auth(&token)).await;
+                assert_eq!(answer.status, 400, "{} {}={value}", operation.id, parameter.name());
+                assert_eq!(answer.json()["details"]["parameter"], parameter.name(), "{} {value}", operation.id);
                 tried += 1;
             }
         }
@@ -129,38 +152,57 @@ async fn a_value_that_a_schema_refuses_is_refused() {
     assert!(tried > 150, "{tried}");
 }
 
-fn required(operation: &Operation) -> Vec<String> {
-    operation.parameters.iter().filter(|parameter| parameter.is_required()).map(|parameter| parameter.name().to_owned()).collect()
-}
-
-/// The path with the document's own examples in it.
-fn example_path(operation: &Operation) -> String {
-    let document = document();
-    let parameters = &document["paths"][operation.path][operation.method.to_lowercase()]["parameters"];
-    parameters.as_array().unwrap().iter().filter(|parameter| parameter["in"] == "path").fold(
-        operation.path.to_owned(),
-        |path, parameter| {
-            path.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), parameter["example"].as_str().unwrap())
-        },
-    )
+/// What each operation declares beyond the errors of all, made to happen.
+#[tokio::test]
+async fn every_error_that_an_operation_declares_happens_and_is_declared() {
+    let app = App::start(custody(json!([wallet("USDT_ERC20", "10", "10")]), json!({"accounts": [account(1, "SOL", "1")]}))).await;
+    let unpriced = App::start(custody(json!([wallet("USDT_ERC20", "10", "10")]), json!({"rate_sheets": []}))).await;
+    let broken = App::start(custody(json!([]), json!({}))).await;
+    broken.fault(json!({"status": 500})).await;
+    let (nobody, merchant) = ("00000000-0000-4000-8000-000000000000", "acc_00000000-0000-4000-8000-000000000000");
+    type Row<'a> = (&'a App, &'a str, &'a [(&'a str, Option<&'a str>)], ErrorCode);
+    let rows: [Row<'_>; 7] = [
+        (&app, "getBalance", &[("currency", Some("XAF"))], ErrorCode::UnpricedAssets),
+        (&app, "getMerchantBalance", &[("accountId", Some(merchant))], ErrorCode::AccountNotFound),
+        (&app, "getCustodyBalances", &[("accountId", Some(nobody))], ErrorCode::AccountNotFound),
+        (&unpriced, "getCustodyBalances", &[], ErrorCode::UnpricedAssets),
+        (&broken, "getCustodyBalances", &[], ErrorCode::CustodyProviderError),
+        (&app, "syncCustodyAccount", &[("accountId", Some(nobody))], ErrorCode::AccountNotFound),
+        (&broken, "syncCustodyAccount", &[], ErrorCode::CustodyProviderError),
+    ];
+    let operations = reference::operations();
+    for (app, id, over, code) in &rows {
+        let operation = operations.iter().find(|operation| operation.id == *id).unwrap();
+        let token = app.token(json!({"sub": "all", "permissions": ["PermReadAll", "PermCustodySync"]}));
+        let answer = send(request(app, operation, over).bearer_auth(token)).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (code.status(), &json!(code.name())), "{id}");
+    }
+    let declared = operations.iter().flat_map(|operation| operation.errors.iter().map(|code| (operation.id, *code)));
+    let happened: BTreeSet<_> = rows.iter().map(|(_, id, _, code)| (*id, *code)).collect();
+    assert_eq!(declared.collect::<BTreeSet<_>>(), happened);
 }
 
 #[test]
-fn every_error_is_shown_but_those_that_only_a_broken_stack_gives() {
+fn every_error_is_shown_where_it_is_declared() {
     let document = document();
-    let shown = document["components"]["examples"].as_object().unwrap();
-    for code in ErrorCode::ALL {
-        let is_broken = matches!(code, ErrorCode::MethodNotAllowed | ErrorCode::InternalError | ErrorCode::ServiceUnavailable);
-        assert_eq!(shown.contains_key(code.name()), !is_broken, "{}", code.name());
-        if let Some(example) = shown.get(code.name()) {
-            assert_eq!(example["value"]["error"], code.name());
+    let common = document["components"]["examples"].as_object().unwrap();
+    let shown = |operation: &Operation, code: ErrorCode| {
+        let responses = &document["paths"][operation.path][operation.method.to_lowercase()]["responses"];
+        let examples = &responses[code.status().as_u16().to_string()]["content"]["application/json"]["examples"];
+        let example = examples.get(code.name())?;
+        Some(if example.get("$ref").is_some() { common[code.name()]["value"].clone() } else { example["value"].clone() })
+    };
+    for operation in reference::operations() {
+        for code in operation.all_errors() {
+            let example = shown(&operation, code).unwrap_or_else(|| panic!("{} {}", operation.id, code.name()));
+            assert_eq!(example["error"], code.name(), "{}", operation.id);
         }
     }
 }
 
 #[tokio::test]
 async fn the_page_is_served_with_everything_it_names_and_a_token_that_works() {
-    let app = App::with(local::Dataset::demo().unwrap()).await;
+    let app = demo().await;
     let index = read("docs/index.html");
     let named = ["href=\"", "src=\""].iter().flat_map(|mark| index.split(mark).skip(1).filter_map(|rest| rest.split('"').next()));
     let named: Vec<_> = named.filter(|name| !name.starts_with("data:")).chain(["openapi.json", "settings.json"]).collect();
@@ -169,22 +211,12 @@ async fn the_page_is_served_with_everything_it_names_and_a_token_that_works() {
         assert_eq!(send(app.request(Method::GET, &path)).await.status, 200, "{path}");
     }
     assert_eq!(send(app.request(Method::GET, "/docs/nothing")).await.status, 404);
+    let served = send(app.request(Method::GET, "/docs")).await;
+    assert!(served.text().contains("<base href=\"/docs/\">"), "its files are not found from `/docs`");
     let settings = send(app.request(Method::GET, "/docs/settings.json")).await.json();
-    let operations = document()["paths"].as_object().unwrap().clone();
-    for (path, methods) in operations {
-        for (method, operation) in methods.as_object().unwrap() {
-            let given = operation["parameters"].as_array().unwrap().iter().filter_map(|parameter| {
-                Some((parameter["in"].as_str()?, parameter["name"].as_str()?, parameter.get("example")?.as_str()?))
-            });
-            let (mut path, mut query) = (path.clone(), Vec::new());
-            for (place, name, value) in given {
-                path = path.replace(&format!("{{{name}}}"), value);
-                query.extend((place == "query").then(|| format!("{name}={value}")));
-            }
-            let request = app.request(method.to_uppercase().parse().unwrap(), &format!("{path}?{}", query.join("&")));
-            let answer = send(request.bearer_auth(settings["token"].as_str().unwrap())).await;
-            assert_eq!(answer.status, 200, "the form of {path} as it is filled in: {answer}");
-        }
+    for operation in reference::operations() {
+        let answer = send(request(&app, &operation, &[]).bearer_auth(settings["token"].as_str().unwrap())).await;
+        assert_eq!(answer.status, 200, "the form of {} as it is filled in: {answer}", operation.id);
     }
 }
 

@@ -8,7 +8,7 @@ use shared::domain::Asset;
 use shared::http::{self, ApiError, Segments};
 use shared::query::{Parameter, Parameters};
 
-pub(crate) static CODE: Parameter<Asset> = Parameter::asset("code", "the asset, by its code or ASCII alias, in any case");
+pub(crate) static CODE: Parameter<Asset> = Parameter::asset("code", "the asset, by its ASCII code, in any case");
 
 /// Degrees of the colour wheel.
 const HUES: u32 = 360;

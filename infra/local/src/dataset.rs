@@ -143,9 +143,12 @@ struct ClaimsEntry {
 }
 
 impl Dataset {
-    /// The demo data.
-    pub fn demo() -> Result<Self, LoadError> {
-        Ok(Self { is_demo: true, ..Self::parse(DEMO, "demo.json")? })
+    /// The demo data. Its wallets last moved `now`: a first sync looks back 90 days, and a date in a file gets old.
+    pub fn demo(now: Timestamp) -> Result<Self, LoadError> {
+        let mut demo = Self { is_demo: true, ..Self::parse(DEMO, "demo.json")? };
+        let wallets = demo.vaults.values_mut().flat_map(|vault| &mut vault.assets);
+        wallets.for_each(|wallet| wallet.last_transaction_at = wallet.last_transaction_at.map(|_| now));
+        Ok(demo)
     }
 
     /// The dataset in a file.

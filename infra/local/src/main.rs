@@ -50,11 +50,12 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules, live_rates } = arguments;
+    let now = Timestamp::now();
     let dataset = match data {
         Some(path) => Dataset::read(&path)?,
-        None => Dataset::demo()?,
+        None => Dataset::demo(now)?,
     };
-    let examples = examples::examples(&dataset, Timestamp::now())?;
+    let examples = examples::examples(&dataset, now)?;
     let stack = Stack::start(Options {
         port,
         dynamodb_port,

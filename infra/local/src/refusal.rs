@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use shared::http::REQUEST_ID;
 use uuid::Uuid;
 
 #[derive(Serialize)]
@@ -22,5 +23,5 @@ struct Details<'a> {
 pub(crate) fn refusal(status: StatusCode, error: &str, message: &str) -> Response {
     let request_id = Uuid::new_v4().to_string();
     let body = Json(Body { error, message, details: Details { request_id: &request_id } });
-    (status, [("x-request-id", request_id.clone())], body).into_response()
+    (status, [(REQUEST_ID, request_id.clone())], body).into_response()
 }

@@ -1,188 +1,142 @@
-//! Requests worth showing, and what the local stack with its demo data answers them.
+//! What a local stack with its demo data answers the requests worth showing.
 //!
 //! Nothing of an answer is made up but two things that no two runs share: times that are younger than the stack stand still at
-//! [`STILL`], and the request's id is [`REQUEST_ID`].
+//! [`STILL`], and the request's id is [`STILL_ID`].
 
 use crate::ReferenceError;
+use crate::openapi::{Example, InOrder};
+use crate::requests::{self, CLAIMS, FAULTS, Fault, REQUESTS};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::Uri;
+use axum::routing::get;
 use local::{Dataset, Options, Stack};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method, Response};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use shared::domain::Timestamp;
-use shared::http::{ErrorCode, Operation};
+use shared::domain::{Asset, Timestamp};
+use shared::http::{self, ApiError, ErrorCode, MAX_BODY_BYTES, MissingRate, Operation, REQUEST_ID};
 use std::time::Duration;
+use tower::ServiceExt;
 
 const STILL: &str = "2025-11-20T16:00:00.000Z";
-const REQUEST_ID: &str = "c0ffee00-0000-4000-8000-000000000000";
+const STILL_ID: &str = "c0ffee00-0000-4000-8000-000000000000";
 /// The stack is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
-
-const ALICE: &str = "0a11ce00-0000-4000-8000-000000000001";
-const ORGANIZATION: &str = "org_a0000000-0000-4000-8000-00000000000a";
-const MERCHANT: &str = "mrc_a1000000-0000-4000-8000-0000000000a1";
-const MERCHANT_ACCOUNT: &str = "acc_8e6fd4ee-6416-5589-91a7-00ec46ef68bc";
-const CUSTODY: &str = "550e8400-e29b-41d4-a716-446655440000";
-const DATE: &str = "2025-10-15T12:00:00Z";
-
-/// What somebody may see who asks.
-const CLAIMS: &str = r#"{"sub": "reference", "permissions": ["PermCustodySync"],
-    "customer_ids": ["0a11ce00-0000-4000-8000-000000000001", "0b0b0000-0000-4000-8000-000000000002"],
-    "organization_ids": ["org_a0000000-0000-4000-8000-00000000000a"]}"#;
-const SEES_ALL: &str = r#"{"sub": "reference", "permissions": ["PermReadAll"]}"#;
-
-/// One request to an operation.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// The operation.
-    pub(crate) operation: &'static str,
-    /// The example's key in the document.
-    pub(crate) name: &'static str,
-    /// One line.
-    pub(crate) about: &'static str,
-    /// Parameters of the path and of the query.
-    pub(crate) values: &'static [(&'static str, &'static str)],
-}
-
-const fn request(
-    operation: &'static str,
-    name: &'static str,
-    about: &'static str,
-    values: &'static [(&'static str, &'static str)],
-) -> Request {
-    Request { operation, name, about, values }
-}
-
-/// What is answered with 200. The first of each operation fills in the page's form.
-pub(crate) const REQUESTS: &[Request] = &[
-    request(
-        "getBalance",
-        "byCurrency",
-        "What is held, by currency",
-        &[("customer_id", ALICE), ("currency", "EUR"), ("stack", "currency")],
-    ),
-    request(
-        "getBalance",
-        "withReceipt",
-        "Every account in pounds, and the rate it was converted by",
-        &[("customer_id", ALICE), ("currency", "EUR"), ("search.currency", "GBP"), ("details", "true")],
-    ),
-    request("getBalance", "asOf", "As it stood then", &[("customer_id", ALICE), ("currency", "EUR"), ("as_of", DATE)]),
-    request(
-        "getBalance",
-        "partial",
-        "Before there were rates: what cannot be converted is named",
-        &[("customer_id", ALICE), ("currency", "EUR"), ("as_of", "2025-06-20T00:00:00Z"), ("partial", "true")],
-    ),
-    request(
-        "listAccounts",
-        "largestFirst",
-        "The largest numbers first",
-        &[("search.customer_id", ALICE), ("sort", "-balance"), ("limit", "2")],
-    ),
-    request(
-        "listAccounts",
-        "byCurrency",
-        "Grouped by currency",
-        &[("search.customer_id", ALICE), ("stack", "currency"), ("search.is_crypto", "true"), ("limit", "1")],
-    ),
-    request("getAssetIcon", "icon", "The icon of USD Coin", &[("code", "USDC")]),
-    request(
-        "listMerchantBalances",
-        "atADate",
-        "As they stood then",
-        &[("organizationId", ORGANIZATION), ("merchantId", MERCHANT), ("date", DATE)],
-    ),
-    request(
-        "getMerchantBalance",
-        "atADate",
-        "As it stood then",
-        &[("organizationId", ORGANIZATION), ("merchantId", MERCHANT), ("accountId", MERCHANT_ACCOUNT), ("date", DATE)],
-    ),
-    request("getCustodyBalances", "now", "What the provider says now", &[("accountId", CUSTODY)]),
-    request("syncCustodyAccount", "synced", "The provider was asked", &[("accountId", CUSTODY)]),
-];
-
-/// One error of each kind that can be had without breaking the stack itself, in this order.
-const FAULTS: &[(ErrorCode, &str, &str, Option<&str>)] = &[
-    (
-        ErrorCode::InvalidRequest,
-        "GET",
-        "/v2/accounts/balance?customer_id=0a11ce00-0000-4000-8000-000000000001&currency=EUR&search.balance.gt=1e3",
-        Some(CLAIMS),
-    ),
-    (ErrorCode::AuthenticationFailed, "GET", "/v2/accounts", None),
-    (
-        ErrorCode::InsufficientPermissions,
-        "GET",
-        "/v2/accounts/balance?customer_id=0ca20100-0000-4000-8000-000000000003&currency=EUR",
-        Some(CLAIMS),
-    ),
-    (ErrorCode::AccountNotFound, "GET", "/custody/accounts/00000000-0000-4000-8000-000000000000/balances", Some(SEES_ALL)),
-    (ErrorCode::NotFound, "GET", "/v2/nothing", Some(CLAIMS)),
-    (
-        ErrorCode::UnpricedAssets,
-        "GET",
-        "/v2/accounts/balance?customer_id=0a11ce00-0000-4000-8000-000000000001&currency=XAF",
-        Some(CLAIMS),
-    ),
-    // The example of the sync came before it.
-    (ErrorCode::RateLimitExceeded, "POST", "/custody/accounts/550e8400-e29b-41d4-a716-446655440000/sync", Some(CLAIMS)),
-    (
-        ErrorCode::CustodyProviderError,
-        "GET",
-        "/custody/accounts/550e8400-e29b-41d4-a716-446655440000/balances?max_age=0",
-        Some(CLAIMS),
-    ),
-];
 
 /// The answers, as they are shown.
 #[derive(Debug)]
 pub(crate) struct Examples {
-    /// To [`REQUESTS`], in their order.
-    pub(crate) answers: Vec<Box<RawValue>>,
-    /// To [`FAULTS`].
-    pub(crate) errors: Vec<(ErrorCode, Box<RawValue>)>,
+    answers: Vec<(&'static requests::Request, Box<RawValue>)>,
+    faults: Vec<Failed>,
+}
+
+impl Examples {
+    /// What the operation answers with 200.
+    pub(crate) fn answers_of(&self, operation: &str) -> InOrder<Example> {
+        let answers = self.answers.iter().filter(|(request, _)| request.operation == operation);
+        InOrder(answers.map(|(request, answer)| (request.name, here(request.about, answer))).collect())
+    }
+
+    /// An error of the operation that is worded by the request.
+    pub(crate) fn fault_of(&self, code: ErrorCode, operation: &str) -> Option<Example> {
+        let fault = self.faults.iter().find(|fault| fault.code == code && fault.operation == operation);
+        fault.filter(|_| !is_common(code)).map(|fault| here(code.about(), &fault.body))
+    }
+
+    /// Errors that read the same whatever was asked.
+    pub(crate) fn common_faults(&self) -> InOrder<Example> {
+        let common = self.faults.iter().filter(|fault| is_common(fault.code));
+        InOrder(common.map(|fault| (fault.code.name(), here(fault.code.about(), &fault.body))).collect())
+    }
+
+    /// Whether one of them is shown.
+    pub(crate) fn has_common(&self, code: ErrorCode) -> bool {
+        is_common(code) && self.faults.iter().any(|fault| fault.code == code)
+    }
+}
+
+#[derive(Debug)]
+struct Failed {
+    code: ErrorCode,
+    operation: &'static str,
+    body: Box<RawValue>,
+}
+
+/// Whether the error reads the same whatever was asked.
+const fn is_common(code: ErrorCode) -> bool {
+    !matches!(code, ErrorCode::InvalidRequest | ErrorCode::UnpricedAssets)
+}
+
+fn here(summary: &'static str, value: &RawValue) -> Example {
+    Example::Here { summary, value: value.to_owned() }
 }
 
 /// Starts a stack and asks it everything.
 pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, ReferenceError> {
-    let started = Timestamp::now();
-    let stack = Stack::start(Options { dataset: Dataset::demo()?, ..Options::default() }).await?;
+    let now = Timestamp::now();
+    // As precise as an answer is.
+    let started = Timestamp::parse(&now.to_millis_text()).unwrap_or(now);
+    let stack = Stack::start(Options { dataset: Dataset::demo(started)?, ..Options::default() }).await?;
     let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
     let asker = Asker { client, stack, started };
-    let mut answers = Vec::new();
+    let (mut answers, mut faults) = (Vec::new(), Vec::new());
     for request in REQUESTS {
-        let (method, path) = request.line(operations)?;
-        let response = asker.ask(method, &path, Some(CLAIMS)).await?;
-        answers.push(asker.shown(&path, response, 200).await?);
+        let (method, path) = line(operations, request.operation, request.values)?;
+        answers.push((request, asker.ask(method, &path, Some(CLAIMS), StatusCode::OK).await?));
     }
-    let fault = asker.client.put(asker.url("/_local/custody-faults")).body(r#"{"status": 500}"#);
-    fault.send().await?.error_for_status()?;
-    let mut errors = Vec::new();
-    for (code, method, path, claims) in FAULTS {
-        let response = asker.ask(method, path, *claims).await?;
-        errors.push((*code, asker.shown(path, response, code.status().as_u16()).await?));
+    let provider = asker.client.put(asker.url("/_local/custody-faults")).body(r#"{"status": 500}"#);
+    provider.send().await?.error_for_status()?;
+    for Fault { code, operation, values, claims } in FAULTS {
+        let (method, path) = line(operations, operation, values)?;
+        let body = asker.ask(method, &path, *claims, code.status()).await?;
+        faults.push(Failed { code: *code, operation, body });
+    }
+    for (operation, error) in unaskable() {
+        faults.push(Failed { code: error.code(), operation, body: worded(error).await? });
     }
     asker.stack.stop().await;
-    Ok(Examples { answers, errors })
+    Ok(Examples { answers, faults })
 }
 
-impl Request {
-    /// Its method, and its path with the query.
-    fn line(&self, operations: &[Operation]) -> Result<(&'static str, String), ReferenceError> {
-        let operation = operations.iter().find(|operation| operation.id == self.operation);
-        let operation = operation.ok_or_else(|| ReferenceError::Example(format!("no operation {}", self.operation)))?;
-        let (mut path, mut query) = (operation.path.to_owned(), Vec::new());
-        for (name, value) in self.values {
-            match path.replace(&format!("{{{name}}}"), value) {
-                replaced if replaced == path => query.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))),
-                replaced => path = replaced,
-            }
+/// Errors that no request brings about while the stack and its data are sound, each with an operation that declares it.
+fn unaskable() -> [(&'static str, ApiError); 3] {
+    let unpriced = ApiError::UnpricedAssets { currencies: Asset::crypto().take(1).collect(), missing: MissingRate::Holdings };
+    [
+        ("getCustodyBalances", unpriced),
+        ("getBalance", ApiError::Internal { cause: String::new() }),
+        ("getBalance", ApiError::ServiceUnavailable { cause: String::new() }),
+    ]
+}
+
+/// The error as the layers around every route word it.
+async fn worded(error: ApiError) -> Result<Box<RawValue>, ReferenceError> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = Uri::from_static("/example");
+    let routes = Router::new().route("/example", get(async move || Err::<(), _>(error.clone())));
+    let Ok(response) = http::service(routes).oneshot(request).await;
+    let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let body =
+        to_bytes(response.into_body(), MAX_BODY_BYTES).await.map_err(|error| ReferenceError::Example(error.to_string()))?;
+    Ok(RawValue::from_string(String::from_utf8_lossy(&body).replace(&id, STILL_ID))?)
+}
+
+/// The method of an operation, and its path with these values in it and in its query.
+fn line(operations: &[Operation], id: &str, values: &[(&str, &str)]) -> Result<(&'static str, String), ReferenceError> {
+    let operation = operations.iter().find(|operation| operation.id == id);
+    let operation = operation.ok_or_else(|| ReferenceError::Example(format!("there is no operation {id}")))?;
+    let (mut path, mut query) = (operation.path.to_owned(), Vec::new());
+    for (name, value) in values {
+        match path.replace(&format!("{{{name}}}"), value) {
+            replaced if replaced == path => query.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))),
+            replaced => path = replaced,
         }
-        let mark = if query.is_empty() { "" } else { "?" };
-        Ok((operation.method, format!("{path}{mark}{}", query.join("&"))))
     }
+    let mark = if query.is_empty() { "" } else { "?" };
+    Ok((operation.method, format!("{path}{mark}{}", query.join("&"))))
 }
 
 struct Asker {
@@ -196,14 +150,29 @@ impl Asker {
         format!("{}{path}", self.stack.url())
     }
 
-    async fn ask(&self, method: &str, path: &str, claims: Option<&str>) -> Result<Response, ReferenceError> {
+    /// What is answered, as it is shown: JSON as it is, another text as a string.
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        claims: Option<&str>,
+        expected: StatusCode,
+    ) -> Result<Box<RawValue>, ReferenceError> {
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| ReferenceError::Example(error.to_string()))?;
-        let request = self.client.request(method, self.url(path));
-        let request = match claims {
-            Some(claims) => request.bearer_auth(self.token(claims)?),
-            None => request,
-        };
-        Ok(request.send().await?)
+        let mut request = self.client.request(method, self.url(path));
+        if let Some(claims) = claims {
+            request = request.bearer_auth(self.token(claims)?);
+        }
+        let response = request.send().await?;
+        let (status, id) = (response.status(), text(&response, REQUEST_ID)?);
+        let is_json = text(&response, CONTENT_TYPE.as_str())? == "application/json";
+        let body = response.text().await?;
+        if status != expected {
+            return Err(ReferenceError::Example(format!("{path} is answered {status}: {body}")));
+        }
+        let body = body.replace(&id, STILL_ID);
+        let body = body.split('"').map(|part| self.stilled(part)).collect::<Vec<_>>().join("\"");
+        Ok(RawValue::from_string(if is_json { body } else { Value::String(body).to_string() })?)
     }
 
     fn token(&self, claims: &str) -> Result<String, ReferenceError> {
@@ -211,21 +180,13 @@ impl Asker {
         self.stack.token(claims).map_err(|error| ReferenceError::Example(error.to_string()))
     }
 
-    /// The body as an example, a text that is no JSON as a string.
-    async fn shown(&self, path: &str, response: Response, expected: u16) -> Result<Box<RawValue>, ReferenceError> {
-        let status = response.status().as_u16();
-        let id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-        let body = response.text().await?;
-        if status != expected {
-            return Err(ReferenceError::Example(format!("{path} is answered {status}: {body}")));
-        }
-        let body = body.replace(&id, REQUEST_ID);
-        let body = body.split('"').map(|part| self.stilled(part)).collect::<Vec<_>>().join("\"");
-        Ok(RawValue::from_string(body.clone()).or_else(|_| RawValue::from_string(Value::String(body).to_string()))?)
-    }
-
     fn stilled<'a>(&self, part: &'a str) -> &'a str {
         let is_of_this_run = Timestamp::parse(part).is_ok_and(|at| at >= self.started);
         if is_of_this_run { STILL } else { part }
     }
+}
+
+fn text(response: &Response, header: &str) -> Result<String, ReferenceError> {
+    let value = response.headers().get(header).and_then(|value| value.to_str().ok());
+    value.map(str::to_owned).ok_or_else(|| ReferenceError::Example(format!("an answer has no {header}")))
 }

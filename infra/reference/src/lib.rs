@@ -7,6 +7,8 @@
 mod document;
 mod examples;
 mod openapi;
+mod requests;
+mod responses;
 mod schemas;
 mod sections;
 
@@ -30,6 +32,9 @@ pub enum ReferenceError {
     /// It answered something else than the example was to show.
     #[error("{0}")]
     Example(String),
+    /// The written reference lacks a section.
+    #[error("API.md has no section {0:?}")]
+    Section(String),
     /// Something is no JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -45,6 +50,6 @@ pub fn operations() -> Vec<Operation> {
 pub async fn document() -> Result<String, ReferenceError> {
     let operations = operations();
     let examples = examples::gather(&operations).await?;
-    let document = document::assemble(&operations, examples);
+    let document = document::assemble(&operations, &examples)?;
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }

@@ -12,7 +12,21 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub(crate) struct InOrder<V>(pub(crate) Vec<(&'static str, V)>);
 
+impl<V> Default for InOrder<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<V> InOrder<V> {
+    /// Puts a value at the end, or merges it into the one that is there.
+    pub(crate) fn merge(&mut self, key: &'static str, value: V, merge: impl FnOnce(&mut V, V)) {
+        match self.0.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => merge(known, value),
+            None => self.0.push((key, value)),
+        }
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -3,6 +3,7 @@
 use schemars::Schema;
 use serde_json::{Map, Value};
 use shared::domain::Asset;
+use shared::domain::amount::{FRACTION_DIGITS, INTEGER_DIGITS};
 use shared::http::schema::names;
 use shared::query::Expected;
 use std::collections::BTreeSet;
@@ -13,10 +14,7 @@ const ASSET_CODE: &str = "AssetCode";
 const ASCII_ASSET_CODE: &str = "AsciiAssetCode";
 
 const UUID: &str = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
-const DECIMAL: &str = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$";
 const BASE64_URL: &str = "^[A-Za-z0-9_-]+$";
-/// As long as a cursor may be.
-const MAX_CURSOR_BYTES: u32 = 512;
 
 /// The schema of one value, and whether several are written with commas between them.
 pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
@@ -28,23 +26,26 @@ pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
         Expected::Id("") => text(&[("format", "uuid".into())]),
         Expected::Id(prefix) => text(&[("pattern", format!("^{prefix}{UUID}$").into())]),
         Expected::Asset => (reference(if is_in_path { ASCII_ASSET_CODE } else { ASSET_CODE }), false),
-        Expected::Decimal => text(&[("pattern", DECIMAL.into())]),
+        Expected::Decimal => text(&[("pattern", decimal().into())]),
         Expected::Whole { min, max } => one(&[("type", "integer".into()), ("minimum", min.into()), ("maximum", max.into())]),
         Expected::PastInstant => text(&[("format", "date-time".into())]),
         Expected::OneOf(choice) => (names(choice()), false),
         Expected::Order(fields) => {
-            let directed = fields().into_iter().flat_map(|field| [field.to_owned(), format!("-{field}")]);
-            list(schema(&[("type", "string".into()), ("enum", directed.collect::<Vec<_>>().into())]))
+            let field = format!("-?({})", fields().join("|"));
+            text(&[("pattern", format!("^{field}(,{field})*$").into())])
         }
-        Expected::Cursor => text(&[("pattern", BASE64_URL.into()), ("maxLength", MAX_CURSOR_BYTES.into())]),
-        Expected::Ids => list(schema(&[("type", "string".into()), ("format", "uuid".into())])),
+        Expected::Cursor { max_bytes } => text(&[("pattern", BASE64_URL.into()), ("maxLength", max_bytes.into())]),
+        Expected::Ids => list(schema(&[("type", "string".into()), ("pattern", format!("^{UUID}$").into())])),
         Expected::Assets => list(reference(ASSET_CODE)),
     }
 }
 
+fn decimal() -> String {
+    format!("^-?[0-9]{{1,{INTEGER_DIGITS}}}(\\.[0-9]{{1,{FRACTION_DIGITS}}})?$")
+}
+
 fn list(of: Schema) -> (Schema, bool) {
-    let entries = [("type", "array".into()), ("items", of.to_value()), ("minItems", 1.into()), ("uniqueItems", true.into())];
-    (schema(&entries), true)
+    (schema(&[("type", "array".into()), ("items", of.to_value()), ("minItems", 1.into())]), true)
 }
 
 fn reference(name: &str) -> Schema {

@@ -8,6 +8,8 @@ use thiserror::Error;
 
 /// Digits before the point of an amount.
 pub const INTEGER_DIGITS: usize = 18;
+/// Digits after the point of an amount.
+pub const FRACTION_DIGITS: u32 = decimal::SCALE;
 /// The first count of units that does not fit: 10³⁶.
 const LIMIT: i128 = 1_000_000_000_000_000_000_000_000_000_000_000_000;
 

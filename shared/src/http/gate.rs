@@ -10,7 +10,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tracing::Span;
 
-const API_KEY: &str = "x-api-key";
+/// The header of an API key.
+pub const API_KEY: &str = "X-Api-Key";
 /// Characters of the caller's hash in a log line: enough to follow one caller, no use as a lookup.
 const LOGGED_CHARACTERS: usize = 16;
 

@@ -19,9 +19,9 @@ mod warm;
 
 pub use code::ErrorCode;
 pub use error::{ApiError, ErrorBody, MissingRate, Narrowing};
-pub use gate::{Authenticated, Gate};
+pub use gate::{API_KEY, Authenticated, Gate};
 pub use number::Number;
-pub use observe::RequestTime;
+pub use observe::{REQUEST_ID, RequestTime};
 pub use operation::{Answer, Operation};
 pub use params::pairs;
 pub use path::Segments;

@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
-const REQUEST_ID: &str = "x-request-id";
+/// The header that every response carries.
+pub const REQUEST_ID: &str = "x-request-id";
 /// A request that takes longer is given up, before Lambda (20 s) or the gateway (30 s) would answer it in their words.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -49,6 +49,12 @@ impl Operation {
         matches!(self.answer, Answer::Svg)
     }
 
+    /// Whether it changes nothing, and so has a tag.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.method == "GET"
+    }
+
     /// Whether the path holds the parameter.
     #[must_use]
     pub fn is_in_path(&self, parameter: &dyn Declared) -> bool {
@@ -58,7 +64,7 @@ impl Operation {
     /// Everything that can go wrong, by status.
     #[must_use]
     pub fn all_errors(&self) -> Vec<ErrorCode> {
-        // A path with a value that no path can hold leads nowhere.
+        // A value that has to be percent-encoded makes a path that is no route.
         let of_path: &[_] = if self.path.contains('{') { &[ErrorCode::NotFound] } else { &[] };
         let of_callers: &[_] = if self.is_public() { &[] } else { &Self::OF_CALLERS };
         let mut errors = [&Self::ALWAYS, of_path, of_callers, self.errors].concat();

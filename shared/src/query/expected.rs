@@ -1,7 +1,8 @@
 //! What a parameter's value must be: words for people, and the facts that a schema is made of.
 //!
-//! It does not parse: [`Parameter`](super::Parameter) has the parser, and tests send both kinds of value past it.
+//! It does not parse, which is [`Parameter`](super::Parameter)'s business.
 
+use crate::domain::amount::{FRACTION_DIGITS, INTEGER_DIGITS};
 use std::fmt::{self, Display, Formatter};
 
 /// Names to choose from; read when they are asked for, because enums keep their own.
@@ -34,7 +35,10 @@ pub enum Expected {
     /// Several of these names, each once, `-` before it for descending.
     Order(Names),
     /// What an earlier answer said.
-    Cursor,
+    Cursor {
+        /// How long it can be.
+        max_bytes: usize,
+    },
     /// UUIDs, separated by commas.
     Ids,
     /// Codes of assets, separated by commas.
@@ -49,7 +53,10 @@ impl Display for Expected {
             Self::Id("") => f.write_str("a UUID"),
             Self::Id(prefix) => write!(f, "`{prefix}` and a UUID"),
             Self::Asset => f.write_str("the code of a known asset, such as EUR, USDC or BTC"),
-            Self::Decimal => f.write_str("a decimal of at most 18 digits before and 18 after the point, without exponent"),
+            Self::Decimal => write!(
+                f,
+                "a decimal of at most {INTEGER_DIGITS} digits before and {FRACTION_DIGITS} after the point, without exponent"
+            ),
             Self::Whole { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::PastInstant => {
                 f.write_str("an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B)")
@@ -59,7 +66,7 @@ impl Display for Expected {
                 let names = names().join(", ");
                 write!(f, "field names separated by commas, each once and with `-` before it for descending: {names}")
             }
-            Self::Cursor => f.write_str("the `next_cursor` of an earlier answer"),
+            Self::Cursor { .. } => f.write_str("the `next_cursor` of an earlier answer"),
             Self::Ids => f.write_str("UUIDs, separated by commas"),
             Self::Assets => f.write_str("codes of known assets, separated by commas"),
         }

@@ -3,13 +3,13 @@
 //! Every parameter is declared in one place, as a [`Parameter`] or a row of a filter table; the declaration drives parsing,
 //! matching and the error text. URLs and percent-encoding are `http`'s business.
 
-pub mod expected;
+mod expected;
 pub mod filter;
 pub mod page;
 pub mod parameter;
 pub mod sort;
 
-pub use expected::Expected;
+pub use expected::{Expected, Names};
 pub use filter::{Condition, Filter};
 pub use page::{Binding, Page, Turned};
 pub use parameter::{Declared, InvalidParameter, Parameter, Parameters};

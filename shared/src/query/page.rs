@@ -32,8 +32,12 @@ pub static OFFSET: Parameter<usize> =
         parse_whole_number(text).filter(|offset| *offset <= MAX_OFFSET)
     });
 /// Where the page before ended.
-pub static CURSOR: Parameter<Cursor> =
-    Parameter::new("cursor", "`next_cursor` of the page before, with the same other parameters", Expected::Cursor, Cursor::parse);
+pub static CURSOR: Parameter<Cursor> = Parameter::new(
+    "cursor",
+    "`next_cursor` of the page before, with the same other parameters",
+    Expected::Cursor { max_bytes: MAX_CURSOR_BYTES },
+    Cursor::parse,
+);
 
 /// A place in the list of one query.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 use super::expected::Expected;
 use crate::domain::{Asset, CustomerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 use thiserror::Error;
 
 /// A refused parameter: its name as the caller wrote it, and what is wrong with it.
@@ -136,7 +135,7 @@ pub fn parse_boolean(text: &str) -> Option<bool> {
 
 /// Parses a whole number of digits only: the integer parsers would also take a sign.
 #[must_use]
-pub fn parse_whole_number<T: FromStr>(text: &str) -> Option<T> {
+pub fn parse_whole_number(text: &str) -> Option<usize> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
