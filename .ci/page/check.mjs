@@ -18,10 +18,11 @@ const open = async (url) => {
   return { page, complaints };
 };
 
-/** Opens the balance, and says how its examples read. */
+/** Opens every operation, and looks how an example of the balance reads. */
 const balance = async (page) => {
+  for (const summary of await page.locator(".opblock-summary-control").all()) await summary.click();
+  assert.equal(await page.locator(".opblock.is-open").count(), await page.locator(".opblock").count());
   const operation = page.locator(".opblock", { has: page.locator('[data-path="/v2/accounts/balance"]') });
-  await operation.locator(".opblock-summary-control").click();
   const example = await operation.locator(".responses-table:not(.live-responses-table) .example").first().innerText();
   assert.match(example, /"balance": 17034\.00,/, "an example's number is no longer what was answered");
   return operation;
@@ -37,6 +38,7 @@ const balance = async (page) => {
   await answer.locator("text=total_balance").first().waitFor();
   const text = await answer.innerText();
   assert.match(text, /^200/m);
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, "the page is wider than the window");
   assert.match(text, /"total_balance": \d+\.\d\d,/);
   assert.match(text, /"balance": 17034\.00,/, "an answered number is no longer what was answered");
   assert.deepEqual(complaints, []);
@@ -45,8 +47,9 @@ const balance = async (page) => {
 
 {
   const { page, complaints } = await open(hosted);
-  assert.match(await page.locator("#credential").innerText(), /enter one under/);
+  assert.match(await page.locator("#credential").innerText(), /^To read/);
   await balance(page);
+  assert.equal(await page.getByRole("button", { name: "Execute" }).count(), 0, "a request would go to whoever hosts the page");
   assert.deepEqual(complaints, []);
   console.log(`${hosted}: reads`);
 }

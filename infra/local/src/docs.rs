@@ -3,11 +3,12 @@
 use crate::dataset::{Dataset, LoadError};
 use crate::issuer::Issuer;
 use crate::refusal::refusal;
-use axum::Router;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::domain::Timestamp;
 use std::collections::BTreeSet;
@@ -30,24 +31,34 @@ const FILES: [(&str, &str, &str); 5] = [
     ("/docs/vendor/swagger-ui/swagger-ui.css", "text/css", include_str!("../../../docs/vendor/swagger-ui/swagger-ui.css")),
 ];
 
-/// The page and its files. What differs from the hosted page is only its settings: they hold a token with these claims.
-pub(crate) fn routes(issuer: Issuer, claims: Map<String, Value>) -> Router {
+/// The page and its files. What differs from the hosted page is only its settings: where requests go, a token with these claims,
+/// and whether the ids of the document's examples are there.
+pub(crate) fn routes(issuer: Issuer, claims: Map<String, Value>, is_demo: bool) -> Router {
     // The page also stands where its files are not beside it.
     let index = INDEX.replace("<head>", "<head>\n  <base href=\"/docs/\">");
     let page = file("text/html; charset=utf-8", index);
-    let settings = get(async move || settings(&issuer, claims.clone()));
+    let settings = get(async move || settings(&issuer, claims.clone(), is_demo));
     let routes = Router::new().route("/docs", page.clone()).route("/docs/", page).route("/docs/settings.json", settings);
     let routes = FILES.into_iter().fold(routes, |routes, (path, kind, text)| routes.route(path, file(kind, text)));
     routes.route("/docs/{*path}", get(async || refusal(StatusCode::NOT_FOUND, "not_found", "There is no such file.")))
 }
 
+/// A file that the next start may have another version of.
 fn file(kind: &'static str, text: impl IntoResponse + Clone + Send + Sync + 'static) -> MethodRouter {
-    get(async move || ([(CONTENT_TYPE, kind)], text))
+    get(async move || ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text))
 }
 
-fn settings(issuer: &Issuer, claims: Map<String, Value>) -> Response {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Settings {
+    api: &'static str,
+    token: String,
+    is_demo: bool,
+}
+
+fn settings(issuer: &Issuer, claims: Map<String, Value>, is_demo: bool) -> Response {
     match issuer.sign(claims, Map::new(), Timestamp::now()) {
-        Ok(token) => axum::Json(Map::from_iter([("token".to_owned(), Value::from(token))])).into_response(),
+        Ok(token) => ([(CACHE_CONTROL, "no-store")], Json(Settings { api: "/", token, is_demo })).into_response(),
         Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", &error.to_string()),
     }
 }

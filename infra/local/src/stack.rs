@@ -135,7 +135,7 @@ impl Stack {
             ingest: Ingest::new(&config.store),
         };
         let functions = functions(&config, &custody, &sheets, limits).await.map_err(StartError::Config)?;
-        let docs = docs::routes(issuer.clone(), docs::claims(&dataset)?);
+        let docs = docs::routes(issuer.clone(), docs::claims(&dataset)?, dataset.is_demo);
         let api = gateway(functions, control::routes(control, health))?.merge(docs).layer(from_fn_with_state(aws, aws::beside));
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
         if has_live_rates {
