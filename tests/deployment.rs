@@ -1,6 +1,7 @@
 //! What is deployed, read from the templates: who may do what, and that every alarm is explained.
 
 use saphyr::{LoadableYamlNode, Yaml};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -135,5 +136,23 @@ fn every_metric_of_ours_is_written_by_somebody() {
         let name = at(metric, "MetricName").and_then(Yaml::as_str).unwrap();
         let is_written = telemetry.contains(&format!("(\"{name}\", ")) || filters.iter().any(|(id, _)| id == name);
         assert!(is_written, "{name}");
+    }
+}
+
+#[test]
+fn a_deploy_by_the_shipped_configuration_names_every_parameter_that_has_no_default() {
+    let text = read("template.yaml");
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let parameters = members(template, "Parameters");
+    let required = parameters.iter().filter(|(_, body)| at(body, "Default").is_none());
+    let required: BTreeSet<_> = required.map(|(name, _)| name.as_str()).collect();
+    let known: BTreeSet<_> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    let configuration = read("samconfig.toml");
+    let lists: Vec<&str> =
+        configuration.split("parameter_overrides = [").skip(1).map(|rest| rest.split(']').next().unwrap()).collect();
+    assert_eq!(lists.len(), 2);
+    for list in lists {
+        let given: BTreeSet<_> = list.split('"').skip(1).step_by(2).map(|pair| pair.split_once('=').unwrap().0).collect();
+        assert!(given.is_superset(&required) && given.is_subset(&known), "{given:?}");
     }
 }
