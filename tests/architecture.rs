@@ -13,7 +13,7 @@ const FLOORS: [(&str, &[&str]); 12] = [
     ("store", &["config", "domain", "query"]),
     ("outgoing", &["config"]),
     ("secret", &["config", "domain", "store"]),
-    ("auth", &["config", "domain", "outgoing", "store"]),
+    ("auth", &["config", "domain", "outgoing", "secret", "store"]),
     ("rates", &["config", "domain", "entries", "outgoing", "secret"]),
     ("custody", &["config", "domain", "entries", "outgoing", "secret", "store"]),
     ("http", &["auth", "config", "custody", "domain", "query", "store", "telemetry"]),

@@ -147,16 +147,16 @@ async fn at_provider_with(
 ) -> (CustodyAccountId, Syncs) {
     let (bitgo, [calls, reads]) = (url.to_owned(), limits.map(|limit| limit.to_string()));
     let lookup = |name: &str| match name {
-        "BITGO_BASE_URL" | "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some(bitgo.clone()),
+        "BITGO_BASE_URL" => Some(bitgo.clone()),
         name if name == secret.0 => Some(secret.1.to_owned()),
         "PROVIDER_CALLS_PER_MINUTE" => Some(calls.clone()),
         "PROVIDER_READS_PER_CALLER" => Some(reads.clone()),
         _ => None,
     };
     let config = CustodyConfig::from_lookup(lookup).unwrap();
-    let aws: &StoreConfig = &app.stack.config().store;
+    let aws = StoreConfig { secrets_endpoint_url: Some(url.to_owned()), ..app.stack.config().store.clone() };
     let store = app.stack.store();
-    let providers = Providers::new(&config, aws, &store).unwrap();
+    let providers = Providers::new(&config, &aws, &store).unwrap();
     let supported = [("ETH", "ETH"), ("ETH", "USDT"), ("ETH", "USDC")];
     let registered = CustodyAccount {
         id: CustodyAccountId::from(uuid::Uuid::new_v4()),

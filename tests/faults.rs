@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::Client;
 use serde_json::{Value, json};
-use shared::config::{AuthConfig, Config, SigningKeys, StoreConfig, Tables};
+use shared::config::{AuthConfig, Config, SecretSource, SigningKeys, StoreConfig, Tables};
 use shared::domain::AgeLimits;
 use shared::http;
 use shared::store::{RecordError, Store, StoreError};
@@ -80,6 +80,7 @@ fn config(endpoint: &str) -> Config {
         access_key_id: "test".to_owned(),
         secret_access_key: "test".to_owned(),
         session_token: None,
+        secrets_endpoint_url: None,
         tables: Tables {
             accounts: table("accounts"),
             history: table("history"),
@@ -89,7 +90,7 @@ fn config(endpoint: &str) -> Config {
             limits: table("limits"),
         },
     };
-    let keys = SigningKeys::Hs256Secret(SECRET.to_owned());
+    let keys = SigningKeys::Hs256Secret(SecretSource::Text(SECRET.into()));
     Config {
         store,
         auth: AuthConfig { issuer: "issuer".to_owned(), audience: "ballast".to_owned(), keys },

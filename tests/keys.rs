@@ -6,14 +6,15 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use futures::future::join_all;
+use jiff::SignedDuration;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use shared::auth::{AuthError, Authenticator, Headers, sha256_hex};
-use shared::config::{AuthConfig, SigningKeys};
+use shared::config::{AuthConfig, Config, SecretSource, SigningKeys};
 use shared::domain::{Grants, Timestamp};
 use shared::store::{ApiKey, StoredJwks};
-use wiremock::matchers::method;
+use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const ISSUER: &str = "https://issuer.example/";
@@ -76,7 +77,13 @@ async fn publish(issuer: &MockServer, signers: &[&Signer], requests: u64) {
 
 fn authenticator(app: &App, issuer: &MockServer) -> Authenticator {
     let keys = SigningKeys::JwksUrl(format!("{}/jwks.json", issuer.uri()));
-    Authenticator::new(&AuthConfig { issuer: ISSUER.to_owned(), audience: "ballast".to_owned(), keys }, app.stack.store())
+    Authenticator::new(&config(app, keys), app.stack.store())
+}
+
+/// The stack's configuration, with other keys.
+fn config(app: &App, keys: SigningKeys) -> Config {
+    let auth = AuthConfig { issuer: ISSUER.to_owned(), audience: "ballast".to_owned(), keys };
+    Config { auth, ..app.stack.config().clone() }
 }
 
 async fn accepts(authenticator: &Authenticator, token: &str, now: Timestamp) -> bool {
@@ -130,7 +137,7 @@ async fn junk_tokens_on_many_instances_ask_the_issuer_once_a_minute() {
     publish(&issuer, &[&signer], 0).await;
     for _ in 0..5 {
         let instance = authenticator(&app, &issuer);
-        instance.warm().await.unwrap();
+        instance.warm(later(0)).await.unwrap();
         assert!(!accepts(&instance, &junk.token(), later(0)).await);
         assert!(accepts(&instance, &signer.token(), later(0)).await);
     }
@@ -219,20 +226,73 @@ async fn a_stored_set_that_is_corrupt_or_older_than_ours_is_passed_over() {
     assert!(accepts(&authenticator, &new.token(), later(2)).await);
     let stale = json!({"keys": [old.jwk()]}).to_string();
     store.put_jwks(&StoredJwks { document: stale, fetched_at: later(1) }).await.unwrap();
-    authenticator.warm().await.unwrap();
+    authenticator.warm(later(2)).await.unwrap();
     assert!(accepts(&authenticator, &new.token(), later(2)).await);
+}
+
+fn sign(algorithm: Algorithm, secret: &str) -> String {
+    encode(&Header::new(algorithm), &claims(), &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+}
+
+/// An authenticator whose shared secret is in Secrets Manager.
+fn by_arn(app: &App, secrets: &MockServer) -> Authenticator {
+    let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tokens";
+    let mut config = config(app, SigningKeys::Hs256Secret(SecretSource::Arn(arn.to_owned())));
+    config.store.secrets_endpoint_url = Some(secrets.uri());
+    Authenticator::new(&config, app.stack.store())
+}
+
+/// What Secrets Manager says from now on, and how often it is asked.
+async fn keep(secrets: &MockServer, secret: Option<&str>, requests: u64) {
+    secrets.verify().await;
+    secrets.reset().await;
+    let answer = match secret {
+        Some(secret) => ResponseTemplate::new(200).set_body_json(json!({"Name": "tokens", "SecretString": secret})),
+        None => ResponseTemplate::new(400).set_body_json(json!({"__type": "AccessDeniedException"})),
+    };
+    let asked = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+    asked.respond_with(answer).expect(requests).mount(secrets).await;
+}
+
+#[tokio::test]
+async fn a_shared_secret_is_read_where_it_is_kept_and_rotates() {
+    let (app, secrets) = (App::start(json!({})).await, MockServer::start().await);
+    let (old, new) = ("an old secret of thirty-two bytes.", "a new secret of thirty-two bytes..");
+    let authenticator = by_arn(&app, &secrets);
+    keep(&secrets, Some(old), 1).await;
+    authenticator.warm(later(0)).await.unwrap();
+    assert!(accepts(&authenticator, &sign(Algorithm::HS256, old), later(0)).await);
+    assert!(accepts(&authenticator, &sign(Algorithm::HS256, old), later(14)).await);
+    keep(&secrets, Some(new), 1).await;
+    assert!(accepts(&authenticator, &sign(Algorithm::HS256, new), later(15)).await);
+    assert!(!accepts(&authenticator, &sign(Algorithm::HS256, old), later(15)).await);
+    // Out of reach, it serves on for a day and is asked for once a minute.
+    keep(&secrets, None, 2).await;
+    for minute in [30, 30, 31] {
+        assert!(accepts(&authenticator, &sign(Algorithm::HS256, new), later(minute)).await, "{minute}");
+    }
+    keep(&secrets, None, 1).await;
+    let refused =
+        authenticate(&authenticator, &sign(Algorithm::HS256, new), later(15).plus(SignedDuration::from_hours(24))).await;
+    assert_eq!(refused, Err(AuthError::KeysUnavailable("the secret cannot be read: AccessDeniedException".to_owned())));
+}
+
+#[tokio::test]
+async fn a_shared_secret_that_is_too_short_signs_nothing() {
+    let (app, secrets) = (App::start(json!({})).await, MockServer::start().await);
+    let weak = "a secret of thirty-one bytes...";
+    keep(&secrets, Some(weak), 1).await;
+    let refused = authenticate(&by_arn(&app, &secrets), &sign(Algorithm::HS256, weak), later(0)).await;
+    let cause = "the shared secret is shorter than 32 bytes";
+    assert_eq!(refused, Err(AuthError::KeysUnavailable(cause.to_owned())));
 }
 
 #[tokio::test]
 async fn a_shared_secret_signs_for_a_deployment_that_has_one() {
     let app = App::start(json!({})).await;
     let secret = "0123456789abcdef0123456789abcdef";
-    let keys = SigningKeys::Hs256Secret(secret.to_owned());
-    let config = AuthConfig { issuer: ISSUER.to_owned(), audience: "ballast".to_owned(), keys };
-    let authenticator = Authenticator::new(&config, app.stack.store());
-    let sign = |algorithm, secret: &str| {
-        encode(&Header::new(algorithm), &claims(), &EncodingKey::from_secret(secret.as_bytes())).unwrap()
-    };
+    let keys = SigningKeys::Hs256Secret(SecretSource::Text(secret.into()));
+    let authenticator = Authenticator::new(&config(&app, keys), app.stack.store());
     assert!(accepts(&authenticator, &sign(Algorithm::HS256, secret), later(0)).await);
     assert!(!accepts(&authenticator, &sign(Algorithm::HS512, secret), later(0)).await);
     assert!(!accepts(&authenticator, &sign(Algorithm::HS256, "another secret of thirty-two bytes"), later(0)).await);
@@ -243,7 +303,7 @@ async fn a_shared_secret_signs_for_a_deployment_that_has_one() {
 async fn a_revoked_api_key_stops_within_a_minute_and_a_new_one_works_soon() {
     let app = App::start(json!({})).await;
     let store = app.stack.store();
-    let authenticator = Authenticator::new(&app.stack.config().auth, store.clone());
+    let authenticator = Authenticator::new(app.stack.config(), store.clone());
     let key = format!("bk_{}", "k".repeat(43));
     let at = |seconds: u32| Timestamp::parse(&format!("2027-01-01T00:{:02}:{:02}Z", seconds / 60, seconds % 60)).unwrap();
     let ask = async |now| authenticator.authenticate(Headers { api_key: Some(&key), ..Headers::default() }, now).await;

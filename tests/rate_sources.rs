@@ -272,6 +272,7 @@ fn aws() -> shared::config::StoreConfig {
         access_key_id: "id".to_owned(),
         secret_access_key: "secret".to_owned(),
         session_token: None,
+        secrets_endpoint_url: None,
         tables,
     }
 }

@@ -1,6 +1,6 @@
-//! Where credentials for other people's servers come from: Secrets Manager in a deployment, the environment in the local stack.
+//! Where secrets come from: Secrets Manager in a deployment, the environment in the local stack.
 //!
-//! They are read when a server is first asked and again after a while, so that a rotated secret is found without a deployment.
+//! They are read when they are first needed and again after a while, so that a rotated secret is found without a deployment.
 
 use crate::config::{SecretSource, StoreConfig};
 use crate::domain::Timestamp;
@@ -17,6 +17,9 @@ use tokio::sync::Mutex;
 
 /// How long an instance believes a secret it has read.
 const TTL: SignedDuration = SignedDuration::from_mins(15);
+/// How long it goes on believing while the secret cannot be read again, and when it tries once more.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
+const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(1);
 /// Beyond this a secret counts as unreadable; what needs it has 10 s in all.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -37,24 +40,31 @@ pub struct Secret {
 struct Read {
     text: SecretString,
     at: Timestamp,
+    good_until: Timestamp,
 }
 
 impl Secret {
     /// The secret of that source; nothing is read yet.
     #[must_use]
-    pub fn new(source: SecretSource, client: Client) -> Self {
-        Self { source, client, read: Arc::default() }
+    pub fn new(source: SecretSource, aws: &StoreConfig) -> Self {
+        Self { source, client: client(aws), read: Arc::default() }
     }
 
-    /// The text, read at most a quarter of an hour ago. Who waits for a read shares it.
+    /// The text, read at most a quarter of an hour ago, or a day while it cannot be read again. Who waits for a read shares it.
     pub async fn text(&self, now: Timestamp) -> Result<SecretString, SecretError> {
         let mut read = self.read.lock().await;
-        if let Some(Read { text, .. }) = read.as_ref().filter(|read| read.at.age_at(now).abs() < TTL) {
-            return Ok(text.clone());
+        if let Some(known) = read.as_ref().filter(|known| now < known.good_until) {
+            return Ok(known.text.clone());
         }
-        let text = self.fetch().await?;
-        *read = Some(Read { text: text.clone(), at: now });
-        Ok(text)
+        match self.fetch().await {
+            Ok(text) => Ok(read.insert(Read { text, at: now, good_until: now.plus(TTL) }).text.clone()),
+            Err(error) => {
+                let known = read.as_mut().filter(|known| known.at.age_at(now) < MAX_AGE).ok_or_else(|| error.clone())?;
+                tracing::warn!(%error, "a secret could not be read again; the one that was read before serves on");
+                known.good_until = now.plus(RETRY_AFTER);
+                Ok(known.text.clone())
+            }
+        }
     }
 
     /// Forgets what was read, because a server has refused it: the secret may have been rotated.
@@ -78,8 +88,9 @@ impl Secret {
 }
 
 /// A client of Secrets Manager with the process's own credentials, configured by hand as the store's is.
-pub(crate) fn client(aws: &StoreConfig, endpoint_url: Option<String>) -> Client {
-    let StoreConfig { region, access_key_id, secret_access_key, session_token, endpoint_url: _, tables: _ } = aws;
+fn client(aws: &StoreConfig) -> Client {
+    let StoreConfig { region, access_key_id, secret_access_key, session_token, secrets_endpoint_url, endpoint_url: _, tables: _ } =
+        aws;
     let credentials = Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -87,6 +98,6 @@ pub(crate) fn client(aws: &StoreConfig, endpoint_url: Option<String>) -> Client 
         .credentials_provider(credentials)
         .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
         .http_client(https_client());
-    config.set_endpoint_url(endpoint_url);
+    config.set_endpoint_url(secrets_endpoint_url.clone());
     Client::from_conf(config.build())
 }

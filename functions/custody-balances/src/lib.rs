@@ -64,7 +64,8 @@ impl App {
 
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
-        http::warm(Box::pin(async { tokio::join!(self.gate.warm(), self.sheets.warm(Timestamp::now())) })).await;
+        let now = Timestamp::now();
+        http::warm(Box::pin(async { tokio::join!(self.gate.warm(now), self.sheets.warm(now)) })).await;
     }
 }
 

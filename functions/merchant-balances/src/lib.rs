@@ -54,7 +54,7 @@ impl App {
 
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
-        http::warm(self.gate.warm()).await;
+        http::warm(self.gate.warm(Timestamp::now())).await;
     }
 }
 

@@ -8,12 +8,13 @@ use shared::config::{
 /// The variables, as `Config::from_env` reads them.
 pub(crate) fn of(config: &Config, custody: &CustodyConfig, feed: &RatesConfig) -> Vec<(String, String)> {
     let Config { store, auth, rate_limit_per_minute } = config;
-    let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token: _, tables } = store;
+    let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token: _, secrets_endpoint_url: _, tables } =
+        store;
     let Tables { accounts, history, rates, access, custody: custody_table, limits } = tables;
     let AuthConfig { issuer, audience, keys } = auth;
     let keys = match keys {
         SigningKeys::JwksUrl(url) => ("JWT_JWKS_URL", url.clone()),
-        SigningKeys::Hs256Secret(secret) => ("JWT_HS256_SECRET", secret.clone()),
+        SigningKeys::Hs256Secret(source) => secret(source, "JWT_HS256_SECRET", "JWT_HS256_SECRET_ARN"),
     };
     let variables = [
         ("AWS_REGION", region.clone()),
@@ -34,12 +35,18 @@ pub(crate) fn of(config: &Config, custody: &CustodyConfig, feed: &RatesConfig) -
     variables.into_iter().chain(of_custody(custody)).chain(of_rates(feed)).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+fn secret(source: &SecretSource, text: &'static str, arn: &'static str) -> (&'static str, String) {
+    match source {
+        SecretSource::Text(secret) => (text, secret.expose_secret().to_owned()),
+        SecretSource::Arn(at) => (arn, at.clone()),
+    }
+}
+
 fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
     let CustodyConfig {
         fireblocks,
         fireblocks_assets: _,
         bitgo: _,
-        secrets_endpoint_url: _,
         provider_calls_per_minute,
         provider_reads_per_caller,
         sync_interval_seconds,
@@ -49,25 +56,14 @@ fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
         ("PROVIDER_READS_PER_CALLER", provider_reads_per_caller.to_string()),
         ("SYNC_INTERVAL_SECONDS", sync_interval_seconds.to_string()),
     ];
-    let fireblocks = fireblocks.iter().flat_map(|ProviderConfig { base_url, secret }| {
-        let secret = match secret {
-            SecretSource::Text(text) => ("FIREBLOCKS_SECRET", text.expose_secret().to_owned()),
-            SecretSource::Arn(arn) => ("FIREBLOCKS_SECRET_ARN", arn.clone()),
-        };
-        [("FIREBLOCKS_BASE_URL", base_url.clone()), secret]
+    let fireblocks = fireblocks.iter().flat_map(|ProviderConfig { base_url, secret: source }| {
+        [("FIREBLOCKS_BASE_URL", base_url.clone()), secret(source, "FIREBLOCKS_SECRET", "FIREBLOCKS_SECRET_ARN")]
     });
     limits.into_iter().chain(fireblocks).collect()
 }
 
 fn of_rates(config: &RatesConfig) -> [(&'static str, String); 3] {
-    let RatesConfig {
-        ecb_base_url,
-        coinbase_base_url,
-        coingecko_base_url,
-        coingecko_api_key: _,
-        secrets_endpoint_url: _,
-        jump_factor: _,
-    } = config;
+    let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_api_key: _, jump_factor: _ } = config;
     [
         ("ECB_BASE_URL", ecb_base_url.clone()),
         ("COINBASE_BASE_URL", coinbase_base_url.clone()),

@@ -245,6 +245,7 @@ fn config(dynamodb: SocketAddr, api: SocketAddr, rate_limit_per_minute: u64) -> 
         store: StoreConfig {
             region: "eu-central-1".to_owned(),
             endpoint_url: Some(format!("http://{dynamodb}")),
+            secrets_endpoint_url: None,
             access_key_id: "local".to_owned(),
             secret_access_key: "local".to_owned(),
             session_token: None,

@@ -6,13 +6,15 @@ use super::claims::GrantClaims;
 use super::jwks::Jwks;
 use super::key::VerificationKey;
 use super::{AuthError, Caller, sha256_hex};
-use crate::config::{AuthConfig, SigningKeys};
+use crate::config::{AuthConfig, Config, MIN_SECRET_BYTES, SigningKeys};
 use crate::domain::Timestamp;
+use crate::secret::Secret;
 use crate::store::Store;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Validation;
 use jsonwebtoken::errors::ErrorKind;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 /// How far the issuer's clock may be off; the contract allows up to 30 s.
@@ -22,7 +24,7 @@ const REFUSED_HEADERS: [&str; 6] = ["crit", "jwk", "jku", "x5u", "x5c", "b64"];
 
 #[derive(Debug)]
 enum Keys {
-    Shared(VerificationKey),
+    Shared(Secret),
     Published(Jwks),
 }
 
@@ -33,11 +35,11 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(config: &AuthConfig, store: Store) -> Self {
-        let AuthConfig { issuer, audience, keys } = config;
+    pub(super) fn new(config: &Config, store: Store) -> Self {
+        let AuthConfig { issuer, audience, keys } = &config.auth;
         let keys = match keys {
             SigningKeys::JwksUrl(url) => Keys::Published(Jwks::new(url.clone(), store)),
-            SigningKeys::Hs256Secret(secret) => Keys::Shared(VerificationKey::from_secret(secret)),
+            SigningKeys::Hs256Secret(secret) => Keys::Shared(Secret::new(secret.clone(), &config.store)),
         };
         // The library's own defaults are a minute of leeway and `exp` alone.
         let mut validation = Validation { leeway: LEEWAY_SECONDS, validate_nbf: true, ..Validation::default() };
@@ -47,9 +49,9 @@ impl Verifier {
         Self { keys, validation }
     }
 
-    pub(super) async fn warm(&self) -> Result<(), AuthError> {
+    pub(super) async fn warm(&self, now: Timestamp) -> Result<(), AuthError> {
         match &self.keys {
-            Keys::Shared(_) => Ok(()),
+            Keys::Shared(secret) => shared_key(secret, now).await.map(drop),
             Keys::Published(jwks) => jwks.warm().await,
         }
     }
@@ -57,7 +59,7 @@ impl Verifier {
     pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
         let header = Header::read(token)?;
         let verification_key = match &self.keys {
-            Keys::Shared(key) => key.clone(),
+            Keys::Shared(secret) => shared_key(secret, now).await?,
             Keys::Published(jwks) => {
                 let kid = header.kid.ok_or(AuthError::Refused("the token names no key"))?;
                 jwks.key(&kid, now).await?.ok_or(AuthError::Refused("the token is signed by an unknown key"))?
@@ -66,6 +68,14 @@ impl Verifier {
         let validation = Validation { algorithms: vec![verification_key.algorithm], ..self.validation.clone() };
         let token = jsonwebtoken::decode::<Claims>(token, &verification_key.key, &validation).map_err(|error| refusal(&error))?;
         token.claims.into_caller()
+    }
+}
+
+async fn shared_key(secret: &Secret, now: Timestamp) -> Result<VerificationKey, AuthError> {
+    let text = secret.text(now).await.map_err(|error| AuthError::KeysUnavailable(error.to_string()))?;
+    match text.expose_secret() {
+        text if text.len() >= MIN_SECRET_BYTES => Ok(VerificationKey::from_secret(text)),
+        _ => Err(AuthError::KeysUnavailable(format!("the shared secret is shorter than {MIN_SECRET_BYTES} bytes"))),
     }
 }
 

@@ -8,7 +8,7 @@ mod jwks;
 mod jwt;
 mod key;
 
-use crate::config::AuthConfig;
+use crate::config::Config;
 use crate::domain::{Grants, Timestamp};
 use crate::store::{Store, StoreError};
 use api_key::ApiKeys;
@@ -66,13 +66,13 @@ pub struct Authenticator {
 impl Authenticator {
     /// An authenticator with empty caches.
     #[must_use]
-    pub fn new(config: &AuthConfig, store: Store) -> Self {
+    pub fn new(config: &Config, store: Store) -> Self {
         Self { verifier: Arc::new(Verifier::new(config, store.clone())), api_keys: Arc::new(ApiKeys::new(store)) }
     }
 
-    /// Brings the stored keys into memory, so that the first request need not.
-    pub async fn warm(&self) -> Result<(), AuthError> {
-        self.verifier.warm().await
+    /// Brings the keys that are stored into memory, so that the first request need not.
+    pub async fn warm(&self, now: Timestamp) -> Result<(), AuthError> {
+        self.verifier.warm(now).await
     }
 
     /// Finds out who is calling.

@@ -28,8 +28,6 @@ pub struct CustodyConfig {
     pub fireblocks_assets: String,
     /// BitGo, if it is used.
     pub bitgo: Option<ProviderConfig>,
-    /// Another endpoint of Secrets Manager than AWS's own.
-    pub secrets_endpoint_url: Option<String>,
     /// Calls to one provider in a clock minute, over all instances; 0 is no limit.
     pub provider_calls_per_minute: u64,
     /// Times in a clock minute that one caller may make a provider be asked; 0 is no limit.
@@ -66,7 +64,6 @@ impl CustodyConfig {
             )?,
             fireblocks_assets: variables.optional("FIREBLOCKS_ASSETS").unwrap_or_default(),
             bitgo: provider("BITGO_BASE_URL", "https://app.bitgo.com", "BITGO_SECRET", "BITGO_SECRET_ARN")?,
-            secrets_endpoint_url: variables.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
             provider_calls_per_minute: variables.number("PROVIDER_CALLS_PER_MINUTE", DEFAULT_PROVIDER_CALLS_PER_MINUTE)?,
             provider_reads_per_caller: variables.number("PROVIDER_READS_PER_CALLER", DEFAULT_PROVIDER_READS_PER_CALLER)?,
             sync_interval_seconds: variables.number("SYNC_INTERVAL_SECONDS", DEFAULT_SYNC_INTERVAL_SECONDS)?,

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use std::fmt;
 use thiserror::Error;
 
-/// Shortest shared secret for HS256, in bytes (RFC 7518 section 3.2).
+/// Shortest shared secret for HS256, in bytes (RFC 7518 section 3.2); checked when it is read.
 pub const MIN_SECRET_BYTES: usize = 32;
 
 /// Calls a caller may make to one route group in a clock minute unless configured otherwise.
@@ -91,13 +91,15 @@ pub struct Tables {
     pub limits: String,
 }
 
-/// How to reach DynamoDB.
+/// How to reach DynamoDB, and Secrets Manager beside it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The AWS region.
     pub region: String,
     /// Another endpoint than AWS's own.
     pub endpoint_url: Option<String>,
+    /// Another endpoint of Secrets Manager than AWS's own.
+    pub secrets_endpoint_url: Option<String>,
     /// The access key's id.
     pub access_key_id: String,
     /// The access key's secret.
@@ -119,6 +121,7 @@ impl StoreConfig {
         Ok(Self {
             region: required("AWS_REGION")?,
             endpoint_url: optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            secrets_endpoint_url: optional("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
             access_key_id: required("AWS_ACCESS_KEY_ID")?,
             secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
             session_token: optional("AWS_SESSION_TOKEN"),
@@ -141,25 +144,16 @@ impl fmt::Debug for StoreConfig {
 }
 
 /// What signs a deployment's tokens: one or the other, never both.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum SigningKeys {
     /// Public keys at a URL.
     JwksUrl(String),
     /// A shared secret of at least [`MIN_SECRET_BYTES`].
-    Hs256Secret(String),
-}
-
-impl fmt::Debug for SigningKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::JwksUrl(url) => f.debug_tuple("JwksUrl").field(url).finish(),
-            Self::Hs256Secret(_) => f.write_str("Hs256Secret(…)"),
-        }
-    }
+    Hs256Secret(SecretSource),
 }
 
 /// Whose tokens are believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AuthConfig {
     /// Required `iss`.
     pub issuer: String,
@@ -170,7 +164,7 @@ pub struct AuthConfig {
 }
 
 /// What every HTTP function needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The store.
     pub store: StoreConfig,
@@ -191,12 +185,11 @@ impl Config {
         let variables = Variables(lookup);
         let (optional, required) = (|name| variables.optional(name), |name| variables.required(name));
         let store = StoreConfig::read(&variables)?;
-        let keys = match (optional("JWT_JWKS_URL"), optional("JWT_HS256_SECRET")) {
+        let keys = match (optional("JWT_JWKS_URL"), variables.secret("JWT_HS256_SECRET", "JWT_HS256_SECRET_ARN")?) {
             (Some(url), None) => jwks_url(url)?,
-            (None, Some(secret)) if secret.len() >= MIN_SECRET_BYTES => SigningKeys::Hs256Secret(secret),
-            (None, Some(_)) => return Err(ConfigError::Invalid("JWT_HS256_SECRET", "is shorter than 32 bytes")),
+            (None, Some(secret)) => SigningKeys::Hs256Secret(secret),
             (Some(_), Some(_)) => {
-                return Err(ConfigError::Invalid("JWT_HS256_SECRET", "is set together with JWT_JWKS_URL; set one"));
+                return Err(ConfigError::Invalid("JWT_JWKS_URL", "is set together with a shared secret; set one"));
             }
             (None, None) => return Err(ConfigError::Missing("JWT_JWKS_URL")),
         };
@@ -256,12 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_one_of_two_and_strong_enough() {
+    fn keys_are_one_of_two_and_published_where_nobody_listens_in() {
         type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
-        let rows: [Row<'_>; 7] = [
-            (&[("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")], Some("JWT_HS256_SECRET")),
-            (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")], None),
-            (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcde")], Some("JWT_HS256_SECRET")),
+        let rows: [Row<'_>; 8] = [
+            (&[("JWT_HS256_SECRET", "a secret")], Some("JWT_JWKS_URL")),
+            (&[("JWT_HS256_SECRET_ARN", "arn:aws:secretsmanager:x")], Some("JWT_JWKS_URL")),
+            (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "a secret")], None),
+            (&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET_ARN", "arn:aws:secretsmanager:x")], None),
             (&[("JWT_JWKS_URL", "http://issuer.example/jwks.json")], Some("JWT_JWKS_URL")),
             (&[("JWT_JWKS_URL", "http://127.0.0.1.example/jwks.json")], Some("JWT_JWKS_URL")),
             (&[("JWT_JWKS_URL", "http://localhost.example:9000/jwks.json")], Some("JWT_JWKS_URL")),

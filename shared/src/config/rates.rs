@@ -14,8 +14,6 @@ pub struct RatesConfig {
     pub coingecko_base_url: String,
     /// An API key of the index; it answers a few calls a minute without one.
     pub coingecko_api_key: Option<SecretSource>,
-    /// Another endpoint of Secrets Manager than AWS's own.
-    pub secrets_endpoint_url: Option<String>,
     /// A rate that is more than so many times the last one, or less than that part of it, needs a second word.
     pub jump_factor: Factor,
 }
@@ -35,7 +33,6 @@ impl RatesConfig {
             coinbase_base_url: variables.base_url("COINBASE_BASE_URL", "https://api.coinbase.com")?,
             coingecko_base_url: variables.base_url("COINGECKO_BASE_URL", "https://api.coingecko.com")?,
             coingecko_api_key: variables.secret("COINGECKO_API_KEY", "COINGECKO_API_KEY_ARN")?,
-            secrets_endpoint_url: variables.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
             jump_factor: jump_factor
                 .map_err(|_| ConfigError::Invalid("RATE_JUMP_FACTOR", "is not a decimal above 1 and below 1000"))?
                 .unwrap_or(Factor::TWO),

@@ -7,7 +7,7 @@ use super::fireblocks::assets::AssetIds;
 use super::{Provider, ProviderError};
 use crate::config::{CustodyConfig, StoreConfig};
 use crate::domain::ProviderName;
-use crate::secret::{self, Secret};
+use crate::secret::Secret;
 use crate::store::{RateLimiter, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Providers {
 impl Providers {
     /// The configured adapters. Nothing is connected and no secret is read yet.
     pub fn new(config: &CustodyConfig, aws: &StoreConfig, store: &Store) -> Result<Self, String> {
-        let CustodyConfig { fireblocks, fireblocks_assets, bitgo, secrets_endpoint_url, provider_calls_per_minute, .. } = config;
+        let CustodyConfig { fireblocks, fireblocks_assets, bitgo, provider_calls_per_minute, .. } = config;
         let limiter = RateLimiter::new(store.clone(), BUDGET_GROUP, *provider_calls_per_minute);
         let mut allotments = Vec::new();
         let mut adapters = BTreeMap::<ProviderName, Arc<dyn Provider>>::new();
@@ -37,15 +37,14 @@ impl Providers {
             allotments.push(Arc::clone(&allotment));
             Budget::new(limiter.clone(), provider.name(), allotment)
         };
-        let secrets = secret::client(aws, secrets_endpoint_url.clone());
         if let Some(config) = fireblocks {
-            let secret = Secret::new(config.secret.clone(), secrets.clone());
+            let secret = Secret::new(config.secret.clone(), aws);
             let ids = AssetIds::parse(fireblocks_assets).map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;
             let adapter = Fireblocks::new(config.base_url.clone(), secret, ids, budget(ProviderName::Fireblocks));
             adapters.insert(ProviderName::Fireblocks, Arc::new(adapter.map_err(|error| error.to_string())?));
         }
         if let Some(config) = bitgo {
-            let secret = Secret::new(config.secret.clone(), secrets);
+            let secret = Secret::new(config.secret.clone(), aws);
             let adapter = BitGo::new(config.base_url.clone(), secret, budget(ProviderName::BitGo));
             adapters.insert(ProviderName::BitGo, Arc::new(adapter.map_err(|error| error.to_string())?));
         }

@@ -3,6 +3,7 @@
 use super::{ApiError, RequestTime};
 use crate::auth::{Authenticator, Caller, Headers};
 use crate::config::Config;
+use crate::domain::Timestamp;
 use crate::store::{RateLimiter, Store, Verdict};
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
@@ -27,14 +28,14 @@ impl Gate {
     #[must_use]
     pub fn new(config: &Config, store: &Store, group: &'static str) -> Self {
         Self {
-            authenticator: Authenticator::new(&config.auth, store.clone()),
+            authenticator: Authenticator::new(config, store.clone()),
             limiter: RateLimiter::new(store.clone(), group, config.rate_limit_per_minute),
         }
     }
 
     /// Brings the issuer's keys into memory. A failure is only logged: the first request will try again.
-    pub async fn warm(&self) {
-        let keys = self.authenticator.warm().await;
+    pub async fn warm(&self, now: Timestamp) {
+        let keys = self.authenticator.warm(now).await;
         keys.unwrap_or_else(|cause| tracing::warn!(%cause, "the issuer's keys were not read at start"));
     }
 }

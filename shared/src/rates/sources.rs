@@ -6,7 +6,7 @@ use super::ecb::Ecb;
 use super::{Answer, Source, SourceError};
 use crate::config::{RatesConfig, StoreConfig};
 use crate::domain::{SourceName, Timestamp};
-use crate::secret::{self, Secret};
+use crate::secret::Secret;
 use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +21,8 @@ pub struct Sources(Arc<[Box<dyn Source>; 3]>);
 impl Sources {
     /// The configured sources. Nothing is connected and no secret is read yet.
     pub fn new(config: &RatesConfig, aws: &StoreConfig) -> Result<Self, String> {
-        let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_api_key, secrets_endpoint_url, .. } =
-            config;
-        let secret = |source| Secret::new(source, secret::client(aws, secrets_endpoint_url.clone()));
+        let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_api_key, .. } = config;
+        let secret = |source| Secret::new(source, aws);
         Ok(Self(Arc::new([
             Box::new(Ecb::new(ecb_base_url)?),
             Box::new(Coinbase::new(coinbase_base_url)?),

@@ -24,7 +24,8 @@ const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 
 pub(super) fn new(config: &StoreConfig) -> Client {
-    let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token, tables: _ } = config;
+    let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token, secrets_endpoint_url: _, tables: _ } =
+        config;
     let credentials = Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
