@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod cost;
 pub mod custody;
 pub mod domain;
 pub mod entries;

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Span, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer};
 use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields, MakeWriter};
@@ -20,7 +20,7 @@ thread_local! {
 /// Where CloudWatch puts what lines measure.
 const NAMESPACE: &str = "Ballast";
 /// Fields that are metrics wherever a line has them, and their units in CloudWatch.
-const METRICS: [(&str, &str); 8] = [
+const METRICS: [(&str, &str); 10] = [
     ("latency_ms", "Milliseconds"),
     ("server_errors", "Count"),
     ("read_units", "Count"),
@@ -29,9 +29,17 @@ const METRICS: [(&str, &str); 8] = [
     ("failed_sources", "Count"),
     ("rejected_rates", "Count"),
     ("sync_lag_seconds", "Seconds"),
+    ("synced", "Count"),
+    ("failed", "Count"),
 ];
 /// Lambda's own variable; metrics are told apart by it.
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+
+/// Where the runtime prints a handler's error as Rust does for debugging, which can quote an event, and a panic without its words.
+/// Both have a line of ours.
+const RUNTIMES_OWN_LINES: &str = "lambda_runtime::layers::panic";
+/// The span of a request, whose own line tells its panic.
+const REQUEST: &str = "request";
 
 /// Sends JSON lines to `writer` and keeps panics for the request's own line. Call once, in `main`.
 ///
@@ -40,11 +48,20 @@ pub fn init<W>(writer: W, quiet: &[&str])
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let levels = quiet.iter().map(|name| (*name, LevelFilter::OFF));
-    let filter = Targets::new().with_default(LevelFilter::INFO).with_targets(levels);
     let lines = fmt::layer().event_format(Lines::new(std::env::var(FUNCTION_NAME).ok())).fmt_fields(JsonFields::new());
-    tracing_subscriber::registry().with(filter).with(lines.with_writer(writer)).init();
+    tracing_subscriber::registry().with(filter(quiet)).with(lines.with_writer(writer)).init();
     capture_panics();
+}
+
+fn filter(quiet: &[&str]) -> Targets {
+    let levels = quiet.iter().chain(&[RUNTIMES_OWN_LINES]).map(|name| (*name, LevelFilter::OFF));
+    Targets::new().with_default(LevelFilter::INFO).with_targets(levels)
+}
+
+/// The span of one run of a function without HTTP.
+#[must_use]
+pub fn run_span(request_id: &str) -> Span {
+    tracing::info_span!("run", request_id)
 }
 
 /// Lines of JSON; in Lambda, those that measure something are metrics at once, in CloudWatch's embedded metric format.
@@ -120,10 +137,10 @@ impl<'a> Embedded<'a> {
 pub fn capture_panics() {
     panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let cause = describe(info);
-        if tracing::Span::current().is_none() {
-            tracing::error!(cause, "panic outside a request");
-        } else {
+        if Span::current().metadata().is_some_and(|span| span.name() == REQUEST) {
             LAST_PANIC.set(Some(cause));
+        } else {
+            tracing::error!(cause, server_errors = 1, "panic outside a request");
         }
     }));
 }
@@ -180,6 +197,16 @@ mod tests {
         assert_eq!((&directive["Namespace"], &directive["Dimensions"][0][0]), (&"Ballast".into(), &"function".into()));
         assert_eq!(directive["Metrics"].to_string(), r#"[{"Name":"latency_ms","Unit":"Milliseconds"}]"#);
         assert!(line["_aws"]["Timestamp"].is_i64() && plain.get("_aws").is_none());
+    }
+
+    #[test]
+    fn the_runtime_quotes_no_event() {
+        let filter = filter(&["dynoxide"]);
+        for (target, is_written) in
+            [(RUNTIMES_OWN_LINES, false), ("dynoxide::engine", false), ("lambda_runtime::layers::trace", true), ("shared", true)]
+        {
+            assert_eq!(filter.would_enable(target, &tracing::Level::ERROR), is_written, "{target}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::config::StoreConfig;
+use shared::cost::{Cost, costed};
 use shared::domain::Timestamp;
 use shared::store::{Outcome, RecordError, Store, StoreError};
 use thiserror::Error;
@@ -79,12 +80,27 @@ impl Ingest {
     /// One delivery, logged as one line without anything of the account.
     pub async fn invoked(&self, event: Payload, now: Timestamp) -> Result<Accepted, IngestError> {
         // Boxed, because the runtime's futures nest around it deeper than the compiler follows.
-        let outcome = Box::pin(self.take(event, now)).await;
+        let (outcome, cost) = costed(Box::pin(self.take(event, now))).await;
+        let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
+        macro_rules! line {
+            ($level:ident, $server_errors:literal, $message:literal, $($said:tt)+) => {
+                tracing::$level!(
+                    $($said)+,
+                    server_errors = $server_errors,
+                    latency_ms,
+                    cold_start,
+                    store_calls,
+                    read_units,
+                    write_units,
+                    $message
+                )
+            };
+        }
         match &outcome {
-            Ok(Accepted { result }) => tracing::info!(?result, "event"),
-            Err(IngestError::Malformed(_)) => tracing::warn!(cause = "malformed", "event rejected"),
-            Err(IngestError::Rejected(cause)) => tracing::warn!(cause, "event rejected"),
-            Err(IngestError::Store(cause)) => tracing::error!(%cause, "event not recorded"),
+            Ok(Accepted { result }) => line!(info, 0, "event", ?result),
+            Err(IngestError::Malformed(_)) => line!(warn, 0, "event rejected", cause = "malformed"),
+            Err(IngestError::Rejected(cause)) => line!(warn, 0, "event rejected", cause),
+            Err(IngestError::Store(cause)) => line!(error, 1, "event not recorded", %cause),
         }
         outcome
     }

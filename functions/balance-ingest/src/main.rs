@@ -5,13 +5,15 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use shared::config::StoreConfig;
 use shared::domain::Timestamp;
 use shared::telemetry;
+use tracing::Instrument;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(std::io::stdout, &[]);
     let ingest = Ingest::new(&StoreConfig::from_env()?);
     let run = async |event: LambdaEvent<Payload>| {
-        let outcome = ingest.invoked(event.payload, Timestamp::now()).await;
+        let span = telemetry::run_span(&event.context.request_id);
+        let outcome = ingest.invoked(event.payload, Timestamp::now()).instrument(span).await;
         outcome.map_err(lambda_runtime::Error::from)
     };
     lambda_runtime::run(service_fn(run)).await

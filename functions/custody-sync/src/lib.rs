@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use shared::config::{CustodyConfig, StoreConfig};
+use shared::cost::{Cost, costed};
 use shared::custody::{Providers, Report, Share, Sweep, SyncError, Syncs};
 use shared::domain::{CustodyAccountId, Timestamp};
-use shared::store::{LOGICAL_SHARDS, Store, StoreError, measured};
+use shared::store::{LOGICAL_SHARDS, Store, StoreError};
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
@@ -66,6 +67,9 @@ pub struct ReportBody {
     synced: usize,
     failed: usize,
     remaining: usize,
+    /// How long the account that has waited longest was due; for the log.
+    #[serde(skip)]
+    sync_lag_seconds: i64,
 }
 
 /// Why a run did nothing, or ended early. What it had not come to is still due.
@@ -116,38 +120,41 @@ impl Job {
     /// A run within `time`, logged as one line.
     pub async fn run(&self, event: Event, now: Timestamp, time: Duration) -> Result<Answer, JobError> {
         // Boxed, because the runtime's futures nest around them deeper than the compiler follows.
-        match event {
-            Event::Shard(event) => Box::pin(self.sweep(event, now, time)).await.map(Answer::Report),
-            Event::Account(AccountEvent { account_id }) => Box::pin(self.sync(&account_id, now)).await.map(Answer::Synced),
+        let (outcome, cost) = costed(Box::pin(self.answer(event, now, time))).await;
+        let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
+        macro_rules! line {
+            ($level:ident, $message:literal, $($said:tt)+) => {
+                tracing::$level!($($said)+, latency_ms, cold_start, store_calls, read_units, write_units, $message)
+            };
         }
+        match &outcome {
+            Ok(Answer::Report(ReportBody { due, synced, failed, remaining, sync_lag_seconds })) => {
+                line!(info, "custody sync", due, synced, failed, remaining, sync_lag_seconds);
+            }
+            Ok(Answer::Synced(_)) => line!(info, "custody sync of one account", synced = 1),
+            Err(cause) => line!(error, "custody sync failed", %cause, server_errors = 1),
+        }
+        outcome
     }
 
-    async fn sweep(&self, event: ShardEvent, now: Timestamp, time: Duration) -> Result<ReportBody, JobError> {
-        let ShardEvent { shard, shards } = event;
-        let (report, usage) = measured(self.sweep.run(share(event)?, now, time)).await;
-        let Report { due, synced, failed, remaining, lag } = report?;
-        let ((read_units, write_units), sync_lag_seconds) = (usage.units(), lag.as_secs());
-        tracing::info!(due, synced, failed, remaining, sync_lag_seconds, read_units, write_units, shard, shards, "custody sync");
-        Ok(ReportBody { due, synced, failed, remaining })
+    async fn answer(&self, event: Event, now: Timestamp, time: Duration) -> Result<Answer, JobError> {
+        match event {
+            Event::Shard(event) => {
+                let Report { due, synced, failed, remaining, lag } = self.sweep.run(share(event)?, now, time).await?;
+                Ok(Answer::Report(ReportBody { due, synced, failed, remaining, sync_lag_seconds: lag.as_secs() }))
+            }
+            Event::Account(AccountEvent { account_id }) => self.sync(&account_id, now).await.map(Answer::Synced),
+        }
     }
 
     async fn sync(&self, id: &str, now: Timestamp) -> Result<SyncedBody, JobError> {
         let id = CustodyAccountId::parse(id).map_err(|_| JobError::NoSuchId)?;
-        let synced = match self.store.custody_account(id).await? {
-            Some(_) => self.syncs.requested(id, OPERATOR, now).await,
-            None => Err(SyncError::Missing),
-        };
-        match synced {
-            Ok(account) => {
-                tracing::info!("custody sync of one account");
-                let last_synced = account.synced_at.map(Timestamp::to_millis_text);
-                Ok(SyncedBody { account_id: account.id.to_string(), last_synced })
-            }
-            Err(cause) => {
-                tracing::warn!(%cause, "custody sync of one account failed");
-                Err(cause.into())
-            }
+        if self.store.custody_account(id).await?.is_none() {
+            return Err(SyncError::Missing.into());
         }
+        let account = self.syncs.requested(id, OPERATOR, now).await?;
+        let last_synced = account.synced_at.map(Timestamp::to_millis_text);
+        Ok(SyncedBody { account_id: account.id.to_string(), last_synced })
     }
 }
 

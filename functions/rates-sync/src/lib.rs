@@ -9,9 +9,10 @@ pub use report::ReportBody;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use shared::config::{RatesConfig, StoreConfig};
+use shared::cost::{Cost, costed};
 use shared::domain::{AgeLimits, QuoteBook, Timestamp};
 use shared::rates::{Answers, Composition, Rules, Sources, compose};
-use shared::store::{Kept, Store, StoreError, measured};
+use shared::store::{Kept, Store, StoreError};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use thiserror::Error;
@@ -52,16 +53,34 @@ impl Job {
         Ok(Self { store: Store::new(aws), sources: Sources::new(rates, aws)?, rules })
     }
 
-    /// Asks every source and writes one sheet. Its report is logged as one line.
+    /// Asks every source and writes one sheet, logged as one line.
     pub async fn run(&self, now: Timestamp) -> Result<ReportBody, JobError> {
+        let (outcome, cost) = costed(Box::pin(self.made(now))).await;
+        match &outcome {
+            Ok(report) => report.log(cost),
+            Err(cause) => {
+                let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
+                tracing::error!(
+                    %cause,
+                    server_errors = 1,
+                    latency_ms,
+                    cold_start,
+                    store_calls,
+                    read_units,
+                    write_units,
+                    "rates sync failed"
+                );
+            }
+        }
+        outcome
+    }
+
+    async fn made(&self, now: Timestamp) -> Result<ReportBody, JobError> {
         let started = Instant::now();
         let answers = self.sources.ask(now).await;
         // A sheet is of the time when it was made: nobody's past changes.
         let now = now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or_default());
-        let (written, usage) = measured(Box::pin(self.write(&answers, now))).await;
-        let report = ReportBody::new(&answers, &written?);
-        report.log(usage);
-        Ok(report)
+        Ok(ReportBody::new(&answers, &self.write(&answers, now).await?))
     }
 
     /// What is remembered is read again before each attempt, so that of two runs at once the second builds on the first.

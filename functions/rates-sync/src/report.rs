@@ -1,8 +1,8 @@
 //! What a run answers and logs.
 
 use serde::Serialize;
+use shared::cost::Cost;
 use shared::rates::{Answer, Answers, Composition, Disagreement, Rejected};
-use shared::store::Usage;
 use std::collections::BTreeMap;
 
 /// One run.
@@ -74,11 +74,11 @@ impl ReportBody {
     }
 
     /// One line, which is a warning when something needs a look.
-    pub(crate) fn log(&self, usage: Usage) {
+    pub(crate) fn log(&self, cost: Cost) {
         let Self { observed_at, entries, sources, rejected, disagreements } = self;
         let odd: Vec<_> = sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
         let failed_sources = odd.iter().filter(|source| source.error.is_some()).count();
-        let (read_units, write_units) = usage.units();
+        let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
         let (odd_count, rejected_count, disagreement_count) = (odd.len(), rejected.len(), disagreements.len());
         let is_calm = odd_count + rejected_count + disagreement_count == 0;
         let detail = (!is_calm).then(|| serde_json::to_string(&(odd, rejected, disagreements)).unwrap_or_default());
@@ -91,6 +91,9 @@ impl ReportBody {
                     failed_sources,
                     rejected_rates = rejected_count,
                     disagreements = disagreement_count,
+                    latency_ms,
+                    cold_start,
+                    store_calls,
                     read_units,
                     write_units,
                     detail,

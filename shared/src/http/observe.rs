@@ -1,8 +1,8 @@
 //! The outermost layer: one id, one clock reading and one log line per request.
 
 use super::error::{self, ApiError};
+use crate::cost::{Cost, costed};
 use crate::domain::Timestamp;
-use crate::store::measured;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
@@ -10,8 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lambda_http::RequestExt;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
@@ -20,9 +19,6 @@ use uuid::Uuid;
 pub const REQUEST_ID: &str = "x-request-id";
 /// A request that takes longer is given up, before Lambda (20 s) or the gateway (30 s) would answer it in their words.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Whether this process has answered before: who asks first pays for its start.
-static HAS_STARTED: AtomicBool = AtomicBool::new(false);
 
 /// Any other method is the caller's invention and not worth a line's space.
 const STANDARD_METHODS: [Method; 7] =
@@ -42,12 +38,11 @@ impl<S: Sync> FromRequestParts<S> for RequestTime {
 
 /// Runs the request in a span of its own, renders its error, and logs its line.
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let request_id = request_id(&request);
     request.extensions_mut().insert(RequestTime(Timestamp::now()));
     let span = span(&request, &request_id);
-    let work = measured(timeout(REQUEST_TIMEOUT, next.run(request)));
-    let (response, usage) = work.instrument(span.clone()).await;
+    let work = costed(timeout(REQUEST_TIMEOUT, next.run(request)));
+    let (response, cost) = work.instrument(span.clone()).await;
     let late = |_| ApiError::ServiceUnavailable { cause: format!("no answer within {REQUEST_TIMEOUT:?}") }.into_response();
     let response = response.unwrap_or_else(late);
     let (mut response, error) = error::render(response, &request_id);
@@ -55,10 +50,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let status = response.status().as_u16();
-    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (error, cause) = (error.as_ref().map(|error| error.code().name()), error.as_ref().and_then(ApiError::cause));
-    let (store_calls, (read_units, write_units)) = (usage.calls, usage.units());
-    let cold_start = !HAS_STARTED.swap(true, Ordering::Relaxed);
+    let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
     macro_rules! line {
         ($level:ident, $server_errors:literal, $message:literal) => {
             tracing::$level!(

@@ -1,0 +1,39 @@
+//! What a request or a run cost, as its one log line says it: time, what the store charged, and whether it paid for the start of
+//! its process.
+
+use crate::store::measured;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Whether this process has worked before: who asks first pays for its start.
+static HAS_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// The cost of one piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// How long it took.
+    pub latency_ms: u64,
+    /// Whether it was this process's first.
+    pub cold_start: bool,
+    /// Calls to DynamoDB.
+    pub store_calls: u64,
+    /// Capacity units read.
+    pub read_units: u64,
+    /// Capacity units written.
+    pub write_units: u64,
+}
+
+/// Does some work and says what it cost. What it hands to other tasks is not counted.
+pub async fn costed<T>(work: impl Future<Output = T>) -> (T, Cost) {
+    let started = Instant::now();
+    let (done, usage) = measured(work).await;
+    let (read_units, write_units) = usage.units();
+    let cost = Cost {
+        latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        cold_start: !HAS_STARTED.swap(true, Ordering::Relaxed),
+        store_calls: usage.calls,
+        read_units,
+        write_units,
+    };
+    (done, cost)
+}
