@@ -75,10 +75,11 @@ fn no_policy_says_everything_and_keys_are_written_by_nobody() {
 }
 
 #[test]
-fn functions_are_named_after_their_binaries_and_bring_policies_of_their_own() {
+fn functions_are_named_after_their_binaries_and_have_roles_of_their_own() {
     let text = read("template.yaml");
     let template = &Yaml::load_from_str(&text).unwrap()[0];
-    let functions = resources(template, "AWS::Serverless::Function");
+    let (functions, roles) = (resources(template, "AWS::Serverless::Function"), resources(template, "AWS::IAM::Role"));
+    let policies: Vec<_> = resources(template, "AWS::IAM::ManagedPolicy").into_iter().map(|(id, _)| id).collect();
     assert_eq!(functions.len(), fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions")).unwrap().count());
     for (id, function) in functions {
         let properties = at(function, "Properties").unwrap();
@@ -86,9 +87,16 @@ fn functions_are_named_after_their_binaries_and_bring_policies_of_their_own() {
             at(function, "Metadata").and_then(|metadata| at(metadata, "BuildProperties")).and_then(|build| at(build, "Binary"));
         let name = format!("${{AWS::StackName}}-{}", binary.unwrap().as_str().unwrap());
         assert_eq!(scalars(at(properties, "FunctionName").unwrap()), [name], "{id}");
-        // A managed policy of AWS's own grants more than is needed.
-        let policies = scalars(at(properties, "Policies").unwrap());
-        assert!(policies.iter().all(|word| !word.starts_with("arn:aws:iam") && !word.ends_with("Policy")), "{id}: {policies:?}");
+        // SAM would make a role that may write to every log group.
+        assert!(at(properties, "Policies").is_none(), "{id}");
+        let role = scalars(at(properties, "Role").unwrap());
+        assert_eq!(role, [format!("{id}Role.Arn")]);
+        let (_, role) = roles.iter().find(|(name, _)| *name == format!("{id}Role")).unwrap();
+        let managed = scalars(at(at(role, "Properties").unwrap(), "ManagedPolicyArns").unwrap());
+        assert!(
+            managed.contains(&"WriteLogs".to_owned()) && managed.iter().all(|policy| policies.contains(policy)),
+            "{managed:?}"
+        );
     }
 }
 
@@ -101,7 +109,7 @@ fn tables_survive_their_stack_and_production_protects_them() {
     for (id, table) in tables.into_iter().filter(|(id, _)| id != "LimitsTable") {
         let properties = at(table, "Properties").unwrap();
         let says = |name: &str, expected: &[&str]| assert_eq!(scalars(at(properties, name).unwrap()), expected, "{id} {name}");
-        assert_eq!(at(table, "DeletionPolicy").and_then(Yaml::as_str), Some("Retain"), "{id}");
+        assert_eq!(at(table, "DeletionPolicy").and_then(Yaml::as_str), Some("RetainExceptOnCreate"), "{id}");
         assert_eq!(at(table, "UpdateReplacePolicy").and_then(Yaml::as_str), Some("Retain"), "{id}");
         says("PointInTimeRecoverySpecification", &["PointInTimeRecoveryEnabled"]);
         says("SSESpecification", &["SSEEnabled"]);
