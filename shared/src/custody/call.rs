@@ -66,10 +66,20 @@ impl Budget {
         if !self.allotment.take() {
             return Err(ProviderError::OverBudget { retry_after_seconds: ALLOTMENT_SECONDS });
         }
-        match self.limiter.check(self.key, Timestamp::now()).await {
-            Verdict::Admitted | Verdict::AdmittedUncounted => Ok(()),
-            Verdict::Refused { retry_after_seconds } => Err(ProviderError::OverBudget { retry_after_seconds }),
+        let verdict = self.limiter.check(self.key, Timestamp::now()).await;
+        within(verdict).map_err(|retry_after_seconds| ProviderError::OverBudget { retry_after_seconds })
+    }
+}
+
+/// Whether a budget allows it; if not, in how many seconds. What could not be counted is allowed, and an alarm is told.
+pub(super) fn within(verdict: Verdict) -> Result<(), i64> {
+    match verdict {
+        Verdict::Admitted => Ok(()),
+        Verdict::AdmittedUncounted => {
+            tracing::warn!(limiter = "unreachable", "a budget was not counted");
+            Ok(())
         }
+        Verdict::Refused { retry_after_seconds } => Err(retry_after_seconds),
     }
 }
 

@@ -3,9 +3,10 @@
 //! Whatever a sync is cut short by, nothing stored is lost or contradicts itself, and the next one completes it: projections are
 //! written first, the snapshot last, each only by the holder of the newest lease.
 
+use super::call::within;
 use super::{Holdings, ProviderError, Providers, change};
 use crate::domain::{ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
-use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, StoreError, Verdict, Written};
+use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, StoreError, Written};
 use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
@@ -139,10 +140,8 @@ impl Syncs {
     }
 
     async fn admit(&self, caller: &str, now: Timestamp) -> Result<(), SyncError> {
-        match self.callers.check(caller, now).await {
-            Verdict::Refused { retry_after_seconds } => Err(SyncError::TooOften { retry_after_seconds }),
-            Verdict::Admitted | Verdict::AdmittedUncounted => Ok(()),
-        }
+        let verdict = self.callers.check(caller, now).await;
+        within(verdict).map_err(|retry_after_seconds| SyncError::TooOften { retry_after_seconds })
     }
 
     /// Asks the provider, at the expense of a caller unless it is paid for, or shares the outcome of whoever is asking already.
