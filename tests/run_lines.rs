@@ -86,6 +86,7 @@ async fn a_sweep_has_one_line_whether_it_succeeds_or_not() {
         (&json!("custody sync"), &json!(1), &json!(0)),
         "{swept}"
     );
+    assert_eq!((&swept["shard"], &swept["shards"]), (&json!(0), &json!(1)));
     assert!(swept["sync_lag_seconds"].is_i64(), "{swept}");
     for (event, cause) in [
         (json!({"shard": 3, "shards": 3}), "shard 3 of 3: shards must be 1, 2, 4, 8 or 16, and the shard one of them"),

@@ -37,3 +37,21 @@ pub async fn costed<T>(work: impl Future<Output = T>) -> (T, Cost) {
     };
     (done, cost)
 }
+
+/// A log line of `tracing`'s at a level: what is said, and what it cost.
+///
+/// ```
+/// # async fn count() {
+/// let (count, cost) = shared::cost::costed(async { 3 }).await;
+/// shared::cost::costed_line!(info, cost, "counted", count);
+/// # }
+/// ```
+#[macro_export]
+macro_rules! costed_line {
+    ($level:ident, $cost:expr, $message:literal, $($said:tt)+) => {{
+        let $crate::cost::Cost { latency_ms, cold_start, store_calls, read_units, write_units } = $cost;
+        ::tracing::$level!($($said)+, latency_ms, cold_start, store_calls, read_units, write_units, $message)
+    }};
+}
+
+pub use costed_line;

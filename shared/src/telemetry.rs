@@ -39,7 +39,7 @@ const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Both have a line of ours.
 const RUNTIMES_OWN_LINES: &str = "lambda_runtime::layers::panic";
 /// The span of a request, whose own line tells its panic.
-const REQUEST: &str = "request";
+pub(crate) const REQUEST_SPAN: &str = "request";
 
 /// Sends JSON lines to `writer` and keeps panics for the request's own line. Call once, in `main`.
 ///
@@ -137,7 +137,7 @@ impl<'a> Embedded<'a> {
 pub fn capture_panics() {
     panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let cause = describe(info);
-        if Span::current().metadata().is_some_and(|span| span.name() == REQUEST) {
+        if Span::current().metadata().is_some_and(|span| span.name() == REQUEST_SPAN) {
             LAST_PANIC.set(Some(cause));
         } else {
             tracing::error!(cause, server_errors = 1, "panic outside a request");

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::config::StoreConfig;
-use shared::cost::{Cost, costed};
+use shared::cost::{costed, costed_line};
 use shared::domain::Timestamp;
 use shared::store::{Outcome, RecordError, Store, StoreError};
 use thiserror::Error;
@@ -81,26 +81,11 @@ impl Ingest {
     pub async fn invoked(&self, event: Payload, now: Timestamp) -> Result<Accepted, IngestError> {
         // Boxed, because the runtime's futures nest around it deeper than the compiler follows.
         let (outcome, cost) = costed(Box::pin(self.take(event, now))).await;
-        let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
-        macro_rules! line {
-            ($level:ident, $server_errors:literal, $message:literal, $($said:tt)+) => {
-                tracing::$level!(
-                    $($said)+,
-                    server_errors = $server_errors,
-                    latency_ms,
-                    cold_start,
-                    store_calls,
-                    read_units,
-                    write_units,
-                    $message
-                )
-            };
-        }
         match &outcome {
-            Ok(Accepted { result }) => line!(info, 0, "event", ?result),
-            Err(IngestError::Malformed(_)) => line!(warn, 0, "event rejected", cause = "malformed"),
-            Err(IngestError::Rejected(cause)) => line!(warn, 0, "event rejected", cause),
-            Err(IngestError::Store(cause)) => line!(error, 1, "event not recorded", %cause),
+            Ok(Accepted { result }) => costed_line!(info, cost, "event", ?result),
+            Err(IngestError::Malformed(_)) => costed_line!(warn, cost, "event rejected", cause = "malformed"),
+            Err(IngestError::Rejected(cause)) => costed_line!(warn, cost, "event rejected", cause),
+            Err(IngestError::Store(cause)) => costed_line!(error, cost, "event not recorded", %cause, server_errors = 1),
         }
         outcome
     }

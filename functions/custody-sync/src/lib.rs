@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared::config::{CustodyConfig, StoreConfig};
-use shared::cost::{Cost, costed};
+use shared::cost::{costed, costed_line};
 use shared::custody::{Providers, Report, Share, Sweep, SyncError, Syncs};
 use shared::domain::{CustodyAccountId, Timestamp};
 use shared::store::{LOGICAL_SHARDS, Store, StoreError};
@@ -60,16 +60,30 @@ pub struct SyncedBody {
     last_synced: Option<String>,
 }
 
-/// What a run answers and logs.
+/// What a sweep answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ReportBody {
     due: usize,
     synced: usize,
     failed: usize,
     remaining: usize,
-    /// How long the account that has waited longest was due; for the log.
-    #[serde(skip)]
-    sync_lag_seconds: i64,
+}
+
+/// What a run did.
+enum Done {
+    Swept(Report),
+    Synced(SyncedBody),
+}
+
+impl From<Done> for Answer {
+    fn from(done: Done) -> Self {
+        match done {
+            Done::Swept(Report { due, synced, failed, remaining, lag: _ }) => {
+                Self::Report(ReportBody { due, synced, failed, remaining })
+            }
+            Done::Synced(body) => Self::Synced(body),
+        }
+    }
 }
 
 /// Why a run did nothing, or ended early. What it had not come to is still due.
@@ -119,31 +133,25 @@ impl Job {
 
     /// A run within `time`, logged as one line.
     pub async fn run(&self, event: Event, now: Timestamp, time: Duration) -> Result<Answer, JobError> {
+        let part = if let Event::Shard(part) = &event { Some(*part) } else { None };
         // Boxed, because the runtime's futures nest around them deeper than the compiler follows.
-        let (outcome, cost) = costed(Box::pin(self.answer(event, now, time))).await;
-        let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
-        macro_rules! line {
-            ($level:ident, $message:literal, $($said:tt)+) => {
-                tracing::$level!($($said)+, latency_ms, cold_start, store_calls, read_units, write_units, $message)
-            };
-        }
+        let (outcome, cost) = costed(Box::pin(self.work(event, now, time))).await;
         match &outcome {
-            Ok(Answer::Report(ReportBody { due, synced, failed, remaining, sync_lag_seconds })) => {
-                line!(info, "custody sync", due, synced, failed, remaining, sync_lag_seconds);
+            Ok(Done::Swept(Report { due, synced, failed, remaining, lag })) => {
+                let (sync_lag_seconds, shard, shards) =
+                    (lag.as_secs(), part.map(|part| part.shard), part.map(|part| part.shards));
+                costed_line!(info, cost, "custody sync", due, synced, failed, remaining, sync_lag_seconds, shard, shards);
             }
-            Ok(Answer::Synced(_)) => line!(info, "custody sync of one account", synced = 1),
-            Err(cause) => line!(error, "custody sync failed", %cause, server_errors = 1),
+            Ok(Done::Synced(_)) => costed_line!(info, cost, "custody sync of one account", synced = 1),
+            Err(cause) => costed_line!(error, cost, "custody sync failed", %cause, server_errors = 1),
         }
-        outcome
+        outcome.map(Answer::from)
     }
 
-    async fn answer(&self, event: Event, now: Timestamp, time: Duration) -> Result<Answer, JobError> {
+    async fn work(&self, event: Event, now: Timestamp, time: Duration) -> Result<Done, JobError> {
         match event {
-            Event::Shard(event) => {
-                let Report { due, synced, failed, remaining, lag } = self.sweep.run(share(event)?, now, time).await?;
-                Ok(Answer::Report(ReportBody { due, synced, failed, remaining, sync_lag_seconds: lag.as_secs() }))
-            }
-            Event::Account(AccountEvent { account_id }) => self.sync(&account_id, now).await.map(Answer::Synced),
+            Event::Shard(event) => Ok(Done::Swept(self.sweep.run(share(event)?, now, time).await?)),
+            Event::Account(AccountEvent { account_id }) => self.sync(&account_id, now).await.map(Done::Synced),
         }
     }
 

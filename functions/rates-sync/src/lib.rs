@@ -9,7 +9,7 @@ pub use report::ReportBody;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use shared::config::{RatesConfig, StoreConfig};
-use shared::cost::{Cost, costed};
+use shared::cost::{costed, costed_line};
 use shared::domain::{AgeLimits, QuoteBook, Timestamp};
 use shared::rates::{Answers, Composition, Rules, Sources, compose};
 use shared::store::{Kept, Store, StoreError};
@@ -58,19 +58,7 @@ impl Job {
         let (outcome, cost) = costed(Box::pin(self.made(now))).await;
         match &outcome {
             Ok(report) => report.log(cost),
-            Err(cause) => {
-                let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
-                tracing::error!(
-                    %cause,
-                    server_errors = 1,
-                    latency_ms,
-                    cold_start,
-                    store_calls,
-                    read_units,
-                    write_units,
-                    "rates sync failed"
-                );
-            }
+            Err(cause) => costed_line!(error, cost, "rates sync failed", %cause, server_errors = 1),
         }
         outcome
     }

@@ -1,7 +1,7 @@
 //! What a run answers and logs.
 
 use serde::Serialize;
-use shared::cost::Cost;
+use shared::cost::{Cost, costed_line};
 use shared::rates::{Answer, Answers, Composition, Disagreement, Rejected};
 use std::collections::BTreeMap;
 
@@ -78,26 +78,22 @@ impl ReportBody {
         let Self { observed_at, entries, sources, rejected, disagreements } = self;
         let odd: Vec<_> = sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
         let failed_sources = odd.iter().filter(|source| source.error.is_some()).count();
-        let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
         let (odd_count, rejected_count, disagreement_count) = (odd.len(), rejected.len(), disagreements.len());
         let is_calm = odd_count + rejected_count + disagreement_count == 0;
         let detail = (!is_calm).then(|| serde_json::to_string(&(odd, rejected, disagreements)).unwrap_or_default());
         macro_rules! line {
             ($level:ident) => {
-                tracing::$level!(
+                costed_line!(
+                    $level,
+                    cost,
+                    "rates sync",
                     observed_at,
                     entries,
                     rate_sheets = 1,
                     failed_sources,
                     rejected_rates = rejected_count,
                     disagreements = disagreement_count,
-                    latency_ms,
-                    cold_start,
-                    store_calls,
-                    read_units,
-                    write_units,
-                    detail,
-                    "rates sync"
+                    detail
                 )
             };
         }

@@ -13,8 +13,8 @@ use axum::http::Uri;
 use axum::routing::get;
 use local::{Dataset, Options, Stack};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use shared::domain::{Asset, Timestamp};
@@ -118,7 +118,7 @@ async fn worded(error: ApiError) -> Result<Box<RawValue>, ReferenceError> {
     *request.uri_mut() = Uri::from_static("/example");
     let routes = Router::new().route("/example", get(async move || Err::<(), _>(error.clone())));
     let Ok(response) = http::service(routes).oneshot(request).await;
-    let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let id = text(response.headers(), REQUEST_ID)?;
     let body =
         to_bytes(response.into_body(), MAX_BODY_BYTES).await.map_err(|error| ReferenceError::Example(error.to_string()))?;
     Ok(RawValue::from_string(String::from_utf8_lossy(&body).replace(&id, STILL_ID))?)
@@ -164,8 +164,8 @@ impl Asker {
             request = request.bearer_auth(self.token(claims)?);
         }
         let response = request.send().await?;
-        let (status, id) = (response.status(), text(&response, REQUEST_ID)?);
-        let is_json = text(&response, CONTENT_TYPE.as_str())? == "application/json";
+        let (status, id) = (response.status(), text(response.headers(), REQUEST_ID)?);
+        let is_json = text(response.headers(), CONTENT_TYPE.as_str())? == "application/json";
         let body = response.text().await?;
         if status != expected {
             return Err(ReferenceError::Example(format!("{path} is answered {status}: {body}")));
@@ -186,7 +186,7 @@ impl Asker {
     }
 }
 
-fn text(response: &Response, header: &str) -> Result<String, ReferenceError> {
-    let value = response.headers().get(header).and_then(|value| value.to_str().ok());
+fn text(headers: &HeaderMap, header: &str) -> Result<String, ReferenceError> {
+    let value = headers.get(header).and_then(|value| value.to_str().ok());
     value.map(str::to_owned).ok_or_else(|| ReferenceError::Example(format!("an answer has no {header}")))
 }

@@ -1,8 +1,9 @@
 //! The outermost layer: one id, one clock reading and one log line per request.
 
 use super::error::{self, ApiError};
-use crate::cost::{Cost, costed};
+use crate::cost::{costed, costed_line};
 use crate::domain::Timestamp;
+use crate::telemetry::REQUEST_SPAN;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
@@ -51,24 +52,13 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     }
     let status = response.status().as_u16();
     let (error, cause) = (error.as_ref().map(|error| error.code().name()), error.as_ref().and_then(ApiError::cause));
-    let Cost { latency_ms, cold_start, store_calls, read_units, write_units } = cost;
-    macro_rules! line {
-        ($level:ident, $server_errors:literal, $message:literal) => {
-            tracing::$level!(
-                status,
-                latency_ms,
-                cold_start,
-                store_calls,
-                read_units,
-                write_units,
-                server_errors = $server_errors,
-                error,
-                cause,
-                $message
-            )
-        };
-    }
-    span.in_scope(|| if status >= 500 { line!(error, 1, "request failed") } else { line!(info, 0, "request") });
+    span.in_scope(|| {
+        if status >= 500 {
+            costed_line!(error, cost, "request failed", status, server_errors = 1, error, cause);
+        } else {
+            costed_line!(info, cost, "request", status, server_errors = 0, error, cause);
+        }
+    });
     response
 }
 
@@ -82,5 +72,5 @@ fn span(request: &Request, request_id: &str) -> Span {
     // The route's pattern, not the path: paths can carry ids, and junk paths are the caller's words.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     let method = if STANDARD_METHODS.contains(request.method()) { request.method().as_str() } else { "other" };
-    tracing::info_span!("request", request_id, method, route, caller = field::Empty, limiter = field::Empty)
+    tracing::info_span!(REQUEST_SPAN, request_id, method, route, caller = field::Empty, limiter = field::Empty)
 }
