@@ -1,4 +1,5 @@
-//! `GET /v2/accounts`: what an account looks like, every search operator, order, groups, and every faulty parameter.
+//! `GET /v2/accounts`: what an account looks like, every search operator, order, groups, and every faulty
+//! parameter.
 
 use crate::harness::{ALICE, Answer, App, BOB, account, admin, dataset, id, send, with};
 use insta::assert_snapshot;
@@ -8,7 +9,8 @@ use shared::domain::CustomerId;
 use shared::store::ListError;
 use std::fmt::Write;
 
-const BOTH: &str = "search.customer_id.in=0a11ce00-0000-4000-8000-000000000001,0b0b0000-0000-4000-8000-000000000002";
+const BOTH: &str =
+    "search.customer_id.in=0a11ce00-0000-4000-8000-000000000001,0b0b0000-0000-4000-8000-000000000002";
 
 /// Five of Alice's accounts and two of Bob's, no two alike.
 fn accounts() -> Vec<Value> {
@@ -22,12 +24,18 @@ fn accounts() -> Vec<Value> {
             account(2, "EUR", "-20"),
             json!({"iban": "FR7630006000011234567890189", "active": false, "status": "suspended", "available": "480"}),
         ),
-        with(account(3, "USDC", "30"), json!({"address": "0xAbCd01", "network": "ethereum", "description": "Straße 100%"})),
+        with(
+            account(3, "USDC", "30"),
+            json!({"address": "0xAbCd01", "network": "ethereum", "description": "Straße 100%"}),
+        ),
         with(
             account(4, "EURØP", "0"),
             json!({"address": "0xFFcd02", "address_tag": "memo", "status": "closed", "balance_at": "2026-05-01T00:00:00Z"}),
         ),
-        with(account(5, "JPY", "5000"), json!({"account_number": "7654321", "balance_at": "2026-04-01T00:00:00Z"})),
+        with(
+            account(5, "JPY", "5000"),
+            json!({"account_number": "7654321", "balance_at": "2026-04-01T00:00:00Z"}),
+        ),
         with(with(account(6, "EUR", "7"), json!({"description": "operations"})), bob.clone()),
         with(account(7, "BTC", "0.12345678"), bob),
     ]
@@ -146,8 +154,12 @@ async fn groups_have_exact_totals_over_all_matches() {
     let brief = |answer: Answer| {
         let body = answer.json();
         let group = |group: &Value| {
-            let items: Vec<_> =
-                group["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()[24..].to_owned()).collect();
+            let items: Vec<_> = group["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].as_str().unwrap()[24..].to_owned())
+                .collect();
             format!("{} {} {} {}", group["currency"], group["accounts"], group["balance"], items.join(" "))
         };
         let groups: Vec<_> = body["data"].as_array().unwrap().iter().map(group).collect();
@@ -172,7 +184,9 @@ async fn groups_have_exact_totals_over_all_matches() {
     "#);
     let text = list(&app, "stack=currency&search.currency=EUR").await;
     assert!(
-        text.text().starts_with(r#"{"data":[{"currency":"EUR","is_crypto":false,"accounts":3,"balance":987.50,"items":[{"id":"#),
+        text.text().starts_with(
+            r#"{"data":[{"currency":"EUR","is_crypto":false,"accounts":3,"balance":987.50,"items":[{"id":"#
+        ),
         "{text}"
     );
     let largest = "999999999999999999.99";
@@ -227,7 +241,11 @@ async fn every_faulty_parameter_is_named() {
     let mut answers = String::new();
     for query in rows {
         let body = list(&app, query).await;
-        assert_eq!((body.status.as_u16(), &body.json()["error"]), (400, &json!("invalid_request")), "{query}");
+        assert_eq!(
+            (body.status.as_u16(), &body.json()["error"]),
+            (400, &json!("invalid_request")),
+            "{query}"
+        );
         let (message, parameter) = (&body.json()["message"], &body.json()["details"]["parameter"]);
         let (message, parameter) = (message.as_str().unwrap(), parameter.as_str().unwrap());
         let known = message.split(" it knows ").next().unwrap();
@@ -320,8 +338,16 @@ async fn across_all_customers_there_is_only_the_tables_order() {
     for (query, parameter) in [("offset=0", "offset"), ("sort=id", "sort"), ("stack=currency", "stack")] {
         for more in [String::new(), format!("&search.id={}", id(1))] {
             let answer = app.get_as(admin(), &format!("/v2/accounts?{query}{more}")).await;
-            assert_eq!((answer.status.as_u16(), &answer.json()["details"]["parameter"]), (400, &json!(parameter)), "{answer}");
-            assert_eq!(app.get_as(admin(), &format!("/v2/accounts?{query}{more}&{BOTH}")).await.status, 200, "{query}");
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json()["details"]["parameter"]),
+                (400, &json!(parameter)),
+                "{answer}"
+            );
+            assert_eq!(
+                app.get_as(admin(), &format!("/v2/accounts?{query}{more}&{BOTH}")).await.status,
+                200,
+                "{query}"
+            );
         }
     }
     assert_snapshot!(app.get_as(admin(), "/v2/accounts?sort=id").await, @r#"400 {"error":"invalid_request","message":"`sort` needs `search.customer_id` or `search.customer_id.in`; across all customers use `cursor`.","details":{"parameter":"sort","request_id":"…"}}"#);
@@ -350,8 +376,9 @@ async fn a_caller_without_customers_has_an_empty_list() {
 
 #[tokio::test]
 async fn an_answer_beyond_four_mebibytes_says_what_to_narrow() {
-    let accounts =
-        (0..3_000).map(|number| with(account(number, "USDC", "1"), json!({"description": "é".repeat(1_000)}))).collect();
+    let accounts = (0..3_000)
+        .map(|number| with(account(number, "USDC", "1"), json!({"description": "é".repeat(1_000)})))
+        .collect();
     let app = App::start(dataset(accounts)).await;
     assert_snapshot!(app.get("/v2/accounts?stack=currency").await, @r#"400 {"error":"invalid_request","message":"The answer is larger than 4 MiB; leave `stack` out or narrow it with `search.currency`.","details":{"parameter":"stack","request_id":"…"}}"#);
     assert_eq!(app.get("/v2/accounts?limit=200").await.status, 200);

@@ -36,7 +36,14 @@ fn both() -> Value {
 }
 
 /// Every item of every page, by `key`, in order; `between` runs after each page, with its number.
-async fn walk(app: &App, claims: &Value, query: &str, limit: usize, key: &str, between: impl AsyncFn(&App, u32)) -> Vec<String> {
+async fn walk(
+    app: &App,
+    claims: &Value,
+    query: &str,
+    limit: usize,
+    key: &str,
+    between: impl AsyncFn(&App, u32),
+) -> Vec<String> {
     let (mut items, mut cursor) = (Vec::new(), String::new());
     for page_number in 0.. {
         let answer = app.get_as(claims.clone(), &format!("/v2/accounts?limit={limit}{query}{cursor}")).await;
@@ -46,7 +53,8 @@ async fn walk(app: &App, claims: &Value, query: &str, limit: usize, key: &str, b
         items.extend(page.iter().map(|item| item[key].as_str().unwrap().to_owned()));
         let Some(next) = body["pagination"]["next_cursor"].as_str() else { return items };
         assert!(
-            next.len() <= 512 && next.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'),
+            next.len() <= 512
+                && next.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'),
             "{next}"
         );
         cursor = format!("&cursor={next}");
@@ -79,9 +87,12 @@ async fn pages_of_any_size_make_the_same_list() {
         // Offsets cut the same list.
         let mut by_offset = Vec::new();
         for offset in (0..whole.len()).step_by(7) {
-            let body = app.get_as(both(), &format!("/v2/accounts?limit=7&offset={offset}{query}")).await.json();
+            let body =
+                app.get_as(both(), &format!("/v2/accounts?limit=7&offset={offset}{query}")).await.json();
             assert_eq!(body["pagination"]["total"], json!(whole.len()));
-            by_offset.extend(body["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+            by_offset.extend(
+                body["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()),
+            );
         }
         assert_eq!(by_offset, whole, "{order}");
     }
@@ -98,10 +109,15 @@ async fn the_whole_table_is_walked_in_pages_of_any_size() {
         let whole: BTreeSet<_> = walk(&app, &both(), query, 200, "id", nothing).await.into_iter().collect();
         for limit in [1, 7, 200] {
             let walked = walk(&app, &admin(), query, limit, "id", nothing).await;
-            assert_eq!((walked.len(), walked.into_iter().collect()), (whole.len(), whole.clone()), "{query} {limit}");
+            assert_eq!(
+                (walked.len(), walked.into_iter().collect()),
+                (whole.len(), whole.clone()),
+                "{query} {limit}"
+            );
         }
     }
-    let named: Vec<_> = accounts().iter().step_by(4).map(|account| account["id"].as_str().unwrap().to_owned()).collect();
+    let named: Vec<_> =
+        accounts().iter().step_by(4).map(|account| account["id"].as_str().unwrap().to_owned()).collect();
     let query = format!("&search.id.in={}", named.join(","));
     for limit in [1, 7, 200] {
         assert_eq!(walk(&app, &admin(), &query, limit, "id", nothing).await, named, "{limit}");
@@ -123,7 +139,8 @@ async fn what_existed_throughout_comes_exactly_once_while_accounts_are_written()
         }
         let existing = store.customer_accounts(alice.into()).await.unwrap().into_iter().next_back().unwrap();
         let balance_at = Timestamp::parse("2026-06-10T00:00:00Z").unwrap();
-        let newer = Account { asset: existing.asset, balance_at, ..update(alice, existing.id.uuid(), "77", 0) };
+        let newer =
+            Account { asset: existing.asset, balance_at, ..update(alice, existing.id.uuid(), "77", 0) };
         store.record(&newer).await.unwrap();
     };
     for (claims, order) in [
@@ -148,12 +165,16 @@ async fn what_existed_throughout_comes_exactly_once_while_accounts_are_written()
 #[tokio::test]
 async fn a_page_reads_a_bounded_part_of_the_table_however_little_is_found() {
     let many = (0..12_000).map(|number| account(number, "EUR", "1"));
-    let rare = with(account(20_000, "JPY", "5"), json!({"customer_id": "ffffffff-0000-4000-8000-000000000009"}));
+    let rare =
+        with(account(20_000, "JPY", "5"), json!({"customer_id": "ffffffff-0000-4000-8000-000000000009"}));
     let app = App::start(dataset(many.chain([rare]).collect())).await;
     let first = app.get_as(admin(), "/v2/accounts?search.currency=JPY&limit=200").await.json();
     let cursor = first["pagination"]["next_cursor"].as_str();
     assert!(cursor.is_some(), "a page that found little has not looked at everything: {first}");
-    assert_eq!(walk(&app, &admin(), "&search.currency=JPY", 200, "id", nothing).await, [crate::harness::id(20_000)]);
+    assert_eq!(
+        walk(&app, &admin(), "&search.currency=JPY", 200, "id", nothing).await,
+        [crate::harness::id(20_000)]
+    );
 }
 
 #[tokio::test]
@@ -178,12 +199,14 @@ async fn a_cursor_is_good_for_its_own_query_and_its_callers_rights_of_now() {
     }
     assert_eq!(page(admin(), "").await.json()["details"]["parameter"], json!("cursor"));
     // Who has lost a customer meanwhile sees no more of them.
-    let alone = page(json!({"sub": "both", "customer_ids": [ALICE]}), "sort=-balance&limit=200&").await.json();
+    let alone =
+        page(json!({"sub": "both", "customer_ids": [ALICE]}), "sort=-balance&limit=200&").await.json();
     let rows = alone["data"].as_array().unwrap();
     assert!(!rows.is_empty() && rows.iter().all(|row| row["customer_id"] == ALICE));
     // A place that was tampered with is another place or none at all, never an error of ours.
     for (at, with) in [(30, 'A'), (cursor.len() - 2, 'A'), (cursor.len() - 2, '_'), (0, 'x')] {
-        let tampered: String = cursor.chars().enumerate().map(|(index, old)| if index == at { with } else { old }).collect();
+        let tampered: String =
+            cursor.chars().enumerate().map(|(index, old)| if index == at { with } else { old }).collect();
         let answer = app.get_as(both(), &format!("/v2/accounts?sort=-balance&cursor={tampered}")).await;
         assert!([200, 400].contains(&answer.status.as_u16()), "{answer}");
     }

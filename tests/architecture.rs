@@ -43,13 +43,21 @@ fn no_module_knows_one_above_it() {
         if floor == "lib" {
             continue;
         }
-        let (_, allowed) = FLOORS.iter().find(|(name, _)| *name == floor).unwrap_or_else(|| panic!("{floor} has no floor"));
+        let (_, allowed) =
+            FLOORS.iter().find(|(name, _)| *name == floor).unwrap_or_else(|| panic!("{floor} has no floor"));
         let text = fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| line.contains("crate::")) {
-            let known =
-                line.split("crate::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
+            let known = line
+                .split("crate::")
+                .skip(1)
+                .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
             for module in known.filter(|module| *module != floor) {
-                assert!(allowed.contains(&module), "{}:{}: {floor} must not know {module}", path.display(), number + 1);
+                assert!(
+                    allowed.contains(&module),
+                    "{}:{}: {floor} must not know {module}",
+                    path.display(),
+                    number + 1
+                );
             }
         }
     }
@@ -57,8 +65,10 @@ fn no_module_knows_one_above_it() {
 
 #[test]
 fn only_the_store_knows_attribute_values_and_only_http_status_codes() {
-    let files =
-        [root().join("shared/src"), root().join("functions")].iter().flat_map(|folder| rust_files(folder)).collect::<Vec<_>>();
+    let files = [root().join("shared/src"), root().join("functions")]
+        .iter()
+        .flat_map(|folder| rust_files(folder))
+        .collect::<Vec<_>>();
     for path in files {
         let text = fs::read_to_string(&path).unwrap();
         let is_in = |room: &str| path.starts_with(root().join("shared/src").join(room));
@@ -73,7 +83,11 @@ fn money_never_touches_a_float() {
         for path in rust_files(&root().join("shared/src").join(room)) {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-            assert!(code.clone().all(|line| !line.contains("f64") && !line.contains("f32")), "{}", path.display());
+            assert!(
+                code.clone().all(|line| !line.contains("f64") && !line.contains("f32")),
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -81,11 +95,18 @@ fn money_never_touches_a_float() {
 /// The lint that forbids it is off where schemas are derived.
 #[test]
 fn no_body_is_built_by_a_json_value() {
-    for path in [root().join("shared/src"), root().join("functions")].iter().flat_map(|folder| rust_files(folder)) {
+    for path in
+        [root().join("shared/src"), root().join("functions")].iter().flat_map(|folder| rust_files(folder))
+    {
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap().lines().filter(|line| !line.contains("reason = "));
+        let code =
+            text.split("#[cfg(test)]").next().unwrap().lines().filter(|line| !line.contains("reason = "));
         let makers = ["to_value(", "::to_value", "json!"];
-        assert!(code.clone().all(|line| makers.iter().all(|maker| !line.contains(maker))), "{}", path.display());
+        assert!(
+            code.clone().all(|line| makers.iter().all(|maker| !line.contains(maker))),
+            "{}",
+            path.display()
+        );
     }
 }
 

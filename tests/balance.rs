@@ -71,7 +71,12 @@ async fn filters_choose_the_accounts_that_count() {
     ];
     for (filter, expected) in rows {
         let answer = app.balance("EUR", &format!("&stack=currency{filter}")).await.json();
-        let count: u64 = answer["stacks"].as_array().unwrap().iter().map(|stack| stack["accounts"].as_u64().unwrap()).sum();
+        let count: u64 = answer["stacks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|stack| stack["accounts"].as_u64().unwrap())
+            .sum();
         assert_eq!(count.to_string(), expected, "{filter}");
     }
 }
@@ -94,7 +99,9 @@ async fn an_unpriced_holding_is_an_error_until_it_is_asked_to_be_left_out() {
 
 #[tokio::test]
 async fn a_currency_that_sums_to_nothing_needs_a_rate_only_for_its_rows() {
-    let app = App::start(dataset(vec![account(1, "SOL", "3"), account(2, "SOL", "-3"), account(3, "EUR", "1")])).await;
+    let app =
+        App::start(dataset(vec![account(1, "SOL", "3"), account(2, "SOL", "-3"), account(3, "EUR", "1")]))
+            .await;
     assert_snapshot!(app.balance("EUR", "").await, @r#"200 {"total_balance":1.00,"currency":"EUR","fiat_balance":1.00,"crypto_balance":0.00}"#);
     assert_snapshot!(app.balance("EUR", "&details=true").await, @r#"422 {"error":"unpriced_assets","message":"Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.","details":{"currencies":["SOL"],"request_id":"…"}}"#);
     let partial = app.balance("EUR", "&details=true&partial=true").await.json();
@@ -108,7 +115,8 @@ async fn rates_have_a_limit_of_age_unless_the_dataset_lifts_it() {
     let accounts = vec![account(1, "EUR", "10")];
     let strict = App::start(json!({"accounts": accounts, "rate_sheets": [old]})).await;
     assert_snapshot!(strict.balance("USD", "").await, @r#"422 {"error":"unpriced_assets","message":"Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.","details":{"currencies":["EUR"],"request_id":"…"}}"#);
-    let lenient = App::start(json!({"accounts": accounts, "rate_sheets": [old], "rates_never_expire": true})).await;
+    let lenient =
+        App::start(json!({"accounts": accounts, "rate_sheets": [old], "rates_never_expire": true})).await;
     assert_snapshot!(lenient.balance("USD", "").await, @r#"200 {"total_balance":11.00,"currency":"USD","fiat_balance":11.00,"crypto_balance":0.00}"#);
 }
 
@@ -134,7 +142,9 @@ async fn ten_thousand_accounts_are_exact_and_their_total_is_small() {
 
 #[tokio::test]
 async fn an_answer_beyond_four_mebibytes_says_what_to_narrow() {
-    let accounts = (0..10_000).map(|number| with(account(number, "USDC", "1"), json!({"address": "x".repeat(400)}))).collect();
+    let accounts = (0..10_000)
+        .map(|number| with(account(number, "USDC", "1"), json!({"address": "x".repeat(400)})))
+        .collect();
     let app = App::start(dataset(accounts)).await;
     assert_snapshot!(app.balance("EUR", "&details=true").await, @r#"400 {"error":"invalid_request","message":"The answer is larger than 4 MiB; leave `details` out or narrow it with `search.currency`.","details":{"parameter":"details","request_id":"…"}}"#);
 }
@@ -172,7 +182,9 @@ async fn a_printed_total_is_recomputed_from_its_own_receipt() {
     for (target, digits) in [("EUR", 2), ("JPY", 0), ("USDC", 6), ("BTC", 8)] {
         let answer = app.balance(target, "&stack=currency&details=true").await;
         let body: Receipted<'_> = serde_json::from_slice(&answer.body).unwrap();
-        let usd = |currency: &str| body.rates.iter().find(|rate| rate.currency == currency).map(|rate| rational(rate.usd));
+        let usd = |currency: &str| {
+            body.rates.iter().find(|rate| rate.currency == currency).map(|rate| rational(rate.usd))
+        };
         let mut total = rational_zero();
         for stack in &body.stacks {
             let exact = if stack.currency == target {
@@ -204,7 +216,11 @@ fn half_even(exact: &BigRational, digits: u32) -> BigRational {
     let floor = scaled.floor();
     let (rest, half) = (&scaled - &floor, BigRational::new(BigInt::from(1), BigInt::from(2)));
     let is_odd = floor.to_integer() % 2 != BigInt::ZERO;
-    let rounded = if rest > half || (rest == half && is_odd) { floor + BigRational::from(BigInt::from(1)) } else { floor };
+    let rounded = if rest > half || (rest == half && is_odd) {
+        floor + BigRational::from(BigInt::from(1))
+    } else {
+        floor
+    };
     rounded / scale
 }
 

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use shared::store::MAX_HISTORY_READS;
 
 fn past(number: u32, currency: &str, balance: &str, history: &[(&str, &str)]) -> Value {
-    let history: Vec<_> =
-        history.iter().map(|(balance, balance_at)| json!({"balance": balance, "balance_at": balance_at})).collect();
+    let history: Vec<_> = history
+        .iter()
+        .map(|(balance, balance_at)| json!({"balance": balance, "balance_at": balance_at}))
+        .collect();
     with(account(number, currency, balance), json!({"history": history}))
 }
 
@@ -58,7 +60,10 @@ async fn bounds_apply_to_the_balance_of_that_time_and_flags_are_todays() {
 #[tokio::test]
 async fn an_age_is_measured_from_the_asked_instant() {
     let accounts = vec![past(1, "EUR", "1", &[("1", "2026-01-01T00:00:00Z")])];
-    let app = App::start(json!({"accounts": accounts, "rate_sheets": [sheet("2026-01-01T00:00:00Z", &[("EUR", "1.1")])]})).await;
+    let app = App::start(
+        json!({"accounts": accounts, "rate_sheets": [sheet("2026-01-01T00:00:00Z", &[("EUR", "1.1")])]}),
+    )
+    .await;
     assert_eq!(app.balance("USD", "&as_of=2026-01-05T00:00:00Z").await.status, 200);
     assert_eq!(app.balance("USD", "&as_of=2026-01-05T00:00:00.000000001Z").await.status, 422);
 }

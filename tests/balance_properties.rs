@@ -35,12 +35,22 @@ fn rows() -> Vec<Row> {
 type Check = Box<dyn Fn(&Row) -> bool>;
 
 fn filters() -> impl Strategy<Value = Vec<(String, i64, usize, bool)>> {
-    let names = ["is_crypto", "currency", "active", "status", "balance.gt", "balance.gte", "balance.lt", "balance.lte"];
+    let names = [
+        "is_crypto",
+        "currency",
+        "active",
+        "status",
+        "balance.gt",
+        "balance.gte",
+        "balance.lt",
+        "balance.lte",
+    ];
     let filter = |name: &'static str| {
         ((-20_i64..20).prop_map(|quarter| quarter * 25), 0_usize..4, any::<bool>())
             .prop_map(move |(cents, choice, flag)| (name.to_owned(), cents, choice, flag))
     };
-    subsequence(names.to_vec(), 0..=4).prop_flat_map(move |names| names.into_iter().map(filter).collect::<Vec<_>>())
+    subsequence(names.to_vec(), 0..=4)
+        .prop_flat_map(move |names| names.into_iter().map(filter).collect::<Vec<_>>())
 }
 
 /// The parameter and what it means, said a second time and independently.
@@ -71,16 +81,26 @@ fn filters_agree_with_a_naive_filter_and_stacks_foot() {
     let targets = select(vec!["EUR", "JPY", "USDC", "USD"]);
     let outcome = TestRunner::new(Config::with_cases(256)).run(&(filters(), targets), |(filters, target)| {
         let (parameters, checks): (Vec<_>, Vec<_>) = filters.iter().map(naive).unzip();
-        let answer = runtime.block_on(app.balance(target, &format!("&stack=currency{}", parameters.concat())));
+        let answer =
+            runtime.block_on(app.balance(target, &format!("&stack=currency{}", parameters.concat())));
         let body = answer.json();
         for (index, (currency, _)) in CURRENCIES.iter().enumerate() {
-            let chosen: Vec<_> =
-                rows.iter().filter(|row| row.currency == index && checks.iter().all(|check| check(row))).collect();
-            let stack = body["stacks"].as_array().unwrap().iter().find(|stack| stack["currency"] == *currency);
-            prop_assert_eq!(stack.map_or(0, |stack| stack["accounts"].as_u64().unwrap()), u64::try_from(chosen.len()).unwrap());
+            let chosen: Vec<_> = rows
+                .iter()
+                .filter(|row| row.currency == index && checks.iter().all(|check| check(row)))
+                .collect();
+            let stack =
+                body["stacks"].as_array().unwrap().iter().find(|stack| stack["currency"] == *currency);
+            prop_assert_eq!(
+                stack.map_or(0, |stack| stack["accounts"].as_u64().unwrap()),
+                u64::try_from(chosen.len()).unwrap()
+            );
             if let Some(stack) = stack {
                 let expected = decimal(chosen.iter().map(|row| row.cents).sum());
-                prop_assert_eq!(cents(&stack["balance"], 2), cents(&serde_json::from_str(&expected).unwrap(), 2));
+                prop_assert_eq!(
+                    cents(&stack["balance"], 2),
+                    cents(&serde_json::from_str(&expected).unwrap(), 2)
+                );
             }
         }
         prop_assert!(foots(&body, target), "{}", answer);
@@ -107,11 +127,14 @@ fn foots(body: &Value, target: &str) -> bool {
         _ => 2,
     };
     let sum = |is_crypto: bool| -> i64 {
-        let stacks = body["stacks"].as_array().unwrap().iter().filter(|stack| stack["is_crypto"] == is_crypto);
+        let stacks =
+            body["stacks"].as_array().unwrap().iter().filter(|stack| stack["is_crypto"] == is_crypto);
         stacks.map(|stack| cents(&stack["balance_in_base"], digits)).sum()
     };
     let of = |name: &str| cents(&body[name], digits);
-    of("fiat_balance") == sum(false) && of("crypto_balance") == sum(true) && of("total_balance") == sum(false) + sum(true)
+    of("fiat_balance") == sum(false)
+        && of("crypto_balance") == sum(true)
+        && of("total_balance") == sum(false) + sum(true)
 }
 
 /// A small JSON number in units of 10⁻ᵈⁱᵍⁱᵗˢ, exact because it is small.

@@ -55,7 +55,8 @@ fn the_command_line_is_sound() {
 async fn a_balance_is_that_of_the_api_whichever_url_is_given() {
     let app = App::start(dataset(vec![account(1, "EUR", "240.5"), account(2, "USDC", "17034")])).await;
     let words = ["balance", "--customer", ALICE, "--currency", "eur"];
-    for url in [app.stack.dynamodb_url(), app.stack.url(), app.stack.url().replace("127.0.0.1", "localhost")] {
+    for url in [app.stack.dynamodb_url(), app.stack.url(), app.stack.url().replace("127.0.0.1", "localhost")]
+    {
         let ran = ballast(&url, &words).await;
         assert_eq!(ran.ending, Ok(Ending::Done), "{url}");
         assert!(ran.out.contains("total 15243.11 EUR\n"), "{}", ran.out);
@@ -64,7 +65,8 @@ async fn a_balance_is_that_of_the_api_whichever_url_is_given() {
     let row = &shown["stacks"][1];
     assert_eq!((&row["currency"], &row["balance_in_base"]), (&json!("USDC"), &json!("15002.61")));
     assert_eq!(shown["rates"][1]["peg_deviation"], json!("-0.00009"));
-    let then = app.ballast_json(&[&words[..], &["--as-of", "2026-05-01T00:00:00Z", "--partial"]].concat()).await;
+    let then =
+        app.ballast_json(&[&words[..], &["--as-of", "2026-05-01T00:00:00Z", "--partial"]].concat()).await;
     assert_eq!((&then["total_balance"], &then["stacks"]), (&json!("0.00"), &json!([])));
 }
 
@@ -173,7 +175,16 @@ async fn what_cannot_be_done_says_what_to_do() {
 async fn a_key_is_shown_once_and_revoked_by_its_id() {
     let app = App::start(dataset(vec![account(1, "EUR", "1")])).await;
     let create = async |subject: &str| {
-        let words = ["keys", "create", "--subject", subject, "--customer", ALICE, "--expires-at", "2100-01-01T00:00:00+01:00"];
+        let words = [
+            "keys",
+            "create",
+            "--subject",
+            subject,
+            "--customer",
+            ALICE,
+            "--expires-at",
+            "2100-01-01T00:00:00+01:00",
+        ];
         app.ballast_json(&words).await
     };
     let (good, doomed) = (create("good").await, create("doomed").await);
@@ -187,13 +198,16 @@ async fn a_key_is_shown_once_and_revoked_by_its_id() {
     for (key, status) in [(&good, 200), (&doomed, 401)] {
         let key = key["key"].as_str().unwrap();
         assert!(!printed.contains(key) && !list.to_string().contains(key));
-        let request = app.request(Method::GET, &format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR"));
+        let request =
+            app.request(Method::GET, &format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR"));
         assert_eq!(send(request.header("x-api-key", key)).await.status, status);
     }
     // A revocation stays at its first instant, and the key itself is not taken for an id.
     let again = app.ballast_json(&["keys", "revoke", doomed["id"].as_str().unwrap()]).await;
     assert_eq!(again["revoked_at"], list[0]["revoked_at"]);
-    assert!(app.ballast(&["keys", "revoke", good["key"].as_str().unwrap()]).await.error().contains("history"));
+    assert!(
+        app.ballast(&["keys", "revoke", good["key"].as_str().unwrap()]).await.error().contains("history")
+    );
     assert!(app.ballast(&["keys", "revoke", "abc"]).await.error().contains("shorter"));
 }
 
@@ -219,16 +233,27 @@ async fn a_custody_account_is_registered_synced_and_seen() {
     let added = app.ballast_json(&add).await;
     assert_eq!((&added["assets"], &added["last_synced"]), (&json!(["ETH:USDT"]), &Value::Null));
     assert_eq!(app.ballast_json(&add).await, added);
-    assert_eq!(app.ballast_json(&["custody", "sync"]).await, json!({"due": 1, "synced": 1, "failed": 0, "remaining": 0}));
+    assert_eq!(
+        app.ballast_json(&["custody", "sync"]).await,
+        json!({"due": 1, "synced": 1, "failed": 0, "remaining": 0})
+    );
     let synced = app.ballast_json(&["custody", "sync", CUSTODY]).await;
     assert_eq!(synced["account_id"], json!(CUSTODY));
-    assert!(app.ballast(&["custody", "sync", CUSTODY]).await.error().starts_with("ballast-custody-sync: asked for too often"));
+    assert!(
+        app.ballast(&["custody", "sync", CUSTODY])
+            .await
+            .error()
+            .starts_with("ballast-custody-sync: asked for too often")
+    );
     assert_eq!(app.ballast_json(&["custody", "list"]).await[0]["last_synced"], synced["last_synced"]);
     let balance = app.ballast_json(&["balance", "--customer", BOB, "--currency", "USD"]).await;
     assert_eq!(balance["total_balance"], json!("101.00"));
     app.fault(json!({"status": 401})).await;
-    let failed =
-        ballast(&app.stack.dynamodb_url(), &["custody", "sync", "--stack", "mine", "550e8400-e29b-41d4-a716-446655440009"]).await;
+    let failed = ballast(
+        &app.stack.dynamodb_url(),
+        &["custody", "sync", "--stack", "mine", "550e8400-e29b-41d4-a716-446655440009"],
+    )
+    .await;
     assert_eq!(failed.error(), "mine-custody-sync: no such custody account");
 }
 
@@ -239,7 +264,10 @@ async fn rates_are_shown_with_what_may_price_and_written_on_request() {
     let shown = app.ballast_json(&["rates", "show"]).await;
     assert_eq!(shown["entries"][0]["usable"], json!(false));
     let then = app.ballast_json(&["rates", "show", "--as-of", "2026-06-01T00:30:00Z"]).await;
-    assert_eq!((&then["entries"][0]["currency"], &then["entries"][0]["usable"]), (&json!("BTC"), &json!(true)));
+    assert_eq!(
+        (&then["entries"][0]["currency"], &then["entries"][0]["usable"]),
+        (&json!("BTC"), &json!(true))
+    );
     // The old price of a bitcoin is a thousandth of the new one, but two sources agree.
     let report = app.ballast_json(&["rates", "sync"]).await;
     assert_eq!((&report["entries"], &report["rejected"]), (&json!(56), &json!([])));
@@ -263,20 +291,32 @@ async fn whatever_disagrees_is_found() {
     let text = |value: &str| aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned());
     let number = |value: &str| aws_sdk_dynamodb::types::AttributeValue::N(value.to_owned());
     let set = async |account: &str, expression: &str, value: aws_sdk_dynamodb::types::AttributeValue| {
-        let update =
-            client.update_item().table_name("AccountsTable").key("customer_id", text(ALICE)).key("account_id", text(account));
+        let update = client
+            .update_item()
+            .table_name("AccountsTable")
+            .key("customer_id", text(ALICE))
+            .key("account_id", text(account));
         update.update_expression(expression).expression_attribute_values(":v", value).send().await.unwrap();
     };
     set(&id(1), "SET balance = :v", number("1.01")).await;
     set(&id(2), "SET created_at = :v", text("2026-01-01T00:00:00.000000000Z")).await;
-    let owner = client.delete_item().table_name("HistoryTable").key("account_id", text(&id(2))).key("balance_at", text("#owner"));
+    let owner = client
+        .delete_item()
+        .table_name("HistoryTable")
+        .key("account_id", text(&id(2)))
+        .key("balance_at", text("#owner"));
     owner.send().await.unwrap();
     let accounts = app.ballast_json(&["verify"]).await;
     assert_eq!(accounts["differences"].as_array().unwrap().len(), 3);
-    let projection = app.get(&format!("/v2/accounts?search.customer_id={ALICE}&search.currency=BTC")).await.json();
+    let projection =
+        app.get(&format!("/v2/accounts?search.customer_id={ALICE}&search.currency=BTC")).await.json();
     set(projection["data"][0]["id"].as_str().unwrap(), "SET available = :v", number("2")).await;
     set(&id(1), "SET custody_account_id = :v", text(CUSTODY)).await;
-    let lost = client.delete_item().table_name("AccountsTable").key("customer_id", text(ALICE)).key("account_id", text(&id(3)));
+    let lost = client
+        .delete_item()
+        .table_name("AccountsTable")
+        .key("customer_id", text(ALICE))
+        .key("account_id", text(&id(3)));
     lost.send().await.unwrap();
     set(&id(4), "SET balance = :v", text("much")).await;
     let ran = app.ballast(&["verify"]).await;
@@ -307,17 +347,33 @@ async fn functions_are_invoked_as_lambdas_own_clients_do() {
     let failed = invoke("custody-sync", r#"{"shard": 9, "shards": 3}"#).await;
     assert_eq!((failed.status.as_u16(), failed.header("x-amz-function-error")), (200, "Unhandled"));
     let missing = invoke("unified-balance", "{}").await;
-    assert_eq!((missing.status.as_u16(), missing.header("x-amzn-errortype")), (404, "ResourceNotFoundException"));
+    assert_eq!(
+        (missing.status.as_u16(), missing.header("x-amzn-errortype")),
+        (404, "ResourceNotFoundException")
+    );
     assert_eq!(send(app.request(Method::POST, "/")).await.status, 404, "the API has no such route");
 }
 
 #[tokio::test]
 async fn an_asset_that_was_removed_at_zero_is_no_difference() {
-    let app = App::start(custody(json!([wallet("BTC", "2", "1"), wallet("USDT_ERC20", "5", "5")]), json!({}))).await;
+    let app =
+        App::start(custody(json!([wallet("BTC", "2", "1"), wallet("USDT_ERC20", "5", "5")]), json!({})))
+            .await;
     app.ballast_json(&["custody", "sync"]).await;
     app.vault(json!([wallet("USDT_ERC20", "5", "5")])).await;
     app.ballast_json(&["custody", "sync", CUSTODY]).await;
-    let add = ["custody", "add", "--id", CUSTODY, "--customer", ALICE, "--provider", "fireblocks", "--provider-account", "12"];
+    let add = [
+        "custody",
+        "add",
+        "--id",
+        CUSTODY,
+        "--customer",
+        ALICE,
+        "--provider",
+        "fireblocks",
+        "--provider-account",
+        "12",
+    ];
     app.ballast_json(&[&add[..], &["--asset", "ETH:USDT"]].concat()).await;
     let ran = app.ballast(&["verify"]).await;
     assert_eq!((ran.exit_code, ran.out.as_str()), (0, "2 accounts, 1 custody accounts, 0 differences\n"));
@@ -325,7 +381,11 @@ async fn an_asset_that_was_removed_at_zero_is_no_difference() {
 
 #[tokio::test]
 async fn what_is_stored_cannot_command_a_terminal() {
-    let app = App::start(dataset(vec![with(account(1, "EUR", "1"), json!({"description": "\u{1b}]0;pwned\u{7}"}))])).await;
+    let app = App::start(dataset(vec![with(
+        account(1, "EUR", "1"),
+        json!({"description": "\u{1b}]0;pwned\u{7}"}),
+    )]))
+    .await;
     let shown = app.ballast(&["accounts", "show", &id(1)]).await.out;
     assert!(shown.contains(r"\u{1b}]0;pwned\u{7}") && !shown.contains('\u{1b}'), "{shown:?}");
 }
@@ -335,7 +395,8 @@ async fn an_account_that_is_synced_while_it_is_verified_is_no_difference() {
     let app = App::start(custody(json!([wallet("BTC", "1", "1")]), json!({}))).await;
     for round in 1..=5 {
         app.vault(json!([wallet("BTC", &round.to_string(), "1")])).await;
-        let (verified, synced) = tokio::join!(app.ballast(&["verify"]), app.custody("?partial=true&max_age=0"));
+        let (verified, synced) =
+            tokio::join!(app.ballast(&["verify"]), app.custody("?partial=true&max_age=0"));
         assert_eq!((verified.exit_code, synced.status.as_u16()), (0, 200), "{}", verified.out);
     }
 }

@@ -50,7 +50,9 @@ fn counts(tally: &Value) -> [u64; 5] {
 #[tokio::test]
 async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
     let app = empty().await;
-    let good = |number: u32, more: &str| format!("{},{ALICE},EUR,{number}.50,2026-06-01T00:00:00Z,{more}\n", id(number));
+    let good = |number: u32, more: &str| {
+        format!("{},{ALICE},EUR,{number}.50,2026-06-01T00:00:00Z,{more}\n", id(number))
+    };
     let text = [
         "\u{feff}id,customer_id,currency,balance,balance_at,active,iban,description\n".to_owned(),
         good(1, "true,DE1,\"two\nlines, one cell\""),
@@ -90,7 +92,10 @@ async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
         (&json!("2.50"), &json!(false), &json!("2026-05-01T00:00:00.000000000Z"))
     );
     assert_eq!(shown["history"].as_array().unwrap().len(), 2);
-    assert_eq!(app.ballast_json(&["accounts", "show", &id(1)]).await["description"], json!("two\nlines, one cell"));
+    assert_eq!(
+        app.ballast_json(&["accounts", "show", &id(1)]).await["description"],
+        json!("two\nlines, one cell")
+    );
     // Again: nothing new, the same rejects.
     assert_eq!(counts(&import(&app, &file).await), [14, 0, 1, 4, 9]);
     let mended = File::new("csv", text[..3].concat());
@@ -101,12 +106,15 @@ async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
 #[tokio::test]
 async fn json_lines_may_bring_their_history() {
     let app = empty().await;
-    let past =
-        json!([{"balance": "1", "balance_at": "2026-01-01T00:00:00Z"}, {"balance": "2", "balance_at": "2026-02-01T00:00:00Z"}]);
+    let past = json!([{"balance": "1", "balance_at": "2026-01-01T00:00:00Z"}, {"balance": "2", "balance_at": "2026-02-01T00:00:00Z"}]);
     let lines = [
         with(account(1, "EUR", "3"), json!({"history": past})).to_string(),
         String::new(),
-        with(account(2, "EUR", "3"), json!({"history": [{"balance": "x", "balance_at": "2026-01-01T00:00:00Z"}]})).to_string(),
+        with(
+            account(2, "EUR", "3"),
+            json!({"history": [{"balance": "x", "balance_at": "2026-01-01T00:00:00Z"}]}),
+        )
+        .to_string(),
         r#"{"id": 1"#.to_owned(),
         "[1]".to_owned(),
         with(account(3, "EUR", "3"), json!({"colour": "red"})).to_string(),
@@ -160,8 +168,9 @@ async fn a_file_that_is_no_import_is_refused_before_anything_is_recorded() {
 #[tokio::test]
 async fn stray_quotes_and_line_ends_cost_no_row_but_their_own() {
     let app = empty().await;
-    let row =
-        |number: u32, description: &str| format!("{},{ALICE},EUR,{number},2026-06-01T00:00:00Z,{description}\r\n", id(number));
+    let row = |number: u32, description: &str| {
+        format!("{},{ALICE},EUR,{number},2026-06-01T00:00:00Z,{description}\r\n", id(number))
+    };
     let text = [
         "id,customer_id,currency,balance,balance_at,description\r\n".to_owned(),
         row(1, "\"5 inch"),
@@ -176,17 +185,28 @@ async fn stray_quotes_and_line_ends_cost_no_row_but_their_own() {
     let file = File::new("csv", text.concat());
     let ran = app.ballast(&["accounts", "import", file.name(), "--output", "json"]).await;
     assert_eq!((counts(&ran.json()), ran.exit_code), ([7, 3, 0, 0, 4], 3));
-    let lines: Vec<_> =
-        file.rejects().unwrap().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["line"].clone()).collect();
+    let lines: Vec<_> = file
+        .rejects()
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["line"].clone())
+        .collect();
     assert_eq!(lines, [2, 6, 9, 10]);
     let shown = app.ballast_json(&["accounts", "show", &id(4)]).await;
     assert_eq!(shown["description"], json!("two\r\nlines, and a \"quote\""));
     // Lines that end as on old Macs, all of them or one.
     let old = File::new("csv", [&text[0], &row(8, "x")].map(|line| line.replace("\r\n", "\r")).concat());
-    assert!(app.ballast(&["accounts", "import", old.name()]).await.error().ends_with("a carriage return outside quotes"));
+    assert!(
+        app.ballast(&["accounts", "import", old.name()])
+            .await
+            .error()
+            .ends_with("a carriage return outside quotes")
+    );
     let one = File::new(
         "csv",
-        [&text[0], &row(8, "x").replace("\r\n", "\r"), &row(9, "y"), &row(10, "z")].map(String::as_str).concat(),
+        [&text[0], &row(8, "x").replace("\r\n", "\r"), &row(9, "y"), &row(10, "z")]
+            .map(String::as_str)
+            .concat(),
     );
     assert_eq!(counts(&import(&app, &one).await), [2, 1, 0, 0, 1]);
     assert_eq!(one.rejects().unwrap(), "{\"line\":2,\"reason\":\"a carriage return outside quotes\"}\n");
@@ -199,26 +219,37 @@ async fn a_list_of_rejects_takes_the_place_of_nothing() {
     let before = std::fs::read(&file.0).unwrap();
     for rejects in [file.name(), "/dev/null"] {
         let ran = app.ballast(&["accounts", "import", file.name(), "--rejects", rejects]).await;
-        assert_eq!((ran.exit_code, ran.error().as_str()), (2, "--rejects: there is something of that name already"));
+        assert_eq!(
+            (ran.exit_code, ran.error().as_str()),
+            (2, "--rejects: there is something of that name already")
+        );
     }
     let part = File::new("jsonl.part", &before);
     let rejects = part.name().strip_suffix(".part").unwrap();
-    let ran = app.ballast(&["accounts", "import", part.name(), "--format", "jsonl", "--rejects", rejects]).await;
+    let ran =
+        app.ballast(&["accounts", "import", part.name(), "--format", "jsonl", "--rejects", rejects]).await;
     assert_eq!((ran.exit_code, std::fs::read(&part.0).unwrap()), (2, before.clone()));
     let ran = app.ballast(&["accounts", "import", file.name(), "--rejects", "/nowhere/rejects"]).await;
-    assert_eq!((ran.exit_code, ran.error().as_str()), (1, "/nowhere/rejects.part: No such file or directory (os error 2)"));
+    assert_eq!(
+        (ran.exit_code, ran.error().as_str()),
+        (1, "/nowhere/rejects.part: No such file or directory (os error 2)")
+    );
     assert_eq!(std::fs::read(&file.0).unwrap(), before);
     assert_eq!(counts(&import(&app, &file).await), [2, 1, 0, 0, 1], "nothing was recorded before");
 }
 
 #[tokio::test]
 async fn a_row_ends_with_its_first_state_that_is_rejected() {
-    let app =
-        App::start(json!({"accounts": [with(account(1, "EUR", "1"), json!({"balance_at": "2026-01-01T00:00:00Z"}))]})).await;
+    let app = App::start(
+        json!({"accounts": [with(account(1, "EUR", "1"), json!({"balance_at": "2026-01-01T00:00:00Z"}))]}),
+    )
+    .await;
     let past = json!([{"balance": "2", "balance_at": "2026-01-01T00:00:00Z"}]);
-    let twice =
-        json!([{"balance": "2", "balance_at": "2026-01-01T00:00:00Z"}, {"balance": "3", "balance_at": "2026-01-01T00:00:00Z"}]);
-    let rows = [with(account(1, "EUR", "3"), json!({"history": past})), with(account(2, "EUR", "3"), json!({"history": twice}))];
+    let twice = json!([{"balance": "2", "balance_at": "2026-01-01T00:00:00Z"}, {"balance": "3", "balance_at": "2026-01-01T00:00:00Z"}]);
+    let rows = [
+        with(account(1, "EUR", "3"), json!({"history": past})),
+        with(account(2, "EUR", "3"), json!({"history": twice})),
+    ];
     let file = File::new("jsonl", rows.map(|row| row.to_string()).join("\n"));
     assert_eq!(counts(&import(&app, &file).await), [2, 0, 0, 0, 2]);
     assert_snapshot!(file.rejects().unwrap(), @r#"
@@ -232,7 +263,12 @@ async fn a_row_ends_with_its_first_state_that_is_rejected() {
 async fn what_is_older_than_the_latest_is_not_written_again() {
     let app = empty().await;
     let rows: Vec<_> = (1..=40_u32)
-        .map(|day| with(account(day % 2, "EUR", &day.to_string()), json!({"balance_at": format!("2026-01-01T00:{day:02}:00Z")})))
+        .map(|day| {
+            with(
+                account(day % 2, "EUR", &day.to_string()),
+                json!({"balance_at": format!("2026-01-01T00:{day:02}:00Z")}),
+            )
+        })
         .collect();
     let file = File::new("jsonl", rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"));
     assert_eq!(counts(&import(&app, &file).await), [40, 40, 0, 0, 0]);
@@ -245,13 +281,16 @@ async fn what_is_older_than_the_latest_is_not_written_again() {
 
 /// Two accounts' states at a time.
 fn of(rows: &[Value]) -> Vec<shared::domain::Account> {
-    let entry = |row: &Value| serde_json::from_value::<balance_ingest::AccountEntry>(row.clone()).unwrap().parse().unwrap();
+    let entry = |row: &Value| {
+        serde_json::from_value::<balance_ingest::AccountEntry>(row.clone()).unwrap().parse().unwrap()
+    };
     rows.iter().take(2).map(entry).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_cut_short_is_run_again_without_loss_or_duplicates() {
-    let rows: Vec<_> = (0..3_000_u32).map(|number| account(number, "EUR", &number.to_string()).to_string()).collect();
+    let rows: Vec<_> =
+        (0..3_000_u32).map(|number| account(number, "EUR", &number.to_string()).to_string()).collect();
     let file = File::new("jsonl", rows.join("\n"));
     let app = empty().await;
     let words = ["accounts", "import", file.name()];
@@ -274,7 +313,10 @@ async fn an_import_that_is_cut_short_is_run_again_without_loss_or_duplicates() {
     let total = app.ballast_json(&["balance", "--customer", ALICE, "--currency", "EUR"]).await;
     assert_eq!(total["total_balance"], json!("4498500.00"));
     for number in [0, 1_500, 2_999] {
-        assert_eq!(app.ballast_json(&["accounts", "show", &id(number)]).await["history"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            app.ballast_json(&["accounts", "show", &id(number)]).await["history"].as_array().unwrap().len(),
+            1
+        );
     }
     assert_eq!(counts(&import(&app, &file).await), [3_000, 0, 0, 3_000, 0]);
 }

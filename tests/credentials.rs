@@ -14,7 +14,9 @@ const REFUSED: &str = r#"401 {"error":"authentication_failed","message":"Authent
 /// A token from the token endpoint: claims in the body, a header merged over the issuer's.
 async fn minted(app: &App, claims: &Value, header: &Value) -> String {
     let header = url_encoded(&header.to_string());
-    let answer = send(app.request(Method::POST, &format!("/_local/tokens?header={header}")).body(claims.to_string())).await;
+    let answer =
+        send(app.request(Method::POST, &format!("/_local/tokens?header={header}")).body(claims.to_string()))
+            .await;
     answer.json()["token"].as_str().unwrap().to_owned()
 }
 
@@ -70,7 +72,8 @@ async fn every_fault_of_a_token_is_refused_in_the_same_words() {
         json!({"permissions": [true]}),
     ];
     for fault in claims {
-        let answer = with_token(&app, &minted(&app, &with(good.clone(), fault.clone()), &json!({})).await).await;
+        let answer =
+            with_token(&app, &minted(&app, &with(good.clone(), fault.clone()), &json!({})).await).await;
         assert_eq!(answer.to_string(), REFUSED, "claims {fault}");
     }
     let headers = [
@@ -109,7 +112,8 @@ async fn a_token_that_was_tampered_with_is_refused() {
     let app = App::start(dataset(vec![])).await;
     let token = app.token_of(&[BOB]);
     let (header, payload, signature) = parts(&token);
-    let forged = URL_SAFE_NO_PAD.encode(String::from_utf8(URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap().replace(BOB, ALICE));
+    let forged = URL_SAFE_NO_PAD
+        .encode(String::from_utf8(URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap().replace(BOB, ALICE));
     let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
     let long = "a".repeat(20_000);
     let rows = [
@@ -149,7 +153,11 @@ async fn harmless_differences_are_accepted() {
         json!({"scope": "anything"}),
     ];
     for more in claims {
-        let answer = with_token(&app, &minted(&app, &with(good.clone(), more.clone()), &json!({"typ": "at+jwt"})).await).await;
+        let answer = with_token(
+            &app,
+            &minted(&app, &with(good.clone(), more.clone()), &json!({"typ": "at+jwt"})).await,
+        )
+        .await;
         assert_eq!(answer.status, 200, "{more}: {answer}");
     }
 }
@@ -192,7 +200,11 @@ async fn a_credential_is_one_of_two_in_one_of_two_headers() {
         let answer = ask(&app, headers).await;
         assert_eq!(answer.status, expected, "{headers:?}: {answer}");
         if expected == 401 {
-            assert_eq!((answer.to_string().as_str(), answer.header("www-authenticate")), (REFUSED, "Bearer"), "{headers:?}");
+            assert_eq!(
+                (answer.to_string().as_str(), answer.header("www-authenticate")),
+                (REFUSED, "Bearer"),
+                "{headers:?}"
+            );
         }
     }
 }

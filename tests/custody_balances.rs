@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 fn holdings() -> Value {
     json!([
-        with(wallet("USDT_ERC20", "10000", "9500"), json!({"last_transaction_at": "2026-11-16T14:25:10.456Z"})),
+        with(
+            wallet("USDT_ERC20", "10000", "9500"),
+            json!({"last_transaction_at": "2026-11-16T14:25:10.456Z"})
+        ),
         wallet("USDT_BSC", "5240.5", "5240.5"),
         wallet("BTC", "0.12345678", "0"),
     ])
@@ -16,7 +19,8 @@ fn holdings() -> Value {
 
 /// The answer with the time of the sync left out.
 fn timeless(text: &str) -> String {
-    let at = text.split("\"last_updated\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    let at =
+        text.split("\"last_updated\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
     text.replace(at, "now")
 }
 
@@ -38,10 +42,15 @@ async fn unpriced_assets_are_an_error_or_come_last() {
 #[tokio::test]
 async fn a_value_is_rounded_half_even_per_row_and_the_total_is_their_sum() {
     let price = sheet("2026-06-01T00:00:00Z", &[("USDT", "0.5"), ("BTC", "1")]);
-    let vault = json!([wallet("USDT_ERC20", "0.05", "0"), wallet("USDT_BSC", "0.07", "0"), wallet("TRX_USDT_S2UZ", "0.01", "0")]);
+    let vault = json!([
+        wallet("USDT_ERC20", "0.05", "0"),
+        wallet("USDT_BSC", "0.07", "0"),
+        wallet("TRX_USDT_S2UZ", "0.01", "0")
+    ]);
     let app = App::start(custody(vault, json!({"rate_sheets": [price]}))).await;
     let body = app.custody("").await;
-    let values: Vec<_> = body.text().split("\"usd_value\":").skip(1).map(|rest| rest.split(',').next().unwrap()).collect();
+    let values: Vec<_> =
+        body.text().split("\"usd_value\":").skip(1).map(|rest| rest.split(',').next().unwrap()).collect();
     // 0.035, 0.025 and 0.005 dollars.
     assert_eq!(
         (values, body.text().contains("\"total_usd_value\":0.06,")),
@@ -53,7 +62,11 @@ async fn a_value_is_rounded_half_even_per_row_and_the_total_is_their_sum() {
 #[tokio::test]
 async fn balances_that_are_young_enough_are_not_asked_for_again() {
     let app = App::start(custody(holdings(), json!({}))).await;
-    assert_eq!((app.custody("?max_age=86400").await.status.as_u16(), app.vault_reads()), (200, 1), "there are none yet");
+    assert_eq!(
+        (app.custody("?max_age=86400").await.status.as_u16(), app.vault_reads()),
+        (200, 1),
+        "there are none yet"
+    );
     app.vault(json!([wallet("BTC", "1", "1")])).await;
     for (query, reads) in [("?max_age=86400", 0), ("", 0), ("?max_age=15", 0), ("?max_age=0", 1), ("", 0)] {
         app.custody(query).await;
@@ -61,7 +74,8 @@ async fn balances_that_are_young_enough_are_not_asked_for_again() {
     }
     // What a valid answer leaves out is zero.
     let body = app.custody("").await.json();
-    let balances: Vec<_> = body["balances"].as_array().unwrap().iter().map(|row| row["balance"].as_f64().unwrap()).collect();
+    let balances: Vec<_> =
+        body["balances"].as_array().unwrap().iter().map(|row| row["balance"].as_f64().unwrap()).collect();
     assert_eq!(balances, [1.0, 0.0, 0.0, 0.0]);
 }
 
@@ -83,11 +97,17 @@ async fn concurrent_reads_share_one_call_over_two_instances() {
 
 /// Another instance of the function over the same tables.
 pub async fn second_instance(app: &App) -> String {
-    let instance =
-        custody_balances::App::new(app.stack.config(), app.stack.custody_config(), shared::domain::AgeLimits::NONE).unwrap();
+    let instance = custody_balances::App::new(
+        app.stack.config(),
+        app.stack.custody_config(),
+        shared::domain::AgeLimits::NONE,
+    )
+    .unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(axum::serve(listener, shared::http::service(custody_balances::routes(instance))).into_future());
+    tokio::spawn(
+        axum::serve(listener, shared::http::service(custody_balances::routes(instance))).into_future(),
+    );
     url
 }
 
@@ -128,7 +148,10 @@ async fn faults_are_found_in_the_documented_order() {
     ];
     for (method, credential, path, status) in rows {
         let request = app.request(method, &path);
-        let request = credential.map(|claims| app.token(claims)).into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
+        let request = credential
+            .map(|claims| app.token(claims))
+            .into_iter()
+            .fold(request, reqwest::RequestBuilder::bearer_auth);
         assert_eq!(send(request).await.status, status, "{path}");
     }
     assert_snapshot!(app.get_as(admin(), &path(missing, "")).await, @r#"404 {"error":"account_not_found","message":"There is no such account, or there was none at that time.","details":{"request_id":"…"}}"#);

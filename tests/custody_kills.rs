@@ -1,5 +1,5 @@
-//! A sync is cut off before each call to the store that it makes, as by the end of its process: nothing stored contradicts itself,
-//! and the next run completes what was begun.
+//! A sync is cut off before each call to the store that it makes, as by the end of its process: nothing
+//! stored contradicts itself, and the next run completes what was begun.
 
 use crate::harness::{ALICE, App, CUSTODY, custody, wallet};
 use futures::future::{BoxFuture, FutureExt, pending, ready};
@@ -43,17 +43,28 @@ fn vault(amounts: [&str; 4]) -> Value {
 }
 
 async fn snapshot(app: &App) -> CustodyAccount {
-    app.stack.store().custody_account(CustodyAccountId::parse(CUSTODY).unwrap()).await.unwrap().unwrap().account
+    app.stack
+        .store()
+        .custody_account(CustodyAccountId::parse(CUSTODY).unwrap())
+        .await
+        .unwrap()
+        .unwrap()
+        .account
 }
 
 async fn projections(app: &App) -> Vec<Account> {
     app.stack.store().customer_accounts(CustomerId::parse(ALICE).unwrap()).await.unwrap()
 }
 
-/// Every account's balance is its history's newest one, available and locked make it up, and nothing is counted twice.
+/// Every account's balance is its history's newest one, available and locked make it up, and nothing is
+/// counted twice.
 async fn check_invariants(app: &App, when: &str) {
     for account in projections(app).await {
-        assert_eq!(account.balance.wide(), account.available.wide() + account.locked().unwrap().wide(), "{when}");
+        assert_eq!(
+            account.balance.wide(),
+            account.available.wide() + account.locked().unwrap().wide(),
+            "{when}"
+        );
         let now = account.balance_at;
         let later = Account { balance_at: now.plus(SignedDuration::from_secs(1)), ..account.clone() };
         let newest = app.stack.store().account_as_of(later, now).await.unwrap().unwrap();
@@ -67,14 +78,16 @@ async fn ask(syncs: &Syncs, app: &App, now: Timestamp) {
 
 #[tokio::test]
 async fn killed_at_any_step_it_is_completed_by_the_next_run() {
-    let steps = [(Step::Claim, 1), (Step::PlanProjection, 1), (Step::WriteProjection, 1), (Step::Complete, 1)];
+    let steps =
+        [(Step::Claim, 1), (Step::PlanProjection, 1), (Step::WriteProjection, 1), (Step::Complete, 1)];
     for (step, n) in steps {
         for then in [["5", "0", "7", "2"], ["1", "2", "3", "4"]] {
             let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
             let start = Timestamp::now();
             ask(&syncs(&app), &app, start).await;
             let before = snapshot(&app).await;
-            // The vault changes, the sync of that is killed, and by the next one the vault may have changed back.
+            // The vault changes, the sync of that is killed, and by the next one the vault may have changed
+            // back.
             app.vault(vault(["5", "0", "7", "9"])).await;
             let killed_at = start.plus(SignedDuration::from_secs(1));
             kill(syncs(&app), &app, killed_at, (step, n)).await;
@@ -92,16 +105,20 @@ async fn killed_at_any_step_it_is_completed_by_the_next_run() {
 
 #[tokio::test]
 async fn many_positions_are_written_in_several_transactions_each_of_which_may_be_the_last() {
-    // Every asset of the table that Fireblocks is known to hold, and made-up ones beside: more than one transaction takes.
-    let chains =
-        ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH", "III", "JJJ", "KKK", "LLL", "MMM", "NNN", "OOO", "PPP", "QQQ"];
+    // Every asset of the table that Fireblocks is known to hold, and made-up ones beside: more than one
+    // transaction takes.
+    let chains = [
+        "AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH", "III", "JJJ", "KKK", "LLL", "MMM", "NNN",
+        "OOO", "PPP", "QQQ",
+    ];
     let tokens = ["USDT", "USDC", "EURC", "BTC"];
     let pairs: Vec<_> = chains.iter().flat_map(|chain| tokens.map(|token| (*chain, token))).collect();
     let ids: Vec<_> = pairs.iter().map(|(chain, token)| format!("{token}_{chain}")).collect();
-    let supported: Vec<_> = pairs.iter().map(|(chain, token)| json!({"blockchain": chain, "token": token})).collect();
-    let account =
-        json!({"id": CUSTODY, "customer_id": ALICE, "provider": "fireblocks", "provider_account": "12", "assets": supported});
-    let rows: Vec<_> = pairs.iter().zip(&ids).map(|((chain, token), id)| format!("{id}={chain}:{token}")).collect();
+    let supported: Vec<_> =
+        pairs.iter().map(|(chain, token)| json!({"blockchain": chain, "token": token})).collect();
+    let account = json!({"id": CUSTODY, "customer_id": ALICE, "provider": "fireblocks", "provider_account": "12", "assets": supported});
+    let rows: Vec<_> =
+        pairs.iter().zip(&ids).map(|((chain, token), id)| format!("{id}={chain}:{token}")).collect();
     let full = |amount: &str| -> Value { ids.iter().map(|id| wallet(id, amount, amount)).collect() };
     for n in [1, 2, 3] {
         let app = App::start(custody(full("1"), json!({"custody_accounts": [account]}))).await;
@@ -143,5 +160,9 @@ fn shown(accounts: &[Account]) -> BTreeMap<String, Amount> {
 
 /// What the snapshot says it must show; an asset that was never held has no account.
 fn told(account: &CustodyAccount) -> BTreeMap<String, Amount> {
-    account.positions.iter().map(|(held, position)| (account.projection_id(held).to_string(), position.balance())).collect()
+    account
+        .positions
+        .iter()
+        .map(|(held, position)| (account.projection_id(held).to_string(), position.balance()))
+        .collect()
 }

@@ -5,7 +5,9 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use shared::config::{CustodyConfig, StoreConfig};
 use shared::custody::{Providers, SyncError, Syncs};
-use shared::domain::{ChainAsset, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName, Timestamp};
+use shared::domain::{
+    ChainAsset, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName, Timestamp,
+};
 use std::time::{Duration, Instant};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -20,7 +22,9 @@ async fn each_fault_is_a_provider_error_and_nothing_stored_is_lost() {
     assert_eq!(app.custody("").await.status, 200);
     let stored = app.custody("?max_age=86400").await.text().to_owned();
     let vault = |asset: Value| json!({"id": "12", "name": "", "assets": [asset]}).to_string();
-    let asset = |total: Value, available: Value| vault(json!({"id": "USDT_ERC20", "total": total, "available": available}));
+    let asset = |total: Value, available: Value| {
+        vault(json!({"id": "USDT_ERC20", "total": total, "available": available}))
+    };
     // What each call is answered, and how often that is tried.
     let rows = [
         ("our key is refused", json!({"status": 401}), 1),
@@ -46,9 +50,21 @@ async fn each_fault_is_a_provider_error_and_nothing_stored_is_lost() {
         ("null for a number", json!({"status": 200, "body": asset(json!(null), json!("1"))}), 1),
         ("a negative total", json!({"status": 200, "body": asset(json!("-1"), json!("-1"))}), 1),
         ("a negative available", json!({"status": 200, "body": asset(json!("1"), json!("-1"))}), 1),
-        ("more available than there is", json!({"status": 200, "body": asset(json!("1"), json!("1.000000000000000001"))}), 1),
-        ("too many digits before the point", json!({"status": 200, "body": asset(json!("1234567890123456789"), json!("1"))}), 1),
-        ("too many digits after it", json!({"status": 200, "body": asset(json!("0.1234567890123456789"), json!("0"))}), 1),
+        (
+            "more available than there is",
+            json!({"status": 200, "body": asset(json!("1"), json!("1.000000000000000001"))}),
+            1,
+        ),
+        (
+            "too many digits before the point",
+            json!({"status": 200, "body": asset(json!("1234567890123456789"), json!("1"))}),
+            1,
+        ),
+        (
+            "too many digits after it",
+            json!({"status": 200, "body": asset(json!("0.1234567890123456789"), json!("0"))}),
+            1,
+        ),
         (
             "an asset twice",
             json!({"status": 200, "body": json!({"id": "12", "assets": [wallet("BTC", "1", "1"), wallet("BTC", "1", "1")]}).to_string()}),
@@ -163,7 +179,9 @@ async fn at_provider_with(
         customer_id: uuid::Uuid::parse_str(crate::harness::BOB).unwrap().into(),
         provider: ProviderName::BitGo,
         provider_account: ProviderAccount::parse(ProviderName::BitGo, account).unwrap(),
-        positions: supported.map(|(chain, token)| (ChainAsset::parse(chain, token).unwrap(), Position::default())).into(),
+        positions: supported
+            .map(|(chain, token)| (ChainAsset::parse(chain, token).unwrap(), Position::default()))
+            .into(),
         synced_at: None,
     };
     store.register_custody_account(&registered, Timestamp::now()).await.unwrap();
@@ -203,11 +221,15 @@ async fn bitgo_balances_are_whole_base_units_of_each_chain() {
 #[tokio::test]
 async fn a_secret_is_read_once_and_again_when_the_provider_refuses_it() {
     let (app, server) = (App::start(json!({})).await, MockServer::start().await);
-    let secret = |token: &str| ResponseTemplate::new(200).set_body_json(json!({"Name": "bitgo", "SecretString": token}));
+    let secret = |token: &str| {
+        ResponseTemplate::new(200).set_body_json(json!({"Name": "bitgo", "SecretString": token}))
+    };
     let reads = || Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
     reads().respond_with(secret("old")).up_to_n_times(1).expect(1).mount(&server).await;
     reads().respond_with(secret("new")).expect(1).mount(&server).await;
-    let wallet = |token: &str| Mock::given(method("GET")).and(header("authorization", format!("Bearer {token}").as_str()));
+    let wallet = |token: &str| {
+        Mock::given(method("GET")).and(header("authorization", format!("Bearer {token}").as_str()))
+    };
     let holdings = json!({"id": "w1", "coin": "eth", "balanceString": "1"});
     wallet("old")
         .respond_with(ResponseTemplate::new(200).set_body_json(&holdings))
@@ -216,7 +238,11 @@ async fn a_secret_is_read_once_and_again_when_the_provider_refuses_it() {
         .mount(&server)
         .await;
     wallet("old").respond_with(ResponseTemplate::new(401)).expect(1).mount(&server).await;
-    wallet("new").respond_with(ResponseTemplate::new(200).set_body_json(&holdings)).expect(1).mount(&server).await;
+    wallet("new")
+        .respond_with(ResponseTemplate::new(200).set_body_json(&holdings))
+        .expect(1)
+        .mount(&server)
+        .await;
     let arn = ("BITGO_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitgo");
     let (id, syncs) = at_provider_with(&app, &server.uri(), "eth/w1", [0, 0], arn).await;
     // Two reads by the cached secret, one that finds it rotated, and one by the new.
@@ -229,7 +255,10 @@ async fn a_secret_is_read_once_and_again_when_the_provider_refuses_it() {
 async fn a_secret_that_cannot_be_read_is_a_fault_of_ours() {
     let (app, server) = (App::start(json!({})).await, MockServer::start().await);
     let refused = json!({"__type": "ResourceNotFoundException", "Message": "no such secret"});
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(400).set_body_json(refused)).mount(&server).await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(400).set_body_json(refused))
+        .mount(&server)
+        .await;
     let arn = ("BITGO_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitgo");
     let (id, syncs) = at_provider_with(&app, &server.uri(), "eth/w1", [0, 0], arn).await;
     assert_snapshot!(read(&syncs, &app, id).await.unwrap_err(), @"the provider refused our credentials: the secret cannot be read: ResourceNotFoundException");
@@ -277,7 +306,10 @@ async fn bitgos_faults_are_provider_errors_too() {
 async fn an_empty_budget_is_a_429_and_no_fault_of_the_account() {
     let (app, server) = (App::start(json!({})).await, MockServer::start().await);
     let answer = json!({"id": "w1", "coin": "eth", "balanceString": "1"});
-    Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(answer)).mount(&server).await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(answer))
+        .mount(&server)
+        .await;
     for limits in [[3, 0], [0, 3]] {
         let (id, syncs) = at_provider(&app, &server.uri(), "eth/w1", limits).await;
         let mut refused = 0;
@@ -287,7 +319,10 @@ async fn an_empty_budget_is_a_429_and_no_fault_of_the_account() {
                 Err(error) => {
                     let error = shared::http::ApiError::from(error);
                     assert!(
-                        matches!(error, shared::http::ApiError::RateLimitExceeded { retry_after_seconds: 1..=60 }),
+                        matches!(
+                            error,
+                            shared::http::ApiError::RateLimitExceeded { retry_after_seconds: 1..=60 }
+                        ),
                         "{error:?}"
                     );
                     refused += 1;
@@ -299,7 +334,10 @@ async fn an_empty_budget_is_a_429_and_no_fault_of_the_account() {
         let state = app.stack.store().custody_account(id).await.unwrap().unwrap();
         assert_eq!((state.failures, state.attempts.held_until), (0, None));
     }
-    assert_eq!(server.received_requests().await.unwrap().len() % 16, server.received_requests().await.unwrap().len());
+    assert_eq!(
+        server.received_requests().await.unwrap().len() % 16,
+        server.received_requests().await.unwrap().len()
+    );
 }
 
 #[tokio::test]

@@ -22,9 +22,14 @@ fn many(count: usize) -> Value {
         })
     };
     let vaults: BTreeMap<_, _> = (0..count)
-        .map(|number| (number.to_string(), json!({"assets": [wallet("USDT_ERC20", &number.to_string(), "0")]})))
+        .map(|number| {
+            (number.to_string(), json!({"assets": [wallet("USDT_ERC20", &number.to_string(), "0")]}))
+        })
         .collect();
-    custody(json!([]), json!({"custody_accounts": (0..count).map(account).collect::<Vec<_>>(), "vaults": vaults}))
+    custody(
+        json!([]),
+        json!({"custody_accounts": (0..count).map(account).collect::<Vec<_>>(), "vaults": vaults}),
+    )
 }
 
 fn id(number: usize) -> String {
@@ -86,7 +91,11 @@ async fn shards_divide_the_work_without_overlap() {
         let now = now.plus(MINUTE * 20 * i32::try_from(of).unwrap());
         for index in 0..of {
             let report = sweep.run(Share { index, of }, now, LONG).await.unwrap();
-            assert_eq!((report.synced, report.failed, report.remaining), (report.due, 0, 0), "{index} of {of}");
+            assert_eq!(
+                (report.synced, report.failed, report.remaining),
+                (report.due, 0, 0),
+                "{index} of {of}"
+            );
             due += report.due;
         }
         assert_eq!(due, 40, "{of}");
@@ -96,9 +105,10 @@ async fn shards_divide_the_work_without_overlap() {
 #[tokio::test]
 async fn a_failing_account_backs_off_and_holds_up_nobody() {
     let app = App::start(many(3)).await;
-    app.stack
-        .sandbox()
-        .set_vault("1".to_owned(), serde_json::from_value(json!({"assets": [{"id": "USDT_ERC20", "total": "-1"}]})).unwrap());
+    app.stack.sandbox().set_vault(
+        "1".to_owned(),
+        serde_json::from_value(json!({"assets": [{"id": "USDT_ERC20", "total": "-1"}]})).unwrap(),
+    );
     let (sweep, mut now) = (sweep(&app), Timestamp::now());
     let mut pauses = Vec::new();
     for round in 0..4 {
@@ -127,8 +137,12 @@ async fn what_cannot_be_read_holds_up_nobody() {
     let broken = broken.update_expression("SET positions = :gone");
     let gone = AttributeValue::M([("ETH#GONE".to_owned(), AttributeValue::M([].into()))].into());
     broken.expression_attribute_values(":gone", gone).send().await.unwrap();
-    for (vault, asset) in [("zzz", json!({"id": "ETH", "total": 5})), ("5", json!({"id": "USDT_ERC20", "total": 5}))] {
-        app.stack.sandbox().set_vault(vault.to_owned(), serde_json::from_value(json!({"assets": [asset]})).unwrap());
+    for (vault, asset) in
+        [("zzz", json!({"id": "ETH", "total": 5})), ("5", json!({"id": "USDT_ERC20", "total": 5}))]
+    {
+        app.stack
+            .sandbox()
+            .set_vault(vault.to_owned(), serde_json::from_value(json!({"assets": [asset]})).unwrap());
     }
     let (sweep, now) = (sweep(&app), Timestamp::now());
     assert_eq!(counts(sweep.run(Share::WHOLE, now, LONG).await.unwrap()), [10, 8, 2, 0]);
@@ -140,14 +154,19 @@ async fn what_cannot_be_read_holds_up_nobody() {
 async fn a_position_that_cannot_be_stored_backs_off_and_lets_its_lease_go() {
     let app = App::start(many(3)).await;
     let store = app.stack.store();
-    let account = store.custody_account(CustodyAccountId::parse(&id(1)).unwrap()).await.unwrap().unwrap().account;
+    let account =
+        store.custody_account(CustodyAccountId::parse(&id(1)).unwrap()).await.unwrap().unwrap().account;
     // Somebody else's account stands where the projection belongs.
     let held = account.positions.keys().next().unwrap();
-    let squatter = crate::record::update(account.customer_id.uuid(), account.projection_id(held).uuid(), "1", 1);
+    let squatter =
+        crate::record::update(account.customer_id.uuid(), account.projection_id(held).uuid(), "1", 1);
     store.record(&shared::domain::Account { asset: held.asset, ..squatter }).await.unwrap();
     let (sweep, now) = (sweep(&app), Timestamp::now());
     assert_eq!(counts(sweep.run(Share::WHOLE, now, LONG).await.unwrap()), [3, 2, 1, 0]);
-    assert_eq!(counts(sweep.run(Share::WHOLE, now.plus(SignedDuration::from_secs(1)), LONG).await.unwrap()), [0; 4]);
+    assert_eq!(
+        counts(sweep.run(Share::WHOLE, now.plus(SignedDuration::from_secs(1)), LONG).await.unwrap()),
+        [0; 4]
+    );
     let state = store.custody_account(account.id).await.unwrap().unwrap();
     assert_eq!((state.failures, state.attempts.held_until, state.attempts.completed), (1, None, 0));
 }
@@ -156,8 +175,11 @@ async fn a_position_that_cannot_be_stored_backs_off_and_lets_its_lease_go() {
 async fn a_row_that_cannot_be_named_holds_up_nobody() {
     let app = App::start(many(3)).await;
     let text = |value: &str| AttributeValue::S(value.to_owned());
-    for (name, due) in [("not-a-uuid", "2020-01-01T00:00:00.000000000Z"), ("00000000-0000-4000-8000-000000000001", "0000")] {
-        let put = app.stack.store().client().put_item().table_name("CustodyTable").item("account_id", text(name));
+    for (name, due) in
+        [("not-a-uuid", "2020-01-01T00:00:00.000000000Z"), ("00000000-0000-4000-8000-000000000001", "0000")]
+    {
+        let put =
+            app.stack.store().client().put_item().table_name("CustodyTable").item("account_id", text(name));
         put.item("shard", text("00")).item("next_sync_at", text(due)).send().await.unwrap();
     }
     let report = sweep(&app).run(Share::WHOLE, Timestamp::now(), LONG).await.unwrap();
@@ -168,11 +190,13 @@ async fn a_row_that_cannot_be_named_holds_up_nobody() {
 async fn accounts_that_the_provider_does_not_know_cost_the_others_nothing() {
     let app = App::start(many(40)).await;
     let store = app.stack.store();
-    let known = store.custody_account(CustodyAccountId::parse(&id(0)).unwrap()).await.unwrap().unwrap().account;
+    let known =
+        store.custody_account(CustodyAccountId::parse(&id(0)).unwrap()).await.unwrap().unwrap().account;
     for number in 0..30_u128 {
         let lost = CustodyAccount {
             id: uuid::Uuid::from_u128(number << 64 | 0xdead).into(),
-            provider_account: ProviderAccount::parse(ProviderName::Fireblocks, &format!("lost-{number}")).unwrap(),
+            provider_account: ProviderAccount::parse(ProviderName::Fireblocks, &format!("lost-{number}"))
+                .unwrap(),
             ..known.clone()
         };
         store.register_custody_account(&lost, Timestamp::now()).await.unwrap();

@@ -52,8 +52,14 @@ async fn a_sync_is_answered_as_published_and_seen_everywhere_at_once() {
     app.vault(json!([wallet("USDT_ERC20", "11.5", "11.5")])).await;
     app.custody("?max_age=0").await;
     let unified = app.balance("USD", "&stack=currency").await;
-    assert!(unified.text().contains(r#""currency":"USDT","is_crypto":true,"accounts":1,"balance":11.50,"#), "{unified}");
-    assert!(unified.text().contains(r#""currency":"BTC","is_crypto":true,"accounts":1,"balance":0.00,"#), "{unified}");
+    assert!(
+        unified.text().contains(r#""currency":"USDT","is_crypto":true,"accounts":1,"balance":11.50,"#),
+        "{unified}"
+    );
+    assert!(
+        unified.text().contains(r#""currency":"BTC","is_crypto":true,"accounts":1,"balance":0.00,"#),
+        "{unified}"
+    );
 }
 
 #[tokio::test]
@@ -85,10 +91,14 @@ async fn of_many_syncs_and_reads_at_once_one_sync_wins_and_the_vault_is_read_onc
         send(request.bearer_auth(&token))
     };
     let answers = join_all((0..50).map(ask)).await;
-    let (syncs, reads): (Vec<_>, Vec<_>) = answers.iter().enumerate().partition(|(number, _)| number.is_multiple_of(2));
+    let (syncs, reads): (Vec<_>, Vec<_>) =
+        answers.iter().enumerate().partition(|(number, _)| number.is_multiple_of(2));
     let granted = syncs.iter().filter(|(_, answer)| answer.status == 200).count();
     assert!(syncs.iter().all(|(_, answer)| answer.status == 200 || answer.status == 429));
-    assert_eq!((granted, reads.iter().filter(|(_, answer)| answer.status == 200).count(), app.vault_reads()), (1, 25, 1));
+    assert_eq!(
+        (granted, reads.iter().filter(|(_, answer)| answer.status == 200).count(), app.vault_reads()),
+        (1, 25, 1)
+    );
 }
 
 #[tokio::test]
@@ -106,12 +116,25 @@ async fn only_who_sees_the_account_and_may_sync_can() {
         (Method::POST, Some(permitted(json!({"sub": "bob", "customer_ids": [BOB]}))), path(CUSTODY), 403),
         (Method::POST, Some(admin()), path(CUSTODY), 403),
         (Method::POST, Some(syncer()), path(missing), 403),
-        (Method::POST, Some(json!({"sub": "root", "permissions": ["PermReadAll", "PermCustodySync"]})), path(missing), 404),
-        (Method::POST, Some(json!({"sub": "root", "permissions": ["PermReadAll", "PermCustodySync"]})), path(CUSTODY), 200),
+        (
+            Method::POST,
+            Some(json!({"sub": "root", "permissions": ["PermReadAll", "PermCustodySync"]})),
+            path(missing),
+            404,
+        ),
+        (
+            Method::POST,
+            Some(json!({"sub": "root", "permissions": ["PermReadAll", "PermCustodySync"]})),
+            path(CUSTODY),
+            200,
+        ),
     ];
     for (method, credential, path, status) in rows {
         let request = app.request(method, &path);
-        let request = credential.map(|claims| app.token(claims)).into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
+        let request = credential
+            .map(|claims| app.token(claims))
+            .into_iter()
+            .fold(request, reqwest::RequestBuilder::bearer_auth);
         assert_eq!(send(request).await.status, status, "{path}");
     }
     assert_eq!(app.vault_reads(), 1);
@@ -148,7 +171,9 @@ async fn a_last_transaction_is_never_replaced_by_none_or_an_older_one() {
 
 async fn lease(store: &Store, now: Timestamp) -> Lease {
     let id = shared::domain::CustodyAccountId::parse(CUSTODY).unwrap();
-    let Claim::Granted(lease) = store.claim_lease(id, now, now.plus(jiff::SignedDuration::from_secs(12))).await.unwrap() else {
+    let Claim::Granted(lease) =
+        store.claim_lease(id, now, now.plus(jiff::SignedDuration::from_secs(12))).await.unwrap()
+    else {
         panic!("held")
     };
     *lease
@@ -157,7 +182,9 @@ async fn lease(store: &Store, now: Timestamp) -> Lease {
 fn holding(account: &CustodyAccount, total: &str, now: Timestamp) -> CustodyAccount {
     let amount = shared::domain::Amount::parse(total).unwrap();
     let mut account = CustodyAccount { synced_at: Some(now), ..account.clone() };
-    account.positions.insert(ChainAsset::parse("ETH", "USDT").unwrap(), Position::new(amount, amount).unwrap());
+    account
+        .positions
+        .insert(ChainAsset::parse("ETH", "USDT").unwrap(), Position::new(amount, amount).unwrap());
     account
 }
 
@@ -191,7 +218,9 @@ async fn a_clock_that_runs_behind_cannot_hide_a_newer_balance() {
     let app = app().await;
     let store = app.stack.store();
     let mut last = None;
-    for (now, total) in [("2026-03-01T00:00:00Z", "1"), ("2026-02-01T00:00:00Z", "2"), ("2026-02-01T00:00:00Z", "3")] {
+    for (now, total) in
+        [("2026-03-01T00:00:00Z", "1"), ("2026-02-01T00:00:00Z", "2"), ("2026-02-01T00:00:00Z", "3")]
+    {
         let lease = lease(&store, at(now)).await;
         let account = holding(&lease.state.account, total, at(now));
         let id = account.projection_id(&ChainAsset::parse("ETH", "USDT").unwrap());
@@ -221,9 +250,14 @@ async fn nobody_else_writes_a_projection() {
     let projected = store.customer_accounts(alice.into()).await.unwrap().remove(0);
     for minute in [0, 30] {
         let foreign = Account { asset: projected.asset, ..update(alice, projected.id.uuid(), "1", minute) };
-        assert_eq!(store.record(&foreign).await, Err(RecordError::Rejected(Rejection::InCustody)), "{minute}");
+        assert_eq!(
+            store.record(&foreign).await,
+            Err(RecordError::Rejected(Rejection::InCustody)),
+            "{minute}"
+        );
     }
-    let newer = Account { balance_at: at("2099-01-01T00:00:00Z"), custody_account_id: None, ..projected.clone() };
+    let newer =
+        Account { balance_at: at("2099-01-01T00:00:00Z"), custody_account_id: None, ..projected.clone() };
     assert_eq!(store.record(&newer).await, Err(RecordError::Rejected(Rejection::InCustody)));
     assert_eq!(store.customer_accounts(alice.into()).await.unwrap().remove(0), projected);
 }
@@ -249,7 +283,8 @@ async fn a_supported_asset_is_removed_only_at_zero() {
     assert_eq!(state(&app).await.positions, more.positions);
     let other = CustodyAccount { customer_id: Uuid::parse_str(BOB).unwrap().into(), ..more.clone() };
     assert_eq!(store.register_custody_account(&other, now).await, Err(RegisterError::OtherOwner));
-    // Not while a sync is under way, nor after one that was cut short: it may have shown what no snapshot knows of.
+    // Not while a sync is under way, nor after one that was cut short: it may have shown what no snapshot
+    // knows of.
     let cut = lease(&store, now).await;
     assert_eq!(store.register_custody_account(&more, now).await, Ok(()), "nothing to change");
     let mut less = more.clone();
@@ -282,7 +317,8 @@ async fn an_asset_that_was_just_added_is_not_taken_for_zero() {
 #[tokio::test]
 async fn an_asset_that_is_not_listed_is_counted_and_not_stored() {
     let app = app().await;
-    app.vault(json!([wallet("USDT_ERC20", "1", "1"), wallet("USDC", "5", "5"), wallet("SHIB", "7", "7")])).await;
+    app.vault(json!([wallet("USDT_ERC20", "1", "1"), wallet("USDC", "5", "5"), wallet("SHIB", "7", "7")]))
+        .await;
     assert_eq!(app.sync(syncer()).await.status, 200);
     let accounts = app.get("/v2/accounts").await.json();
     assert_eq!(accounts["pagination"]["total"], json!(1), "{accounts}");

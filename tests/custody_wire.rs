@@ -17,7 +17,9 @@ fn account(provider: ProviderName, name: &str) -> CustodyAccount {
         customer_id: Uuid::nil().into(),
         provider,
         provider_account: ProviderAccount::parse(provider, name).unwrap(),
-        positions: supported.map(|(chain, token)| (ChainAsset::parse(chain, token).unwrap(), Position::default())).into(),
+        positions: supported
+            .map(|(chain, token)| (ChainAsset::parse(chain, token).unwrap(), Position::default()))
+            .into(),
         synced_at: None,
     }
 }

@@ -22,7 +22,9 @@ fn scalars(node: &Yaml<'_>) -> Vec<String> {
     match node {
         Yaml::Tagged(_, inner) => scalars(inner),
         Yaml::Sequence(elements) => elements.iter().flat_map(scalars).collect(),
-        Yaml::Mapping(members) => members.iter().flat_map(|(name, value)| [scalars(name), scalars(value)].concat()).collect(),
+        Yaml::Mapping(members) => {
+            members.iter().flat_map(|(name, value)| [scalars(name), scalars(value)].concat()).collect()
+        }
         other => other.as_str().map(str::to_owned).into_iter().collect(),
     }
 }
@@ -64,8 +66,13 @@ fn no_policy_says_everything_and_keys_are_written_by_nobody() {
         let said = scalars(statement);
         let of = |name| at(statement, name).map(scalars).unwrap_or_default();
         assert!(of("Action").iter().chain(&of("Resource")).all(|word| !word.contains('*')), "{said:?}");
-        assert!(!of("Action").is_empty() && (!of("Resource").is_empty() || !of("Principal").is_empty()), "{said:?}");
-        let writes = of("Action").iter().any(|action| !["dynamodb:GetItem", "dynamodb:Query"].contains(&action.as_str()));
+        assert!(
+            !of("Action").is_empty() && (!of("Resource").is_empty() || !of("Principal").is_empty()),
+            "{said:?}"
+        );
+        let writes = of("Action")
+            .iter()
+            .any(|action| !["dynamodb:GetItem", "dynamodb:Query"].contains(&action.as_str()));
         if writes && of("Resource").iter().any(|resource| resource.contains("AccessTable")) {
             // The issuer's cached keys, and no API key.
             let condition = ["ForAllValues:StringEquals", "dynamodb:LeadingKeys", "jwks"].map(str::to_owned);
@@ -78,13 +85,19 @@ fn no_policy_says_everything_and_keys_are_written_by_nobody() {
 fn functions_are_named_after_their_binaries_and_have_roles_of_their_own() {
     let text = read("template.yaml");
     let template = &Yaml::load_from_str(&text).unwrap()[0];
-    let (functions, roles) = (resources(template, "AWS::Serverless::Function"), resources(template, "AWS::IAM::Role"));
-    let policies: Vec<_> = resources(template, "AWS::IAM::ManagedPolicy").into_iter().map(|(id, _)| id).collect();
-    assert_eq!(functions.len(), fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions")).unwrap().count());
+    let (functions, roles) =
+        (resources(template, "AWS::Serverless::Function"), resources(template, "AWS::IAM::Role"));
+    let policies: Vec<_> =
+        resources(template, "AWS::IAM::ManagedPolicy").into_iter().map(|(id, _)| id).collect();
+    assert_eq!(
+        functions.len(),
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions")).unwrap().count()
+    );
     for (id, function) in functions {
         let properties = at(function, "Properties").unwrap();
-        let binary =
-            at(function, "Metadata").and_then(|metadata| at(metadata, "BuildProperties")).and_then(|build| at(build, "Binary"));
+        let binary = at(function, "Metadata")
+            .and_then(|metadata| at(metadata, "BuildProperties"))
+            .and_then(|build| at(build, "Binary"));
         let name = format!("${{AWS::StackName}}-{}", binary.unwrap().as_str().unwrap());
         assert_eq!(scalars(at(properties, "FunctionName").unwrap()), [name], "{id}");
         // SAM would make a role that may write to every log group.
@@ -94,7 +107,8 @@ fn functions_are_named_after_their_binaries_and_have_roles_of_their_own() {
         let (_, role) = roles.iter().find(|(name, _)| *name == format!("{id}Role")).unwrap();
         let managed = scalars(at(at(role, "Properties").unwrap(), "ManagedPolicyArns").unwrap());
         assert!(
-            managed.contains(&"WriteLogs".to_owned()) && managed.iter().all(|policy| policies.contains(policy)),
+            managed.contains(&"WriteLogs".to_owned())
+                && managed.iter().all(|policy| policies.contains(policy)),
             "{managed:?}"
         );
     }
@@ -108,7 +122,9 @@ fn tables_survive_their_stack_and_production_protects_them() {
     assert_eq!(tables.len(), 6);
     for (id, table) in tables.into_iter().filter(|(id, _)| id != "LimitsTable") {
         let properties = at(table, "Properties").unwrap();
-        let says = |name: &str, expected: &[&str]| assert_eq!(scalars(at(properties, name).unwrap()), expected, "{id} {name}");
+        let says = |name: &str, expected: &[&str]| {
+            assert_eq!(scalars(at(properties, name).unwrap()), expected, "{id} {name}")
+        };
         assert_eq!(at(table, "DeletionPolicy").and_then(Yaml::as_str), Some("RetainExceptOnCreate"), "{id}");
         assert_eq!(at(table, "UpdateReplacePolicy").and_then(Yaml::as_str), Some("Retain"), "{id}");
         says("PointInTimeRecoverySpecification", &["PointInTimeRecoveryEnabled"]);
@@ -122,7 +138,8 @@ fn tables_survive_their_stack_and_production_protects_them() {
 fn every_alarm_is_shown_acted_on_and_explained() {
     let (text, runbook) = (read("infra/observability.yaml"), read("infra/README.md"));
     let template = &Yaml::load_from_str(&text).unwrap()[0];
-    let dashboard = scalars(at(resources(template, "AWS::CloudWatch::Dashboard")[0].1, "Properties").unwrap()).concat();
+    let dashboard =
+        scalars(at(resources(template, "AWS::CloudWatch::Dashboard")[0].1, "Properties").unwrap()).concat();
     let alarms = resources(template, "AWS::CloudWatch::Alarm");
     assert!(alarms.len() >= 10);
     for (id, alarm) in alarms {
@@ -140,7 +157,9 @@ fn every_metric_of_ours_is_written_by_somebody() {
     let filters = resources(template, "AWS::Logs::MetricFilter");
     let mut metrics = Vec::new();
     with_member(template, "Namespace", &mut metrics);
-    for metric in metrics.into_iter().filter(|metric| at(metric, "Namespace").and_then(Yaml::as_str) == Some("Ballast")) {
+    for metric in
+        metrics.into_iter().filter(|metric| at(metric, "Namespace").and_then(Yaml::as_str) == Some("Ballast"))
+    {
         let name = at(metric, "MetricName").and_then(Yaml::as_str).unwrap();
         // A line's own metrics are told apart by function; what a filter finds has no dimension.
         let dimensions = at(metric, "Dimensions").map(scalars).unwrap_or_default();
@@ -149,7 +168,10 @@ fn every_metric_of_ours_is_written_by_somebody() {
         } else {
             assert!(telemetry.contains(&format!("(\"{name}\", ")), "{name}");
             let function = dimensions.last().and_then(|value| value.strip_prefix("${Functions}-")).unwrap();
-            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions").join(function).exists(), "{name}: {function}");
+            assert!(
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions").join(function).exists(),
+                "{name}: {function}"
+            );
         }
     }
 }
@@ -164,14 +186,24 @@ fn every_metric_filter_finds_what_is_written() {
             "shared/src/http/gate.rs",
             "record(\"limiter\", \"unreachable\")",
         ),
-        ("LimiterUnreachable", "$.limiter = \"unreachable\"", "shared/src/custody/call.rs", "limiter = \"unreachable\""),
+        (
+            "LimiterUnreachable",
+            "$.limiter = \"unreachable\"",
+            "shared/src/custody/call.rs",
+            "limiter = \"unreachable\"",
+        ),
         (
             "ProviderCredentialsRefused",
             "$.cause = \"the provider refused our credentials*\"",
             "shared/src/custody/mod.rs",
             "\"the provider refused our credentials: {0}\"",
         ),
-        ("UnlistedCustodyAssets", "$.unlisted > 0", "shared/src/custody/sync.rs", "                unlisted,\n"),
+        (
+            "UnlistedCustodyAssets",
+            "$.unlisted > 0",
+            "shared/src/custody/sync.rs",
+            "                unlisted,\n",
+        ),
     ];
     let text = read("infra/observability.yaml");
     let template = &Yaml::load_from_str(&text).unwrap()[0];
@@ -194,11 +226,15 @@ fn a_deploy_by_the_shipped_configuration_names_every_parameter_that_has_no_defau
     let required: BTreeSet<_> = required.map(|(name, _)| name.as_str()).collect();
     let known: BTreeSet<_> = parameters.iter().map(|(name, _)| name.as_str()).collect();
     let configuration = read("samconfig.toml");
-    let lists: Vec<&str> =
-        configuration.split("parameter_overrides = [").skip(1).map(|rest| rest.split(']').next().unwrap()).collect();
+    let lists: Vec<&str> = configuration
+        .split("parameter_overrides = [")
+        .skip(1)
+        .map(|rest| rest.split(']').next().unwrap())
+        .collect();
     assert_eq!(lists.len(), 2);
     for list in lists {
-        let given: BTreeSet<_> = list.split('"').skip(1).step_by(2).map(|pair| pair.split_once('=').unwrap().0).collect();
+        let given: BTreeSet<_> =
+            list.split('"').skip(1).step_by(2).map(|pair| pair.split_once('=').unwrap().0).collect();
         assert!(given.is_superset(&required) && given.is_subset(&known), "{given:?}");
     }
 }

@@ -11,7 +11,8 @@ fn root() -> PathBuf {
 /// Every document of the repository, with its text.
 fn documents() -> Vec<(PathBuf, String)> {
     let folders = [root(), root().join("infra")];
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    let files =
+        folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     let documents = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     documents.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
@@ -19,18 +20,26 @@ fn documents() -> Vec<(PathBuf, String)> {
 /// A heading as GitHub's anchors spell it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
-    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }
 
 fn anchors(text: &str) -> BTreeSet<String> {
-    text.lines().filter_map(|line| line.strip_prefix('#')).map(|line| anchor(line.trim_start_matches('#'))).collect()
+    text.lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
 }
 
 #[test]
 fn every_link_leads_somewhere() {
     let mut links = 0;
     for (path, text) in documents() {
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+        for target in
+            text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
+        {
             if target.starts_with("https://") {
                 continue;
             }
@@ -39,7 +48,11 @@ fn every_link_leads_somewhere() {
             let there = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(there.exists(), "{}: {target}", path.display());
             if !fragment.is_empty() {
-                assert!(anchors(&fs::read_to_string(&there).unwrap()).contains(fragment), "{}: {target}", path.display());
+                assert!(
+                    anchors(&fs::read_to_string(&there).unwrap()).contains(fragment),
+                    "{}: {target}",
+                    path.display()
+                );
             }
         }
     }

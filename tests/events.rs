@@ -40,12 +40,22 @@ async fn an_event_is_recorded_and_seen_by_the_next_request() {
         (&older, "superseded"),
         (&with(newer.clone(), json!({"balance": "12.50"})), "duplicate"),
     ] {
-        assert_eq!(post(&app, &event(detail.clone())).await.to_string(), format!(r#"200 {{"result":"{result}"}}"#), "{detail}");
+        assert_eq!(
+            post(&app, &event(detail.clone())).await.to_string(),
+            format!(r#"200 {{"result":"{result}"}}"#),
+            "{detail}"
+        );
     }
     // The whole account is the newest event's: what that leaves out is gone.
     let row = app.get("/v2/accounts").await.json()["data"][0].clone();
-    assert_eq!((&row["iban"], &row["status"], &row["active"]), (&Value::Null, &json!("active"), &json!(true)));
-    assert_eq!((&row["balance"], &row["available"], &row["locked"]), (&json!(12.5), &json!(20.0), &json!(0.0)));
+    assert_eq!(
+        (&row["iban"], &row["status"], &row["active"]),
+        (&Value::Null, &json!("active"), &json!(true))
+    );
+    assert_eq!(
+        (&row["balance"], &row["available"], &row["locked"]),
+        (&json!(12.5), &json!(20.0), &json!(0.0))
+    );
     let then = app.balance("EUR", "&as_of=2026-05-15T00:00:00Z").await.json();
     assert_eq!(then["total_balance"], json!(1.0));
 }
@@ -90,7 +100,12 @@ async fn an_event_that_can_never_be_recorded_says_why_and_nothing_else_stops() {
     for event in rows {
         let answer = post(&app, &event).await;
         assert_eq!(answer.status, 422, "{answer}");
-        writeln!(answers, "{}", answer.json()["reason"].as_str().unwrap().split(", expected one of").next().unwrap()).unwrap();
+        writeln!(
+            answers,
+            "{}",
+            answer.json()["reason"].as_str().unwrap().split(", expected one of").next().unwrap()
+        )
+        .unwrap();
     }
     assert_snapshot!(answers, @r#"
     the event: not a JSON object
@@ -122,7 +137,9 @@ async fn an_event_that_can_never_be_recorded_says_why_and_nothing_else_stops() {
     the account belongs to another customer
     the account holds another currency
     "#);
-    for twice in [r#"{"detail-type": "AccountBalanceChanged", "detail": {"balance": "1", "balance": "2"}}"#, "no JSON"] {
+    for twice in
+        [r#"{"detail-type": "AccountBalanceChanged", "detail": {"balance": "1", "balance": "2"}}"#, "no JSON"]
+    {
         let answer = send(app.request(Method::POST, "/_local/events").body(twice)).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["result"]), (422, &json!("rejected")), "{answer}");
     }
@@ -136,8 +153,7 @@ async fn an_event_does_not_reach_into_custody() {
     let app = App::start(custody(json!([wallet("BTC", "1", "1")]), json!({}))).await;
     app.sync(syncer()).await;
     let accounts = app.stack.store().customer_accounts(CustomerId::parse(ALICE).unwrap()).await.unwrap();
-    let detail =
-        json!({"id": accounts[0].id.to_string(), "customer_id": ALICE, "currency": "BTC", "balance": "5", "balance_at": at(1)});
+    let detail = json!({"id": accounts[0].id.to_string(), "customer_id": ALICE, "currency": "BTC", "balance": "5", "balance_at": at(1)});
     assert_snapshot!(post(&app, &event(detail)).await, @r#"422 {"result":"rejected","reason":"the account is kept by a custody sync"}"#);
 }
 
@@ -147,7 +163,10 @@ fn any_order_with_duplicates_ends_as_the_ordered_run() {
     let details: Vec<_> = (0..12_u32)
         .map(|number| {
             let balance = format!("{}", number * 7 % 5);
-            with(account(number % 3, "EUR", &balance), json!({"balance_at": at(number), "description": format!("{number}")}))
+            with(
+                account(number % 3, "EUR", &balance),
+                json!({"balance_at": at(number), "description": format!("{number}")}),
+            )
         })
         .collect();
     let state = |order: &[usize]| {
@@ -159,17 +178,21 @@ fn any_order_with_duplicates_ends_as_the_ordered_run() {
             let mut seen = vec![app.get("/v2/accounts").await.text().to_owned()];
             for minute in 0..12 {
                 seen.push(
-                    app.get(&format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR&as_of={}", at(minute)))
-                        .await
-                        .text()
-                        .to_owned(),
+                    app.get(&format!(
+                        "/v2/accounts/balance?customer_id={ALICE}&currency=EUR&as_of={}",
+                        at(minute)
+                    ))
+                    .await
+                    .text()
+                    .to_owned(),
                 );
             }
             seen
         })
     };
     let ordered = state(&(0..12).collect::<Vec<_>>());
-    let shuffled = (Just((0..12).collect::<Vec<_>>()).prop_shuffle(), prop::collection::vec(0..12_usize, 0..8));
+    let shuffled =
+        (Just((0..12).collect::<Vec<_>>()).prop_shuffle(), prop::collection::vec(0..12_usize, 0..8));
     let outcome = TestRunner::new(Config::with_cases(16)).run(&shuffled, |(order, again)| {
         prop_assert_eq!(&state(&[order, again].concat()), &ordered);
         Ok(())
@@ -179,11 +202,17 @@ fn any_order_with_duplicates_ends_as_the_ordered_run() {
 
 #[tokio::test]
 async fn the_published_schema_has_the_fields_that_are_read() {
-    let schema: Value = serde_json::from_str(include_str!("../infra/events/AccountBalanceChanged.v1.schema.json")).unwrap();
+    let schema: Value =
+        serde_json::from_str(include_str!("../infra/events/AccountBalanceChanged.v1.schema.json")).unwrap();
     let app = App::start(json!({})).await;
     let reason = post(&app, &event(json!({"?": 1}))).await.json()["reason"].as_str().unwrap().to_owned();
-    let read: BTreeSet<_> =
-        reason.split("expected one of ").nth(1).unwrap().split(", ").map(|name| name.trim_matches('`').to_owned()).collect();
+    let read: BTreeSet<_> = reason
+        .split("expected one of ")
+        .nth(1)
+        .unwrap()
+        .split(", ")
+        .map(|name| name.trim_matches('`').to_owned())
+        .collect();
     let published: BTreeSet<_> =
         schema["properties"].as_object().unwrap().keys().cloned().chain(["history".to_owned()]).collect();
     assert_eq!(published, read, "all but the history, which an event does not carry");
@@ -193,7 +222,10 @@ async fn the_published_schema_has_the_fields_that_are_read() {
         event["detail"].as_object_mut().unwrap().remove(name.as_str().unwrap()).unwrap();
         let answer = post(&app, &event).await;
         assert!(
-            answer.json()["reason"].as_str().unwrap().contains(&format!("missing field `{}`", name.as_str().unwrap())),
+            answer.json()["reason"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("missing field `{}`", name.as_str().unwrap())),
             "{answer}"
         );
     }

@@ -1,5 +1,5 @@
-//! Faults of the store, by answers that DynamoDB gives and the embedded one never does: each has its documented body, exactly
-//! one log line with its cause, and the process lives on.
+//! Faults of the store, by answers that DynamoDB gives and the embedded one never does: each has its
+//! documented body, exactly one log line with its cause, and the process lives on.
 
 use crate::harness::{ALICE, Answer, send};
 use crate::lines::Lines;
@@ -62,7 +62,8 @@ async fn ask_with(config: &Config) -> Answer {
     let claims = json!({"sub": "s", "iss": "issuer", "aud": "ballast", "exp": 4_102_444_800_u64, "customer_ids": [ALICE]});
     let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
-    send(client.get(format!("{url}/v2/accounts/balance?customer_id={ALICE}&currency=EUR")).bearer_auth(token)).await
+    send(client.get(format!("{url}/v2/accounts/balance?customer_id={ALICE}&currency=EUR")).bearer_auth(token))
+        .await
 }
 
 fn canned(status: u16, body: &Value) -> ResponseTemplate {
@@ -70,7 +71,10 @@ fn canned(status: u16, body: &Value) -> ResponseTemplate {
 }
 
 fn refusal(status: u16, code: &str) -> ResponseTemplate {
-    canned(status, &json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "secret detail"}))
+    canned(
+        status,
+        &json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "secret detail"}),
+    )
 }
 
 async fn dynamodb(answer: ResponseTemplate) -> MockServer {
@@ -189,7 +193,8 @@ async fn colliding_transactions_are_tried_again_and_then_reported() {
     let account = crate::record::update(uuid::Uuid::nil(), uuid::Uuid::nil(), "1", 1);
     // Two collisions, then it goes through.
     let server = MockServer::start().await;
-    let transact = || Mock::given(method("POST")).and(header("x-amz-target", "DynamoDB_20120810.TransactWriteItems"));
+    let transact =
+        || Mock::given(method("POST")).and(header("x-amz-target", "DynamoDB_20120810.TransactWriteItems"));
     transact().respond_with(canned(400, &conflict)).up_to_n_times(2).expect(2).mount(&server).await;
     transact().respond_with(canned(200, &json!({}))).expect(1).mount(&server).await;
     let store = Store::new(&config(&server.uri()).store);
@@ -206,7 +211,10 @@ async fn colliding_transactions_are_tried_again_and_then_reported() {
     });
     let server = dynamodb(canned(400, &throttled)).await;
     let store = Store::new(&config(&server.uri()).store);
-    assert_eq!(store.record(&account).await, Err(RecordError::Store(StoreError::Unavailable("ThrottlingError".to_owned()))));
+    assert_eq!(
+        store.record(&account).await,
+        Err(RecordError::Store(StoreError::Unavailable("ThrottlingError".to_owned())))
+    );
 }
 
 #[tokio::test]
@@ -227,8 +235,9 @@ async fn requests_to_the_store_are_signed_and_strongly_consistent() {
 async fn a_call_that_could_not_be_counted_says_so_in_its_line() {
     let (lines, _guard) = Lines::capture();
     let server = MockServer::start().await;
-    let operation =
-        |name: &str| Mock::given(method("POST")).and(header("x-amz-target", format!("DynamoDB_20120810.{name}").as_str()));
+    let operation = |name: &str| {
+        Mock::given(method("POST")).and(header("x-amz-target", format!("DynamoDB_20120810.{name}").as_str()))
+    };
     operation("Query").respond_with(canned(200, &json!({"Items": [], "Count": 0}))).mount(&server).await;
     operation("UpdateItem").respond_with(refusal(500, "InternalServerError")).expect(1).mount(&server).await;
     let answer = ask_with(&Config { rate_limit_per_minute: 1, ..config(&server.uri()) }).await;
@@ -264,5 +273,7 @@ async fn a_requests_line_says_what_it_cost() {
     assert_eq!(cost, [json!(2), json!(5), json!(0), json!(0)], "{line}");
     assert!(line["cold_start"].is_boolean() && line["latency_ms"].is_u64());
     let asked = store.received_requests().await.unwrap();
-    assert!(asked.iter().all(|request| String::from_utf8_lossy(&request.body).contains(r#""ReturnConsumedCapacity":"TOTAL""#)));
+    assert!(asked.iter().all(|request| {
+        String::from_utf8_lossy(&request.body).contains(r#""ReturnConsumedCapacity":"TOTAL""#)
+    }));
 }

@@ -70,7 +70,8 @@ impl App {
 
     /// Sets vault 12 of the sandbox.
     pub async fn vault(&self, assets: Value) {
-        let request = self.request(Method::PUT, "/_local/custody/12").body(json!({"assets": assets}).to_string());
+        let request =
+            self.request(Method::PUT, "/_local/custody/12").body(json!({"assets": assets}).to_string());
         assert_eq!(send(request).await.status, 200);
     }
 
@@ -180,6 +181,7 @@ pub fn sheet(observed_at: &str, prices: &[(&str, &str)]) -> Value {
 
 /// A dataset of accounts and the prices of the published example, for ever.
 pub fn dataset(accounts: Vec<Value>) -> Value {
-    let prices = [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5"), ("JPY", "0.0066318"), ("GBP", "1.3315")];
+    let prices =
+        [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5"), ("JPY", "0.0066318"), ("GBP", "1.3315")];
     json!({"rates_never_expire": true, "accounts": accounts, "rate_sheets": [sheet("2026-06-01T00:00:00Z", &prices)]})
 }

@@ -19,10 +19,17 @@ async fn every_account_shows_an_icon_that_anybody_can_load() {
         let icon = send(app.request(Method::GET, url)).await;
         let code = row["currency"].as_str().unwrap();
         assert_eq!((icon.status.as_u16(), icon.header("content-type")), (200, "image/svg+xml"), "{url}");
-        assert_eq!((icon.header("cache-control"), icon.header("vary")), ("public, max-age=86400", "Accept-Encoding"), "{url}");
+        assert_eq!(
+            (icon.header("cache-control"), icon.header("vary")),
+            ("public, max-age=86400", "Accept-Encoding"),
+            "{url}"
+        );
         let (svg, name) = (icon.text(), row["metadata"]["name"].as_str().unwrap().replace('&', "&amp;"));
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>") && svg.len() < 1024, "{svg}");
-        assert!(svg.contains(&format!("<title>{name}</title>")) && svg.contains(&format!(">{code}</text>")), "{svg}");
+        assert!(
+            svg.contains(&format!("<title>{name}</title>")) && svg.contains(&format!(">{code}</text>")),
+            "{svg}"
+        );
         // A byte that XML reserves would be one of a name's.
         let inside = svg.replace("&amp;", "");
         assert!(!inside.contains('&') && inside.matches('<').count() == inside.matches('>').count(), "{svg}");
@@ -34,7 +41,11 @@ async fn a_code_is_found_in_any_case_and_by_its_alias_only_in_ascii() {
     let app = App::start(json!({})).await;
     let svg = send(app.request(Method::GET, "/v2/assets/EUROP/icon.svg")).await;
     for code in ["europ", "Europ"] {
-        assert_eq!(send(app.request(Method::GET, &format!("/v2/assets/{code}/icon.svg"))).await.body, svg.body, "{code}");
+        assert_eq!(
+            send(app.request(Method::GET, &format!("/v2/assets/{code}/icon.svg"))).await.body,
+            svg.body,
+            "{code}"
+        );
     }
     for (path, status) in [
         ("/v2/assets/DOGE/icon.svg", 400),
@@ -60,6 +71,12 @@ async fn a_code_is_found_in_any_case_and_by_its_alias_only_in_ascii() {
 async fn a_known_icon_is_not_sent_again() {
     let app = App::start(json!({})).await;
     let icon = send(app.request(Method::GET, "/v2/assets/EUR/icon.svg")).await;
-    let again = send(app.request(Method::GET, "/v2/assets/EUR/icon.svg").header("if-none-match", icon.header("etag"))).await;
-    assert_eq!((again.status.as_u16(), again.text(), again.header("cache-control")), (304, "", "public, max-age=86400"));
+    let again = send(
+        app.request(Method::GET, "/v2/assets/EUR/icon.svg").header("if-none-match", icon.header("etag")),
+    )
+    .await;
+    assert_eq!(
+        (again.status.as_u16(), again.text(), again.header("cache-control")),
+        (304, "", "public, max-age=86400")
+    );
 }

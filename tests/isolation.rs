@@ -22,7 +22,8 @@ fn merchant(number: usize) -> String {
     format!("mrc_b0000000-0000-4000-8000-{number:012}")
 }
 
-/// Account `n` belongs to customer, organization and merchant by different digits, so that no two owners coincide.
+/// Account `n` belongs to customer, organization and merchant by different digits, so that no two owners
+/// coincide.
 fn owners(number: usize) -> (usize, usize, usize) {
     (number % OWNERS, number / OWNERS % OWNERS, number / OWNERS / OWNERS % OWNERS)
 }
@@ -51,7 +52,9 @@ struct Principal {
 
 impl Principal {
     fn claims(&self) -> Value {
-        let named = |numbers: &[usize], name: fn(usize) -> String| numbers.iter().map(|number| name(*number)).collect::<Vec<_>>();
+        let named = |numbers: &[usize], name: fn(usize) -> String| {
+            numbers.iter().map(|number| name(*number)).collect::<Vec<_>>()
+        };
         json!({
             "sub": "somebody",
             "customer_ids": named(&self.customers, customer),
@@ -66,18 +69,22 @@ impl Principal {
     }
 
     fn sees_merchant(&self, of_organization: usize, of_merchant: usize) -> bool {
-        self.is_admin || self.organizations.contains(&of_organization) || self.merchants.contains(&of_merchant)
+        self.is_admin
+            || self.organizations.contains(&of_organization)
+            || self.merchants.contains(&of_merchant)
     }
 }
 
 fn principals() -> impl Strategy<Value = Principal> {
     let some = || subsequence((0..OWNERS).collect::<Vec<_>>(), 0..=OWNERS);
-    (some(), some(), some(), prop::bool::weighted(0.2)).prop_map(|(customers, organizations, merchants, is_admin)| Principal {
-        customers,
-        organizations,
-        merchants,
-        is_admin,
-    })
+    (some(), some(), some(), prop::bool::weighted(0.2)).prop_map(
+        |(customers, organizations, merchants, is_admin)| Principal {
+            customers,
+            organizations,
+            merchants,
+            is_admin,
+        },
+    )
 }
 
 fn numbers(body: &Value) -> BTreeSet<usize> {
@@ -96,48 +103,69 @@ fn random_callers_see_exactly_what_is_theirs() {
     let app = runtime.block_on(App::start(dataset(accounts())));
     let get = |principal: &Principal, path: &str| runtime.block_on(app.get_as(principal.claims(), path));
     let asked = (principals(), 0..OWNERS, 0..OWNERS, 0..ACCOUNTS);
-    let outcome = TestRunner::new(Config::with_cases(128)).run(&asked, |(principal, asked, other, number)| {
-        // The list: their customers, whoever else owns the accounts.
-        let list = get(&principal, "/v2/accounts?limit=200").json();
-        prop_assert_eq!(numbers(&list["data"]), expected(|(of, _, _)| principal.sees_customer(of)));
-        let filtered =
-            get(&principal, &format!("/v2/accounts?limit=200&search.customer_id.in={},{}", customer(asked), customer(other)));
-        if principal.sees_customer(asked) && principal.sees_customer(other) {
-            prop_assert_eq!(numbers(&filtered.json()["data"]), expected(|(of, _, _)| of == asked || of == other));
-        } else {
-            prop_assert_eq!(filtered.status.as_u16(), 403);
-        }
-        // An account's id alone shows nothing of a foreign one.
-        let (of_customer, of_organization, of_merchant) = owners(number);
-        let id = crate::harness::id(u32::try_from(number).unwrap());
-        let single = get(&principal, &format!("/v2/accounts?search.id={id}")).json();
-        prop_assert_eq!(!numbers(&single["data"]).is_empty(), principal.sees_customer(of_customer));
-        // The merchant view: by organization or merchant, never by customer.
-        let path = |of_organization, of_merchant| {
-            format!("/api/v1/organizations/{}/merchants/{}/accounts", organization(of_organization), merchant(of_merchant))
-        };
-        let all = get(&principal, &format!("{}/balances", path(asked, other)));
-        let theirs = get(&principal, &format!("{}/acc_{id}/balances", path(of_organization, of_merchant))).status.as_u16();
-        let elsewhere = get(&principal, &format!("{}/acc_{id}/balances", path(asked, other))).status.as_u16();
-        if principal.sees_merchant(asked, other) {
-            prop_assert_eq!(
-                numbers(&all.json()),
-                expected(|(_, organization, merchant)| (organization, merchant) == (asked, other))
+    let outcome =
+        TestRunner::new(Config::with_cases(128)).run(&asked, |(principal, asked, other, number)| {
+            // The list: their customers, whoever else owns the accounts.
+            let list = get(&principal, "/v2/accounts?limit=200").json();
+            prop_assert_eq!(numbers(&list["data"]), expected(|(of, _, _)| principal.sees_customer(of)));
+            let filtered = get(
+                &principal,
+                &format!(
+                    "/v2/accounts?limit=200&search.customer_id.in={},{}",
+                    customer(asked),
+                    customer(other)
+                ),
             );
-        } else {
-            prop_assert_eq!(all.status.as_u16(), 403);
-        }
-        prop_assert_eq!(theirs, if principal.sees_merchant(of_organization, of_merchant) { 200 } else { 403 });
-        let is_there = (asked, other) == (of_organization, of_merchant);
-        prop_assert_eq!(
-            elsewhere,
-            match principal.sees_merchant(asked, other) {
-                true if is_there => 200,
-                _ if principal.is_admin => 404,
-                _ => 403,
+            if principal.sees_customer(asked) && principal.sees_customer(other) {
+                prop_assert_eq!(
+                    numbers(&filtered.json()["data"]),
+                    expected(|(of, _, _)| of == asked || of == other)
+                );
+            } else {
+                prop_assert_eq!(filtered.status.as_u16(), 403);
             }
-        );
-        Ok(())
-    });
+            // An account's id alone shows nothing of a foreign one.
+            let (of_customer, of_organization, of_merchant) = owners(number);
+            let id = crate::harness::id(u32::try_from(number).unwrap());
+            let single = get(&principal, &format!("/v2/accounts?search.id={id}")).json();
+            prop_assert_eq!(!numbers(&single["data"]).is_empty(), principal.sees_customer(of_customer));
+            // The merchant view: by organization or merchant, never by customer.
+            let path = |of_organization, of_merchant| {
+                format!(
+                    "/api/v1/organizations/{}/merchants/{}/accounts",
+                    organization(of_organization),
+                    merchant(of_merchant)
+                )
+            };
+            let all = get(&principal, &format!("{}/balances", path(asked, other)));
+            let theirs =
+                get(&principal, &format!("{}/acc_{id}/balances", path(of_organization, of_merchant)))
+                    .status
+                    .as_u16();
+            let elsewhere =
+                get(&principal, &format!("{}/acc_{id}/balances", path(asked, other))).status.as_u16();
+            if principal.sees_merchant(asked, other) {
+                prop_assert_eq!(
+                    numbers(&all.json()),
+                    expected(|(_, organization, merchant)| (organization, merchant) == (asked, other))
+                );
+            } else {
+                prop_assert_eq!(all.status.as_u16(), 403);
+            }
+            prop_assert_eq!(
+                theirs,
+                if principal.sees_merchant(of_organization, of_merchant) { 200 } else { 403 }
+            );
+            let is_there = (asked, other) == (of_organization, of_merchant);
+            prop_assert_eq!(
+                elsewhere,
+                match principal.sees_merchant(asked, other) {
+                    true if is_there => 200,
+                    _ if principal.is_admin => 404,
+                    _ => 403,
+                }
+            );
+            Ok(())
+        });
     outcome.unwrap();
 }

@@ -1,4 +1,5 @@
-//! Signing keys over time: rotation, refresh that junk cannot drive, an issuer that is down; and API keys that are revoked.
+//! Signing keys over time: rotation, refresh that junk cannot drive, an issuer that is down; and API keys
+//! that are revoked.
 
 use crate::harness::{ALICE, App};
 use aws_lc_rs::encoding::AsDer;
@@ -27,7 +28,8 @@ struct Signer {
 
 impl Signer {
     fn ec(kid: &'static str) -> Self {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
         Self { key: EncodingKey::from_ec_der(pkcs8.as_ref()), algorithm: Algorithm::ES256, kid }
     }
 
@@ -39,7 +41,11 @@ impl Signer {
     fn rsa(kid: &'static str) -> Self {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let pkcs8 = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
-        Self { key: EncodingKey::from_rsa_der(&rsa_private_key(pkcs8.as_ref())), algorithm: Algorithm::RS256, kid }
+        Self {
+            key: EncodingKey::from_rsa_der(&rsa_private_key(pkcs8.as_ref())),
+            algorithm: Algorithm::RS256,
+            kid,
+        }
     }
 
     fn jwk(&self) -> Value {
@@ -56,7 +62,9 @@ impl Signer {
 
 /// The PKCS#1 key inside a PKCS#8 document: the content of its only octet string.
 fn rsa_private_key(pkcs8: &[u8]) -> Vec<u8> {
-    let start = (0..pkcs8.len()).find(|&at| pkcs8[at] == 0x04 && pkcs8[at + 1] == 0x82 && pkcs8[at + 4] == 0x30).unwrap();
+    let start = (0..pkcs8.len())
+        .find(|&at| pkcs8[at] == 0x04 && pkcs8[at + 1] == 0x82 && pkcs8[at + 4] == 0x30)
+        .unwrap();
     pkcs8[start + 4..].to_vec()
 }
 
@@ -92,7 +100,10 @@ async fn accepts(authenticator: &Authenticator, token: &str, now: Timestamp) -> 
 
 async fn authenticate(authenticator: &Authenticator, token: &str, now: Timestamp) -> Result<(), AuthError> {
     let authorization = format!("Bearer {token}");
-    authenticator.authenticate(Headers { authorization: Some(&authorization), ..Headers::default() }, now).await.map(|_| ())
+    authenticator
+        .authenticate(Headers { authorization: Some(&authorization), ..Headers::default() }, now)
+        .await
+        .map(|_| ())
 }
 
 /// So far from the stack's own start that its refresh of a moment ago is over.
@@ -180,7 +191,10 @@ async fn an_issuer_that_is_down_stops_nobody_for_a_day() {
         assert!(accepts(&authenticator, &signer.token(), later(30)).await);
     }
     let next_day = Timestamp::parse("2027-01-02T00:00:01Z").unwrap();
-    assert!(matches!(authenticate(&authenticator, &signer.token(), next_day).await, Err(AuthError::KeysUnavailable(_))));
+    assert!(matches!(
+        authenticate(&authenticator, &signer.token(), next_day).await,
+        Err(AuthError::KeysUnavailable(_))
+    ));
 }
 
 /// An empty access table: the stack puts its own keys there at its start.
@@ -247,7 +261,9 @@ async fn keep(secrets: &MockServer, secret: Option<&str>, requests: u64) {
     secrets.verify().await;
     secrets.reset().await;
     let answer = match secret {
-        Some(secret) => ResponseTemplate::new(200).set_body_json(json!({"Name": "tokens", "SecretString": secret})),
+        Some(secret) => {
+            ResponseTemplate::new(200).set_body_json(json!({"Name": "tokens", "SecretString": secret}))
+        }
         None => ResponseTemplate::new(400).set_body_json(json!({"__type": "AccessDeniedException"})),
     };
     let asked = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
@@ -272,9 +288,16 @@ async fn a_shared_secret_is_read_where_it_is_kept_and_rotates() {
         assert!(accepts(&authenticator, &sign(Algorithm::HS256, new), later(minute)).await, "{minute}");
     }
     keep(&secrets, None, 1).await;
-    let refused =
-        authenticate(&authenticator, &sign(Algorithm::HS256, new), later(15).plus(SignedDuration::from_hours(24))).await;
-    assert_eq!(refused, Err(AuthError::KeysUnavailable("the secret cannot be read: AccessDeniedException".to_owned())));
+    let refused = authenticate(
+        &authenticator,
+        &sign(Algorithm::HS256, new),
+        later(15).plus(SignedDuration::from_hours(24)),
+    )
+    .await;
+    assert_eq!(
+        refused,
+        Err(AuthError::KeysUnavailable("the secret cannot be read: AccessDeniedException".to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -295,7 +318,10 @@ async fn a_shared_secret_signs_for_a_deployment_that_has_one() {
     let authenticator = Authenticator::new(&config(&app, keys), app.stack.store());
     assert!(accepts(&authenticator, &sign(Algorithm::HS256, secret), later(0)).await);
     assert!(!accepts(&authenticator, &sign(Algorithm::HS512, secret), later(0)).await);
-    assert!(!accepts(&authenticator, &sign(Algorithm::HS256, "another secret of thirty-two bytes"), later(0)).await);
+    assert!(
+        !accepts(&authenticator, &sign(Algorithm::HS256, "another secret of thirty-two bytes"), later(0))
+            .await
+    );
     assert!(!accepts(&authenticator, &Signer::ec("ec").token(), later(0)).await);
 }
 
@@ -305,8 +331,12 @@ async fn a_revoked_api_key_stops_within_a_minute_and_a_new_one_works_soon() {
     let store = app.stack.store();
     let authenticator = Authenticator::new(app.stack.config(), store.clone());
     let key = format!("bk_{}", "k".repeat(43));
-    let at = |seconds: u32| Timestamp::parse(&format!("2027-01-01T00:{:02}:{:02}Z", seconds / 60, seconds % 60)).unwrap();
-    let ask = async |now| authenticator.authenticate(Headers { api_key: Some(&key), ..Headers::default() }, now).await;
+    let at = |seconds: u32| {
+        Timestamp::parse(&format!("2027-01-01T00:{:02}:{:02}Z", seconds / 60, seconds % 60)).unwrap()
+    };
+    let ask = async |now| {
+        authenticator.authenticate(Headers { api_key: Some(&key), ..Headers::default() }, now).await
+    };
     assert_eq!(ask(at(0)).await.unwrap_err(), AuthError::Refused("the API key is unknown"));
     let stored = ApiKey {
         sha256: sha256_hex(&key),
@@ -316,7 +346,11 @@ async fn a_revoked_api_key_stops_within_a_minute_and_a_new_one_works_soon() {
         revoked_at: None,
     };
     store.put_api_key(&stored).await.unwrap();
-    assert_eq!(ask(at(1)).await.unwrap_err(), AuthError::Refused("the API key is unknown"), "remembered briefly");
+    assert_eq!(
+        ask(at(1)).await.unwrap_err(),
+        AuthError::Refused("the API key is unknown"),
+        "remembered briefly"
+    );
     assert!(ask(at(6)).await.is_ok());
     store.put_api_key(&ApiKey { revoked_at: Some(at(7)), ..stored }).await.unwrap();
     assert!(ask(at(8)).await.is_ok(), "remembered");

@@ -1,4 +1,5 @@
-//! What API Gateway, or somebody who can invoke the function, may send: each event has its documented answer and none a panic.
+//! What API Gateway, or somebody who can invoke the function, may send: each event has its documented answer
+//! and none a panic.
 
 use crate::harness::{ALICE, App, account, dataset, with};
 use bolero::check;
@@ -25,7 +26,8 @@ fn event(path: &str, query: &str, token: &str) -> Value {
     })
 }
 
-/// The function's answer to an event as Lambda would hand it in, `None` if the event is refused before any handler.
+/// The function's answer to an event as Lambda would hand it in, `None` if the event is refused before any
+/// handler.
 async fn invoke(stack: &Stack, event: &Value) -> Option<Value> {
     use lambda_http::{LambdaEvent, Service};
     let payload = serde_json::from_str(&event.to_string()).ok()?;
@@ -40,7 +42,11 @@ fn brief(answer: &Value) -> String {
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or("null")).unwrap_or_default();
     let said = [&body["error"], &body["details"]["parameter"], &body["total_balance"]]
         .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    format!("{} {}", answer["statusCode"], said.into_iter().filter(|said| said != "null").collect::<Vec<_>>().join(" "))
+    format!(
+        "{} {}",
+        answer["statusCode"],
+        said.into_iter().filter(|said| said != "null").collect::<Vec<_>>().join(" ")
+    )
 }
 
 async fn app() -> App {
@@ -51,7 +57,8 @@ async fn app() -> App {
 async fn an_event_is_answered_as_the_request_it_stands_for() {
     let app = app().await;
     let query = format!("customer_id={ALICE}&currency=EUR");
-    let answer = invoke(&app.stack, &event("/v2/accounts/balance", &query, &app.token_of(&[ALICE]))).await.unwrap();
+    let answer =
+        invoke(&app.stack, &event("/v2/accounts/balance", &query, &app.token_of(&[ALICE]))).await.unwrap();
     assert_eq!((brief(&answer).as_str(), &answer["isBase64Encoded"]), ("200 10.0", &json!(false)));
     assert_eq!(answer["body"], json!(app.balance("EUR", "").await.text()));
     let mut head = event("/v2/accounts/balance", &query, &app.token_of(&[ALICE]));
@@ -64,11 +71,17 @@ async fn an_event_is_answered_as_the_request_it_stands_for() {
 #[tokio::test]
 async fn a_compressed_answer_is_base64() {
     let app = App::start(dataset((0..20).map(|number| account(number, "EUR", "1")).collect())).await;
-    let mut event =
-        event("/v2/accounts/balance", &format!("customer_id={ALICE}&currency=EUR&details=true"), &app.token_of(&[ALICE]));
+    let mut event = event(
+        "/v2/accounts/balance",
+        &format!("customer_id={ALICE}&currency=EUR&details=true"),
+        &app.token_of(&[ALICE]),
+    );
     event["headers"]["accept-encoding"] = json!("gzip");
     let answer = invoke(&app.stack, &event).await.unwrap();
-    assert_eq!((&answer["isBase64Encoded"], &answer["headers"]["content-encoding"]), (&json!(true), &json!("gzip")));
+    assert_eq!(
+        (&answer["isBase64Encoded"], &answer["headers"]["content-encoding"]),
+        (&json!(true), &json!("gzip"))
+    );
 }
 
 #[tokio::test]
@@ -78,14 +91,19 @@ async fn hostile_events_have_their_documented_answers() {
     let query = format!("customer_id={ALICE}&currency=EUR");
     let good = || event("/v2/accounts/balance", &query, &token);
     let path = |path: &str| (format!("path {path}"), event(path, &query, &token));
-    let asked = |more: &str| (format!("query …{more:.24}"), event("/v2/accounts/balance", &format!("{query}{more}"), &token));
+    let asked = |more: &str| {
+        (format!("query …{more:.24}"), event("/v2/accounts/balance", &format!("{query}{more}"), &token))
+    };
     let header = |name: &str, value: Value| {
         let headers = with(good()["headers"].clone(), json!({ name: value }));
         (format!("{name}: {:.40}", value.to_string()), with(good(), json!({"headers": headers})))
     };
     let field = |change: Value| (format!("field {change}"), with(good(), change));
     let context = |change: Value| {
-        (format!("context {change}"), with(good(), json!({"requestContext": with(good()["requestContext"].clone(), change)})))
+        (
+            format!("context {change}"),
+            with(good(), json!({"requestContext": with(good()["requestContext"].clone(), change)})),
+        )
     };
     let rows = [
         path("/v2/accounts/../accounts/balance"),
@@ -238,32 +256,36 @@ async fn hostile_events_have_their_documented_answers() {
 /// What a fuzzer varies of a well-formed event with a valid token; `None` leaves a field as it is.
 type Changes = (Option<String>, String, Option<String>, Option<String>, Option<String>, Option<String>, bool);
 
-/// Any path, query, host, protocol, stage and method, and a body that says it is base64: an answer of ours, never a panic.
-/// A fuzzer runs it for as long as it is given (`cargo bolero test --package e2e --test e2e lambda_events::fuzz_events`);
-/// without one it runs a bounded number of random cases.
+/// Any path, query, host, protocol, stage and method, and a body that says it is base64: an answer of ours,
+/// never a panic. A fuzzer runs it for as long as it is given (`cargo bolero test --package e2e --test e2e
+/// lambda_events::fuzz_events`); without one it runs a bounded number of random cases.
 #[test]
 fn fuzz_events() {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(async { App { stack: app().await.stack, client: Client::new() } });
     let token = app.token_of(&[ALICE]);
-    check!().with_type::<Changes>().with_iterations(1_000).for_each(|(path, query, host, proto, stage, method, has_body)| {
-        let path = path.as_ref().map_or("/v2/accounts/balance".to_owned(), |path| format!("/v2/accounts/{path}"));
-        let mut event = event(&path, &format!("customer_id={ALICE}&currency=EUR&{query}"), &token);
-        let fields = [
-            ("/headers/host", host),
-            ("/headers/x-forwarded-proto", proto),
-            ("/requestContext/stage", stage),
-            ("/requestContext/http/method", method),
-        ];
-        for (place, value) in fields {
-            if let Some(value) = value {
-                *event.pointer_mut(place).unwrap() = json!(value);
+    check!().with_type::<Changes>().with_iterations(1_000).for_each(
+        |(path, query, host, proto, stage, method, has_body)| {
+            let path = path
+                .as_ref()
+                .map_or("/v2/accounts/balance".to_owned(), |path| format!("/v2/accounts/{path}"));
+            let mut event = event(&path, &format!("customer_id={ALICE}&currency=EUR&{query}"), &token);
+            let fields = [
+                ("/headers/host", host),
+                ("/headers/x-forwarded-proto", proto),
+                ("/requestContext/stage", stage),
+                ("/requestContext/http/method", method),
+            ];
+            for (place, value) in fields {
+                if let Some(value) = value {
+                    *event.pointer_mut(place).unwrap() = json!(value);
+                }
             }
-        }
-        event["isBase64Encoded"] = json!(has_body);
-        event["body"] = json!(query);
-        let answer = runtime.block_on(invoke(&app.stack, &event));
-        let status = answer.map(|answer| answer["statusCode"].as_u64().unwrap());
-        assert!(matches!(status, None | Some(200 | 400 | 404 | 405)), "{event}: {status:?}");
-    });
+            event["isBase64Encoded"] = json!(has_body);
+            event["body"] = json!(query);
+            let answer = runtime.block_on(invoke(&app.stack, &event));
+            let status = answer.map(|answer| answer["statusCode"].as_u64().unwrap());
+            assert!(matches!(status, None | Some(200 | 400 | 404 | 405)), "{event}: {status:?}");
+        },
+    );
 }

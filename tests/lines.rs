@@ -29,15 +29,18 @@ impl<'writer> MakeWriter<'writer> for Lines {
     }
 }
 
-/// Keeps every line alive for the whole process: without a subscriber somewhere, whichever test logs a line first would switch it
-/// off for the others.
+/// Keeps every line alive for the whole process: without a subscriber somewhere, whichever test logs a line
+/// first would switch it off for the others.
 static EVERY_LINE: Once = Once::new();
 
 impl Lines {
     /// From now on, until the guard is dropped.
     pub fn capture() -> (Self, DefaultGuard) {
         EVERY_LINE.call_once(|| {
-            let nowhere = tracing_subscriber::fmt().with_max_level(LevelFilter::INFO).with_writer(std::io::sink).finish();
+            let nowhere = tracing_subscriber::fmt()
+                .with_max_level(LevelFilter::INFO)
+                .with_writer(std::io::sink)
+                .finish();
             tracing::subscriber::set_global_default(nowhere).unwrap();
         });
         let lines = Self::default();
@@ -53,7 +56,8 @@ impl Lines {
     /// Those of one request or run.
     pub fn of(&self, request_id: &str) -> Vec<Value> {
         let bytes = self.0.lock().unwrap().clone();
-        let lines: Vec<Value> = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let lines: Vec<Value> =
+            bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
         lines.into_iter().filter(|line| line["span"]["request_id"] == request_id).collect()
     }
 }

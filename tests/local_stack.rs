@@ -59,7 +59,11 @@ async fn segments_that_clients_would_clean_are_no_routes() {
         "//v2/accounts/balance",
         "/v2/accounts\\balance",
     ] {
-        assert_eq!(raw(&app.stack.url(), &format!("GET {path} HTTP/1.1\r\nHost: localhost")).await, 404, "{path}");
+        assert_eq!(
+            raw(&app.stack.url(), &format!("GET {path} HTTP/1.1\r\nHost: localhost")).await,
+            404,
+            "{path}"
+        );
     }
 }
 
@@ -86,7 +90,8 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
             json!({"currency": "USDC", "history": [{"balance": "2", "balance_at": "2020-01-01T00:00:00Z"}]}),
         )]),
     ];
-    let sparse = [json!({}), json!({"accounts": [account(1, "SOL", "1")]}), dataset(vec![account(1, "EUR", "1")])];
+    let sparse =
+        [json!({}), json!({"accounts": [account(1, "SOL", "1")]}), dataset(vec![account(1, "EUR", "1")])];
     let datasets = sparse
         .iter()
         .chain(&odd)
@@ -101,7 +106,10 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
             let answer = send(app.request(Method::GET, &example.path).bearer_auth(token)).await;
             assert_eq!(answer.status, 200, "{}: {answer}", example.path);
             let curl = example.curl(&app.stack).unwrap();
-            assert!(!curl.contains('\n') && curl.starts_with("curl ") && curl.contains(&example.path), "{curl}");
+            assert!(
+                !curl.contains('\n') && curl.starts_with("curl ") && curl.contains(&example.path),
+                "{curl}"
+            );
         }
     }
 }
@@ -114,7 +122,10 @@ async fn the_demo_shows_what_the_readme_promises() {
     let customers: BTreeSet<_> = latest.iter().map(|account| account.customer_id).collect();
     let (crypto, fiat): (BTreeSet<_>, BTreeSet<_>) =
         latest.iter().map(|account| account.asset).partition(|asset| asset.is_crypto());
-    assert!(customers.len() == 3 && fiat.len() >= 4 && crypto.len() >= 12, "{customers:?} {fiat:?} {crypto:?}");
+    assert!(
+        customers.len() == 3 && fiat.len() >= 4 && crypto.len() >= 12,
+        "{customers:?} {fiat:?} {crypto:?}"
+    );
     assert!(dataset.sheets().unwrap().len() >= 3);
 }
 
@@ -152,7 +163,8 @@ fn a_faulty_dataset_is_refused_by_place() {
         account.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         json!({"accounts": [account]})
     };
-    let of_entry = |entry: Value| json!({"rate_sheets": [{"observed_at": "2026-01-01T00:00:00Z", "entries": [entry]}]});
+    let of_entry =
+        |entry: Value| json!({"rate_sheets": [{"observed_at": "2026-01-01T00:00:00Z", "entries": [entry]}]});
     let rows = [
         json!({"acounts": []}),
         broken(json!({"description": "x".repeat(1_025)})),
@@ -201,8 +213,11 @@ async fn every_route_of_the_template_is_served_and_no_other() {
     for route in template::routes().unwrap() {
         let Some(path) = route.path else { continue };
         // Any text is a segment: the method is refused before it is looked at.
-        let path =
-            path.split('/').map(|segment| if segment.starts_with('{') { "x" } else { segment }).collect::<Vec<_>>().join("/");
+        let path = path
+            .split('/')
+            .map(|segment| if segment.starts_with('{') { "x" } else { segment })
+            .collect::<Vec<_>>()
+            .join("/");
         let answer = send(app.request(Method::DELETE, &path)).await;
         assert_eq!(answer.status, 405, "{path}");
     }
@@ -252,7 +267,8 @@ async fn two_stacks_do_not_share_a_state() {
 #[tokio::test]
 async fn the_environment_for_function_binaries_is_the_one_that_is_shipped() {
     let app = App::start(json!({})).await;
-    let shipped = include_str!("../infra/local/watch.env").replace("http://127.0.0.1:8000", &app.stack.dynamodb_url());
+    let shipped =
+        include_str!("../infra/local/watch.env").replace("http://127.0.0.1:8000", &app.stack.dynamodb_url());
     let shipped = shipped.replace("http://127.0.0.1:9000", &app.stack.url());
     // A value with quotes of its own stands in quotes of the other kind.
     let quoted = |value: String| if value.contains('"') { format!("'{value}'") } else { value };

@@ -1,4 +1,5 @@
-//! The system from outside: real HTTP on the local stack with its embedded DynamoDB, a stack of its own for every test.
+//! The system from outside: real HTTP on the local stack with its embedded DynamoDB, a stack of its own for
+//! every test.
 
 mod account_list;
 mod account_list_pages;

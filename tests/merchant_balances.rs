@@ -11,7 +11,10 @@ const MERCHANT: &str = "mrc_b0000000-0000-4000-8000-00000000000b";
 const OTHER: &str = "mrc_b0000000-0000-4000-8000-00000000000c";
 
 fn theirs(number: u32, currency: &str, balance: &str) -> Value {
-    with(account(number, currency, balance), json!({"organization_id": ORGANIZATION, "merchant_id": MERCHANT}))
+    with(
+        account(number, currency, balance),
+        json!({"organization_id": ORGANIZATION, "merchant_id": MERCHANT}),
+    )
 }
 
 fn path(rest: &str) -> String {
@@ -28,7 +31,8 @@ async fn get(app: &App, rest: &str) -> Answer {
 
 async fn app() -> App {
     let history = |rows: &[(&str, &str)]| {
-        let entry = |(balance, balance_at): &(&str, &str)| json!({"balance": balance, "balance_at": balance_at});
+        let entry =
+            |(balance, balance_at): &(&str, &str)| json!({"balance": balance, "balance_at": balance_at});
         json!({"history": rows.iter().map(entry).collect::<Vec<_>>()})
     };
     App::start(dataset(vec![
@@ -50,7 +54,8 @@ async fn app() -> App {
 /// The answer with the time of its request left out.
 fn timeless(answer: &Answer) -> String {
     let text = answer.to_string();
-    let now = text.split("\"balanceDate\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    let now =
+        text.split("\"balanceDate\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
     text.replace(now, "now")
 }
 
@@ -72,7 +77,9 @@ async fn balances_have_the_published_shape() {
 async fn every_instant_has_its_own_balances_to_the_last_digit() {
     let app = app().await;
     let brief = |answer: Answer| {
-        let row = |row: &Value| format!("{} {}", row["currency"].as_str().unwrap(), row["balance"].as_str().unwrap());
+        let row = |row: &Value| {
+            format!("{} {}", row["currency"].as_str().unwrap(), row["balance"].as_str().unwrap())
+        };
         answer.json().as_array().unwrap().iter().map(row).collect::<Vec<_>>().join(", ")
     };
     let rows = [
@@ -175,7 +182,12 @@ async fn every_faulty_parameter_is_named_before_permission_is_asked() {
         (Method::GET, None, path("/balances?colour=red"), 401),
         (Method::GET, Some(json!({"sub": "nobody"})), path("/balances"), 403),
         (Method::GET, Some(json!({"sub": "customer", "customer_ids": [ALICE, BOB]})), path("/balances"), 403),
-        (Method::GET, Some(json!({"sub": "org", "organization_ids": [ORGANIZATION]})), path("/balances"), 200),
+        (
+            Method::GET,
+            Some(json!({"sub": "org", "organization_ids": [ORGANIZATION]})),
+            path("/balances"),
+            200,
+        ),
         (Method::GET, Some(admin()), path("/balances"), 200),
         (Method::POST, None, path("/balances"), 405),
         (Method::GET, Some(admin()), path("/balances/"), 404),
@@ -184,7 +196,10 @@ async fn every_faulty_parameter_is_named_before_permission_is_asked() {
         (Method::GET, Some(admin()), path("/balances").replace("org_", "org%5F"), 404),
     ] {
         let request = app.request(method, &path);
-        let request = credential.map(|claims| app.token(claims)).into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
+        let request = credential
+            .map(|claims| app.token(claims))
+            .into_iter()
+            .fold(request, reqwest::RequestBuilder::bearer_auth);
         assert_eq!(send(request).await.status, status, "{path}");
     }
 }
@@ -193,7 +208,12 @@ async fn every_faulty_parameter_is_named_before_permission_is_asked() {
 async fn the_time_of_asking_does_not_make_another_answer() {
     let app = app().await;
     let ask = async |rest: &str, tag: &str| {
-        send(app.request(Method::GET, &path(rest)).bearer_auth(app.token(merchant())).header("if-none-match", tag)).await
+        send(
+            app.request(Method::GET, &path(rest))
+                .bearer_auth(app.token(merchant()))
+                .header("if-none-match", tag),
+        )
+        .await
     };
     for rest in ["/balances".to_owned(), format!("/acc_{}/balances", id(1))] {
         let first = ask(&rest, "\"other\"").await;

@@ -51,10 +51,14 @@ async fn one_instance_is_exact_and_a_new_minute_begins_anew() {
 async fn many_instances_admit_boundedly_more() {
     let app = App::start(json!({})).await;
     for (count, limit) in [(2, 600), (5, 600), (10, 1_000), (5, 40)] {
-        let (limiters, alice) = (instances(&app.stack.store(), count, limit), caller(&format!("alice {count} {limit}")));
+        let (limiters, alice) =
+            (instances(&app.stack.store(), count, limit), caller(&format!("alice {count} {limit}")));
         let total = admitted(&limiters, &alice, 3 * usize::try_from(limit).unwrap(), at(0)).await;
         let (limit, batch) = (usize::try_from(limit).unwrap(), usize::try_from((limit / 50).max(1)).unwrap());
-        assert!((limit..=limit + count * (batch - 1)).contains(&total), "{count} instances, limit {limit}: {total}");
+        assert!(
+            (limit..=limit + count * (batch - 1)).contains(&total),
+            "{count} instances, limit {limit}: {total}"
+        );
     }
 }
 
@@ -72,8 +76,10 @@ async fn callers_and_groups_do_not_share() {
 async fn one_instance_is_exact_under_concurrency_and_when_callers_hang_up() {
     let app = App::start(json!({})).await;
     for limit in [99_usize, 600] {
-        let (limiters, alice) =
-            (instances(&app.stack.store(), 1, u64::try_from(limit).unwrap()), caller(&format!("alice {limit}")));
+        let (limiters, alice) = (
+            instances(&app.stack.store(), 1, u64::try_from(limit).unwrap()),
+            caller(&format!("alice {limit}")),
+        );
         // Some leave while their count is being posted: they have called all the same.
         for _ in 0..20 {
             let _ = tokio::time::timeout(Duration::ZERO, limiters[0].check(&alice.id, at(0))).await;
@@ -140,12 +146,14 @@ async fn a_batch_that_may_have_been_counted_is_not_posted_again() {
 #[tokio::test]
 async fn the_limit_comes_after_the_credential_and_before_the_parameters() {
     let dataset = Dataset::parse(&dataset(vec![]).to_string(), "test").unwrap();
-    let stack = Stack::start(Options { rate_limit_per_minute: 3, dataset, ..Options::default() }).await.unwrap();
+    let stack =
+        Stack::start(Options { rate_limit_per_minute: 3, dataset, ..Options::default() }).await.unwrap();
     let app = App { stack, client: Client::new() };
     let path = format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR");
     let ask = async |token: String, path: &str| send(app.request(Method::GET, path).bearer_auth(token)).await;
     let token = |sub: &str| app.token(json!({"sub": sub, "customer_ids": [ALICE, BOB]}));
-    // What is refused before the limit, or never reaches it, is not counted: more of it than the limit changes nothing.
+    // What is refused before the limit, or never reaches it, is not counted: more of it than the limit
+    // changes nothing.
     for _ in 0..4 {
         assert_eq!(ask("junk".to_owned(), &path).await.status, 401);
         assert_eq!(ask(token("greedy"), "/v2/accounts/nothing").await.status, 404);

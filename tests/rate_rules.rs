@@ -1,7 +1,9 @@
 //! How a sheet is made of quotes, as tables: which of several is believed, and when none is.
 
 use jiff::SignedDuration;
-use shared::domain::{AgeLimits, Asset, Factor, Quote, QuoteBook, RateSheet, SourceName, Timestamp, UsdPrice};
+use shared::domain::{
+    AgeLimits, Asset, Factor, Quote, QuoteBook, RateSheet, SourceName, Timestamp, UsdPrice,
+};
 use shared::rates::{Answer, Answers, Composition, Rules, SourceError, compose};
 
 const RULES: Rules = Rules { limits: AgeLimits::STANDARD, jump_factor: Factor::TWO };
@@ -15,9 +17,11 @@ fn minute(minutes: i64) -> Timestamp {
     at("2026-09-24T12:00:00Z").plus(SignedDuration::from_mins(minutes))
 }
 
-/// What sources say in one run: `source asset price [minutes of age]`, or `source down`. A source that is not named says nothing.
+/// What sources say in one run: `source asset price [minutes of age]`, or `source down`. A source that is not
+/// named says nothing.
 fn said(now: Timestamp, lines: &[&str]) -> Answers {
-    let mut answers: Answers = SourceName::ALL.into_iter().map(|source| (source, Ok(Answer::default()))).collect();
+    let mut answers: Answers =
+        SourceName::ALL.into_iter().map(|source| (source, Ok(Answer::default()))).collect();
     for line in lines {
         let words: Vec<_> = line.split(' ').collect();
         let source = SourceName::parse(words[0]).unwrap();
@@ -26,8 +30,17 @@ fn said(now: Timestamp, lines: &[&str]) -> Answers {
             continue;
         }
         let age = words.get(3).map_or(0, |minutes| minutes.parse().unwrap());
-        let quote = Quote { usd: UsdPrice::parse(words[2]).unwrap(), observed_at: now.minus(SignedDuration::from_mins(age)) };
-        answers.get_mut(&source).unwrap().as_mut().unwrap().quotes.insert(Asset::parse(words[1]).unwrap(), quote);
+        let quote = Quote {
+            usd: UsdPrice::parse(words[2]).unwrap(),
+            observed_at: now.minus(SignedDuration::from_mins(age)),
+        };
+        answers
+            .get_mut(&source)
+            .unwrap()
+            .as_mut()
+            .unwrap()
+            .quotes
+            .insert(Asset::parse(words[1]).unwrap(), quote);
     }
     answers
 }
@@ -57,7 +70,14 @@ impl Feed {
             let run = feed.run(*minutes, lines);
             run.sheet.entries.get(&asset).map_or_else(
                 || "unpriced".to_owned(),
-                |rate| format!("{} {} {}", rate.usd, rate.source, rate.observed_at.age_at(minute(*minutes)).as_mins()),
+                |rate| {
+                    format!(
+                        "{} {} {}",
+                        rate.usd,
+                        rate.source,
+                        rate.observed_at.age_at(minute(*minutes)).as_mins()
+                    )
+                },
             )
         });
         seen.collect::<Vec<_>>().join(", ")
@@ -70,12 +90,27 @@ fn the_first_source_in_precedence_prices_while_it_is_young_enough() {
     type Row<'a> = (&'a str, &'a str, &'a [(i64, &'a [&'a str])], &'a str);
     let rows: &[Row<'_>] = &[
         ("money", "GBP", &[(0, &["ecb GBP 1.33", "coinbase GBP 1.34"])], "1.33 ecb 0"),
-        ("money the bank leaves out", "ARS", &[(0, &["ecb GBP 1.33", "coinbase ARS 0.0007"])], "0.0007 coinbase 0"),
+        (
+            "money the bank leaves out",
+            "ARS",
+            &[(0, &["ecb GBP 1.33", "coinbase ARS 0.0007"])],
+            "0.0007 coinbase 0",
+        ),
         ("a token", "EURC", &[(0, &["coinbase EURC 1.13", "coingecko EURC 1.14"])], "1.14 coingecko 0"),
         ("a token nobody indexes", "EURC", &[(0, &["coinbase EURC 1.13"])], "1.13 coinbase 0"),
-        ("a token whose price is old", "EURC", &[(0, &["coinbase EURC 1.13", "coingecko EURC 1.14 61"])], "1.13 coinbase 0"),
+        (
+            "a token whose price is old",
+            "EURC",
+            &[(0, &["coinbase EURC 1.13", "coingecko EURC 1.14 61"])],
+            "1.13 coinbase 0",
+        ),
         ("a major", "BTC", &[(0, &["coinbase BTC 100000", "coingecko BTC 100100"])], "100000 coinbase 0"),
-        ("a dollar token is a major", "USDC", &[(0, &["coinbase USDC 1.001", "coingecko USDC 0.999"])], "1.001 coinbase 0"),
+        (
+            "a dollar token is a major",
+            "USDC",
+            &[(0, &["coinbase USDC 1.001", "coingecko USDC 0.999"])],
+            "1.001 coinbase 0",
+        ),
         (
             "a failed source stands by its word until it is too old",
             "BTC",
@@ -251,8 +286,18 @@ fn a_jump_prices_nothing_until_a_second_word_agrees() {
             &[(0, &["coinbase ETH 1000"]), (90, &["coinbase down"]), (95, &["coinbase ETH 10"])],
             "1000 coinbase 0, unpriced, unpriced",
         ),
-        ("a pegged token's first quote is held against its peg", "USDQ", &[(0, &["coingecko USDQ 100"])], "unpriced"),
-        ("a first quote against a second source", "BTC", &[(0, &["coinbase BTC 1", "coingecko BTC 100000"])], "unpriced"),
+        (
+            "a pegged token's first quote is held against its peg",
+            "USDQ",
+            &[(0, &["coingecko USDQ 100"])],
+            "unpriced",
+        ),
+        (
+            "a first quote against a second source",
+            "BTC",
+            &[(0, &["coinbase BTC 1", "coingecko BTC 100000"])],
+            "unpriced",
+        ),
         ("a first quote alone is all there is", "BTC", &[(0, &["coinbase BTC 100000"])], "100000 coinbase 0"),
     ];
     for (name, code, runs, expected) in rows {
@@ -264,7 +309,11 @@ fn a_jump_prices_nothing_until_a_second_word_agrees() {
 fn what_was_not_believed_and_who_differs_is_reported() {
     let mut feed = Feed::new();
     assert_eq!(
-        feed.run(0, &["coinbase BTC 100000", "coingecko BTC 101000", "coingecko EURC 1.13", "coinbase EURC 2"]).disagreements,
+        feed.run(
+            0,
+            &["coinbase BTC 100000", "coingecko BTC 101000", "coingecko EURC 1.13", "coinbase EURC 2"]
+        )
+        .disagreements,
         []
     );
     let run = feed.run(5, &["coinbase BTC 100000", "coingecko BTC 101001", "coingecko EURC 4"]);
@@ -280,18 +329,26 @@ fn what_was_not_believed_and_who_differs_is_reported() {
 #[test]
 fn a_first_run_builds_on_the_sheet_that_is_there() {
     let earlier = minute(-5);
-    let entries = said(earlier, &["ecb GBP 1.33", "coinbase BTC 100000"]).into_iter().flat_map(|(source, answer)| {
-        answer.unwrap().quotes.into_iter().map(move |(asset, quote)| {
-            let method = shared::domain::Method::Market;
-            (
-                asset,
-                shared::domain::Rate { usd: quote.usd, source: source.name().to_owned(), method, observed_at: quote.observed_at },
-            )
-        })
-    });
+    let entries =
+        said(earlier, &["ecb GBP 1.33", "coinbase BTC 100000"]).into_iter().flat_map(|(source, answer)| {
+            answer.unwrap().quotes.into_iter().map(move |(asset, quote)| {
+                let method = shared::domain::Method::Market;
+                (
+                    asset,
+                    shared::domain::Rate {
+                        usd: quote.usd,
+                        source: source.name().to_owned(),
+                        method,
+                        observed_at: quote.observed_at,
+                    },
+                )
+            })
+        });
     let sheet = RateSheet { observed_at: earlier, entries: entries.collect() };
     let book = QuoteBook::of_sheet(&sheet);
-    let run = compose(book, Some(&sheet), &said(minute(0), &["ecb down", "coinbase BTC 1"]), minute(0), RULES);
-    let shown: Vec<_> = run.sheet.entries.iter().map(|(asset, rate)| format!("{} {}", asset.code(), rate.usd)).collect();
+    let run =
+        compose(book, Some(&sheet), &said(minute(0), &["ecb down", "coinbase BTC 1"]), minute(0), RULES);
+    let shown: Vec<_> =
+        run.sheet.entries.iter().map(|(asset, rate)| format!("{} {}", asset.code(), rate.usd)).collect();
     assert_eq!(shown, ["GBP 1.33", "USD1 1", "eUSD 1"]);
 }

@@ -18,9 +18,9 @@ fn now() -> Timestamp {
 fn shown(answer: Result<Answer, SourceError>) -> String {
     match answer {
         Ok(Answer { quotes, unreadable }) => {
-            let quotes = quotes
-                .iter()
-                .map(|(asset, quote)| format!("{} {} {}", asset.code(), quote.usd, quote.observed_at.to_millis_text()));
+            let quotes = quotes.iter().map(|(asset, quote)| {
+                format!("{} {} {}", asset.code(), quote.usd, quote.observed_at.to_millis_text())
+            });
             let unreadable = unreadable.iter().map(|asset| format!("{} is unreadable", asset.code()));
             quotes.chain(unreadable).collect::<Vec<_>>().join("\n")
         }
@@ -31,8 +31,13 @@ fn shown(answer: Result<Answer, SourceError>) -> String {
 /// What is left of a document whose prices are all known: only the lines that differ.
 fn few(answer: Result<Answer, SourceError>, codes: &[&str]) -> String {
     let text = shown(answer);
-    let is_meant = |line: &&str| !line.contains(' ') || codes.iter().any(|code| line.starts_with(&format!("{code} ")));
-    if text.starts_with("the source") { text } else { text.lines().filter(is_meant).collect::<Vec<_>>().join("\n") }
+    let is_meant =
+        |line: &&str| !line.contains(' ') || codes.iter().any(|code| line.starts_with(&format!("{code} ")));
+    if text.starts_with("the source") {
+        text
+    } else {
+        text.lines().filter(is_meant).collect::<Vec<_>>().join("\n")
+    }
 }
 
 #[test]
@@ -112,9 +117,15 @@ fn a_broken_document_of_the_bank_prices_nothing_wrongly() {
         ("no day", changed(" time='2026-09-24'", "")),
         ("no date", changed("2026-09-24", "today")),
         ("a day to come", changed("2026-09-24", "2026-09-25")),
-        ("two days", changed("<Cube>\n\t\t<Cube time", "<Cube>\n\t\t<Cube time='2026-09-23'></Cube><Cube time")),
+        (
+            "two days",
+            changed("<Cube>\n\t\t<Cube time", "<Cube>\n\t\t<Cube time='2026-09-23'></Cube><Cube time"),
+        ),
         ("no dollar", changed("currency='USD'", "currency='UDS'")),
-        ("two dollars", changed("<Cube currency='JPY'", "<Cube currency='USD' rate='1.2'/><Cube currency='JPY'")),
+        (
+            "two dollars",
+            changed("<Cube currency='JPY'", "<Cube currency='USD' rate='1.2'/><Cube currency='JPY'"),
+        ),
         ("dollar of nothing", changed("'1.1367'", "'0'")),
         ("dollar of no number", changed("'1.1367'", "'N/A'")),
         ("one rate is nothing", changed("'154.20'", "'0'")),
@@ -126,8 +137,9 @@ fn a_broken_document_of_the_bank_prices_nothing_wrongly() {
         ("a currency of nobody's", changed("currency='JPY'", "currency='ZZZ'")),
         ("a token's code", changed("currency='JPY'", "currency='BTC'")),
     ];
-    let answers =
-        rows.map(|(name, document)| format!("{name}: {}", few(ecb::parse(document.as_bytes(), now()), &["JPY", "BTC"])));
+    let answers = rows.map(|(name, document)| {
+        format!("{name}: {}", few(ecb::parse(document.as_bytes(), now()), &["JPY", "BTC"]))
+    });
     assert_snapshot!(answers.join("\n"), @"
     empty: the source answered nonsense: not XML
     html: the source answered nonsense: not XML
@@ -179,7 +191,8 @@ fn a_broken_document_of_the_exchange_prices_nothing_wrongly() {
         rate(r#""eur":"0.88","EUR":"0.88""#),
         rate(r#""EUR":"8.8e-1""#),
     ];
-    let answers = rows.map(|document| format!("{document:.60} → {}", shown(coinbase::parse(document.as_bytes(), now()))));
+    let answers = rows
+        .map(|document| format!("{document:.60} → {}", shown(coinbase::parse(document.as_bytes(), now()))));
     assert_snapshot!(answers.join("\n"), @r#"
      → the source answered nonsense: not the document: line 1 column 0
     <html> → the source answered nonsense: not the document: line 1 column 1
@@ -222,11 +235,14 @@ fn a_broken_document_of_the_index_prices_nothing_wrongly() {
         price(r#"{"usd":1.13,"last_updated_at":1790268641}"#),
         price(r#"{"usd":1.13,"last_updated_at":-5}"#),
         price(r#"{"usd":1.13,"last_updated_at":9223372036854775807}"#),
-        price(r#"{"usd":1.13,"last_updated_at":1790258641},"euro-coin":{"usd":1.14,"last_updated_at":1790258641}"#),
+        price(
+            r#"{"usd":1.13,"last_updated_at":1790258641},"euro-coin":{"usd":1.14,"last_updated_at":1790258641}"#,
+        ),
         price(r#"{"usd":1.1300000000000000005,"last_updated_at":1790258641}"#),
         price(r#"{"usd":113E-2,"last_updated_at":1790258641}"#),
     ];
-    let answers = rows.map(|document| format!("{document:.70} → {}", shown(coingecko::parse(document.as_bytes(), now()))));
+    let answers = rows
+        .map(|document| format!("{document:.70} → {}", shown(coingecko::parse(document.as_bytes(), now()))));
     assert_snapshot!(answers.join("\n"), @r#"
      → the source answered nonsense: not the document: line 1 column 0
     [] → the source answered nonsense: not the document: line 1 column 0
@@ -304,11 +320,16 @@ async fn each_source_is_asked_as_its_vendor_documents() {
         .mount(&vendor)
         .await;
     let answers = Sources::new(&config(&vendor.uri(), Some("a key")), &aws()).unwrap().ask(now()).await;
-    let counts: Vec<_> = answers.into_iter().map(|(source, answer)| (source.name(), answer.unwrap().quotes.len())).collect();
+    let counts: Vec<_> =
+        answers.into_iter().map(|(source, answer)| (source.name(), answer.unwrap().quotes.len())).collect();
     assert_eq!(counts, [("ecb", 29), ("coinbase", 20), ("coingecko", 17)]);
     let asked = vendor.received_requests().await.unwrap();
-    let query =
-        asked.iter().find_map(|request| request.url.query_pairs().find(|(name, _)| name == "ids")).unwrap().1.into_owned();
+    let query = asked
+        .iter()
+        .find_map(|request| request.url.query_pairs().find(|(name, _)| name == "ids"))
+        .unwrap()
+        .1
+        .into_owned();
     assert_eq!(query.split(',').count(), ids - 4, "four tokens have no id");
 }
 
@@ -321,7 +342,11 @@ async fn a_source_that_fails_is_tried_once_more_and_stops_no_other() {
         (301, 1, "the source answered nonsense: status 301"),
     ] {
         let vendor = MockServer::start().await;
-        Mock::given(path("/v2/exchange-rates")).respond_with(ResponseTemplate::new(status)).expect(attempts).mount(&vendor).await;
+        Mock::given(path("/v2/exchange-rates"))
+            .respond_with(ResponseTemplate::new(status))
+            .expect(attempts)
+            .mount(&vendor)
+            .await;
         Mock::given(path("/api/v3/simple/price"))
             .respond_with(ResponseTemplate::new(200).set_body_string("{}"))
             .mount(&vendor)
@@ -333,14 +358,17 @@ async fn a_source_that_fails_is_tried_once_more_and_stops_no_other() {
         let answers = Sources::new(&config(&vendor.uri(), None), &aws()).unwrap().ask(now()).await;
         let shown: Vec<_> = answers
             .values()
-            .map(|answer| answer.as_ref().map_or_else(ToString::to_string, |answer| answer.quotes.len().to_string()))
+            .map(|answer| {
+                answer.as_ref().map_or_else(ToString::to_string, |answer| answer.quotes.len().to_string())
+            })
             .collect();
         assert_eq!(shown, ["29", cause, "the source answered nonsense: it prices nothing of ours"]);
     }
     // Nobody listens there any more.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let answers = Sources::new(&config(&format!("http://127.0.0.1:{port}"), None), &aws()).unwrap().ask(now()).await;
-    assert!(
-        answers.values().all(|answer| matches!(answer, Err(SourceError::Unavailable(cause)) if !cause.contains("127.0.0.1")))
-    );
+    let answers =
+        Sources::new(&config(&format!("http://127.0.0.1:{port}"), None), &aws()).unwrap().ask(now()).await;
+    assert!(answers.values().all(
+        |answer| matches!(answer, Err(SourceError::Unavailable(cause)) if !cause.contains("127.0.0.1"))
+    ));
 }

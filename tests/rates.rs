@@ -17,15 +17,16 @@ async fn sync(app: &App) -> Value {
 }
 
 async fn tell(app: &App, source: &str, told: Value) {
-    let answer = send(app.request(Method::PUT, &format!("/_local/market/{source}")).body(told.to_string())).await;
+    let answer =
+        send(app.request(Method::PUT, &format!("/_local/market/{source}")).body(told.to_string())).await;
     assert_eq!(answer.status, 200, "{answer}");
 }
 
 #[tokio::test]
 async fn a_run_is_seen_by_the_next_request_with_its_receipts() {
-    let rates =
-        json!({"rate_sheets": [sheet("2026-06-01T00:00:00Z", &[("EUR", "1.2"), ("USDC", "1")])], "rates_never_expire": false});
-    let app = App::start(with(dataset(vec![account(1, "USDC", "100"), account(2, "EURSM", "10")]), rates)).await;
+    let rates = json!({"rate_sheets": [sheet("2026-06-01T00:00:00Z", &[("EUR", "1.2"), ("USDC", "1")])], "rates_never_expire": false});
+    let app =
+        App::start(with(dataset(vec![account(1, "USDC", "100"), account(2, "EURSM", "10")]), rates)).await;
     assert_eq!(app.balance("EUR", "").await.status, 422);
     let report = sync(&app).await;
     assert_eq!((&report["entries"], &report["rejected"]), (&json!(56), &json!([])));
@@ -33,8 +34,15 @@ async fn a_run_is_seen_by_the_next_request_with_its_receipts() {
     assert_eq!((&body["total_balance"], &body["crypto_balance"]), (&json!(98.07), &json!(98.07)));
     let mut receipts = String::new();
     for rate in body["rates"].as_array().unwrap() {
-        let deviation = rate.get("peg_deviation").map_or_else(String::new, |deviation| format!(" {deviation} off its peg"));
-        writeln!(receipts, "{} {} {} {}{deviation}", rate["currency"], rate["usd"], rate["source"], rate["method"]).unwrap();
+        let deviation = rate
+            .get("peg_deviation")
+            .map_or_else(String::new, |deviation| format!(" {deviation} off its peg"));
+        writeln!(
+            receipts,
+            "{} {} {} {}{deviation}",
+            rate["currency"], rate["usd"], rate["source"], rate["method"]
+        )
+        .unwrap();
     }
     assert_snapshot!(receipts, @r#"
     "EUR" 1.1353 "ecb" "reference"
@@ -42,7 +50,8 @@ async fn a_run_is_seen_by_the_next_request_with_its_receipts() {
     "USDC" 0.9999100000007289 "coinbase" "market" -0.00009 off its peg
     "#);
     // The past keeps its own rates.
-    let then = app.balance("EUR", "&as_of=2026-06-01T00:00:01Z&search.currency=USDC&partial=true").await.json();
+    let then =
+        app.balance("EUR", "&as_of=2026-06-01T00:00:01Z&search.currency=USDC&partial=true").await.json();
     assert_eq!(then["total_balance"], json!(83.33));
 }
 
@@ -105,12 +114,16 @@ async fn a_poisoned_tick_is_an_error_to_whoever_needs_it_and_a_depeg_is_followed
     let app = App::start(json!({"accounts": [account(1, "USDC", "100")]})).await;
     let (job, start) = (job(&app), Timestamp::now());
     let run = async |minutes: i64| job.run(start.plus(SignedDuration::from_mins(minutes))).await.unwrap();
-    let seen = async |minutes: i64| price(&app, start.plus(SignedDuration::from_mins(minutes + 1)), "USDC").await;
+    let seen =
+        async |minutes: i64| price(&app, start.plus(SignedDuration::from_mins(minutes + 1)), "USDC").await;
     run(0).await;
     // A hundred times its worth, for one tick, at the exchange alone.
     tell(&app, "coinbase", json!({"quotes": {"USDC": "0.01"}})).await;
     let report = serde_json::to_string(&run(5).await).unwrap();
-    assert!(report.contains(r#""rejected":[{"currency":"USDC","source":"coinbase","usd":"100","#), "{report}");
+    assert!(
+        report.contains(r#""rejected":[{"currency":"USDC","source":"coinbase","usd":"100","#),
+        "{report}"
+    );
     tell(&app, "coinbase", json!({})).await;
     run(10).await;
     // More than half of its worth is lost for good, and the index is silent.
@@ -158,8 +171,10 @@ async fn a_sheet_of_another_version_does_not_stop_the_feed() {
 impl App {
     /// Alice's total in dollars as of then, or the status of the refusal.
     async fn store_balance(&self, as_of: &str) -> String {
-        let answer = self.get(&format!("/v2/accounts/balance?customer_id={ALICE}&currency=USD&as_of={as_of}")).await;
-        let total = answer.text().split_once(r#""total_balance":"#).and_then(|(_, rest)| rest.split_once(','));
+        let answer =
+            self.get(&format!("/v2/accounts/balance?customer_id={ALICE}&currency=USD&as_of={as_of}")).await;
+        let total =
+            answer.text().split_once(r#""total_balance":"#).and_then(|(_, rest)| rest.split_once(','));
         total.map_or_else(|| answer.status.as_str().to_owned(), |(total, _)| total.to_owned())
     }
 }
@@ -198,6 +213,10 @@ async fn the_sandbox_refuses_what_it_could_not_say() {
         ("/_local/schedules/rates", json!({}), 404),
     ] {
         let verb = if path.contains("schedules") { Method::POST } else { Method::PUT };
-        assert_eq!(send(app.request(verb, path).body(body.to_string())).await.status, status, "{path} {body}");
+        assert_eq!(
+            send(app.request(verb, path).body(body.to_string())).await.status,
+            status,
+            "{path} {body}"
+        );
     }
 }

@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 pub fn update(customer: Uuid, id: Uuid, balance: &str, minute: u32) -> Account {
     let balance = Amount::parse(balance).unwrap();
-    let balance_at = Timestamp::parse(&format!("2026-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60)).unwrap();
+    let balance_at =
+        Timestamp::parse(&format!("2026-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60)).unwrap();
     Account {
         id: AccountId::from(id),
         customer_id: CustomerId::from(customer),
@@ -54,7 +55,11 @@ async fn each_refusal_has_its_reason_in_the_documented_order() {
         ("older, another balance", update(alice, id, "6", 5), rejected(Rejection::Conflict)),
         ("the first one, another balance", update(alice, id, "11", 10), rejected(Rejection::Conflict)),
         ("latest, another balance", update(alice, id, "21", 20), rejected(Rejection::Conflict)),
-        ("latest, another field", Account { active: false, ..update(alice, id, "20", 20) }, rejected(Rejection::Conflict)),
+        (
+            "latest, another field",
+            Account { active: false, ..update(alice, id, "20", 20) },
+            rejected(Rejection::Conflict),
+        ),
         ("another customer", update(bob, id, "20", 30), rejected(Rejection::OtherCustomer)),
         ("another customer and balance", update(bob, id, "21", 20), rejected(Rejection::OtherCustomer)),
         ("another currency", dollars(update(alice, id, "20", 30)), rejected(Rejection::OtherCurrency)),
@@ -65,7 +70,10 @@ async fn each_refusal_has_its_reason_in_the_documented_order() {
         assert_eq!(store.record(&update).await, expected, "{name}");
     }
     let stored = store.customer_accounts(CustomerId::from(alice)).await.unwrap();
-    assert_eq!(stored, [Account { created_at: update(alice, id, "5", 5).balance_at, ..update(alice, id, "-1", 40) }]);
+    assert_eq!(
+        stored,
+        [Account { created_at: update(alice, id, "5", 5).balance_at, ..update(alice, id, "-1", 40) }]
+    );
     assert_eq!(store.customer_accounts(CustomerId::from(bob)).await.unwrap(), []);
 }
 
@@ -90,7 +98,10 @@ async fn an_absent_field_is_cleared() {
     let bare = Account { description: None, ..update(customer, id, "2", 2) };
     for (account, created_at) in [(&full, full.created_at), (&bare, full.created_at)] {
         store.record(account).await.unwrap();
-        assert_eq!(store.customer_accounts(customer.into()).await.unwrap(), [Account { created_at, ..account.clone() }]);
+        assert_eq!(
+            store.customer_accounts(customer.into()).await.unwrap(),
+            [Account { created_at, ..account.clone() }]
+        );
     }
 }
 
@@ -111,7 +122,8 @@ async fn a_batch_has_the_outcomes_of_single_records() {
     let app = App::start(json!({})).await;
     let store = app.stack.store();
     let customer = Uuid::new_v4();
-    let accounts: Vec<_> = (0..100).map(|number| update(customer, Uuid::from_u128(number), "1", 10)).collect();
+    let accounts: Vec<_> =
+        (0..100).map(|number| update(customer, Uuid::from_u128(number), "1", 10)).collect();
     store.record(&accounts[40]).await.unwrap();
     store.record(&update(customer, Uuid::from_u128(50), "2", 20)).await.unwrap();
     let outcomes = store.record_many(&accounts).await.unwrap();
@@ -123,7 +135,8 @@ async fn a_batch_has_the_outcomes_of_single_records() {
     assert_eq!(store.customer_accounts(customer.into()).await.unwrap().len(), 100);
 }
 
-/// The account is its newest update, created with its oldest, and at every instant it stood as the updates say.
+/// The account is its newest update, created with its oldest, and at every instant it stood as the updates
+/// say.
 async fn assert_is_the_ordered_run(store: &Store, customer: Uuid, updates: &[Account]) {
     let mut ordered = updates.to_vec();
     ordered.sort_by_key(|update| update.balance_at);
@@ -142,8 +155,9 @@ async fn assert_is_the_ordered_run(store: &Store, customer: Uuid, updates: &[Acc
 }
 
 fn just_before(next: Option<&Account>) -> Timestamp {
-    let text = next
-        .map_or("2026-12-31T00:00:00Z".to_owned(), |next| next.balance_at.minus(SignedDuration::from_nanos(1)).to_stored_text());
+    let text = next.map_or("2026-12-31T00:00:00Z".to_owned(), |next| {
+        next.balance_at.minus(SignedDuration::from_nanos(1)).to_stored_text()
+    });
     Timestamp::parse(&text).unwrap()
 }
 
@@ -156,7 +170,8 @@ fn any_order_with_duplicates_ends_as_the_ordered_run_and_replays_to_every_instan
     let arrivals = proptest::collection::vec((0_u32..12, -1_000_i64..1_000), 1..6).prop_flat_map(|updates| {
         // One balance per instant, then every update once or twice in any order.
         let distinct: std::collections::BTreeMap<_, _> = updates.into_iter().collect();
-        let doubled: Vec<_> = distinct.iter().chain(distinct.iter()).map(|(minute, cents)| (*minute, *cents)).collect();
+        let doubled: Vec<_> =
+            distinct.iter().chain(distinct.iter()).map(|(minute, cents)| (*minute, *cents)).collect();
         let shuffled = Just(doubled).prop_shuffle();
         (Just(distinct), shuffled, 0_usize..6)
     });
@@ -165,10 +180,14 @@ fn any_order_with_duplicates_ends_as_the_ordered_run_and_replays_to_every_instan
         // A customer of its own per case; some duplicates are left out, never an update.
         let customer = Uuid::from_u128(u128::from(case.fetch_add(1, Ordering::Relaxed)) << 64);
         let id = Uuid::new_v4();
-        let state =
-            |minute: u32, cents: i64| update(customer, id, &format!("{}.{:02}", cents / 100, (cents % 100).abs()), minute);
+        let state = |minute: u32, cents: i64| {
+            update(customer, id, &format!("{}.{:02}", cents / 100, (cents % 100).abs()), minute)
+        };
         let mut seen = std::collections::BTreeSet::new();
-        let kept = shuffled.iter().enumerate().filter(|(index, (minute, _))| seen.insert(*minute) || index % (dropped + 1) == 0);
+        let kept = shuffled
+            .iter()
+            .enumerate()
+            .filter(|(index, (minute, _))| seen.insert(*minute) || index % (dropped + 1) == 0);
         let arrivals: Vec<_> = kept.map(|(_, (minute, cents))| state(*minute, *cents)).collect();
         let updates: Vec<_> = distinct.iter().map(|(minute, cents)| state(*minute, *cents)).collect();
         runtime.block_on(async {

@@ -8,7 +8,9 @@ use std::io::Read;
 
 async fn ask(app: &App, method: Method, more: &str, headers: &[(&str, &str)]) -> Answer {
     let token = app.token_of(&[ALICE]);
-    let request = app.request(method, &format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR{more}")).bearer_auth(token);
+    let request = app
+        .request(method, &format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR{more}"))
+        .bearer_auth(token);
     send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }
 
@@ -36,7 +38,11 @@ async fn a_read_is_tagged_by_its_content_and_not_sent_twice() {
         format!("{}-gzip\"", tag.trim_end_matches('"')),
     ] {
         let again = ask(&app, Method::GET, "", &[("if-none-match", &known)]).await;
-        assert_eq!((again.status.as_u16(), again.text(), again.header("etag")), (304, "", tag.as_str()), "{known}");
+        assert_eq!(
+            (again.status.as_u16(), again.text(), again.header("etag")),
+            (304, "", tag.as_str()),
+            "{known}"
+        );
         assert!(!again.header("x-request-id").is_empty());
     }
     assert_eq!(ask(&app, Method::GET, "", &[("if-none-match", "\"other\"")]).await.status, 200);
@@ -49,7 +55,12 @@ async fn a_304_comes_only_after_every_check() {
     let path = format!("/v2/accounts/balance?customer_id={ALICE}&currency=EUR");
     let stranger = app.token_of(&[BOB]);
     assert_eq!(send(app.request(Method::GET, &path).header("if-none-match", &tag)).await.status, 401);
-    assert_eq!(send(app.request(Method::GET, &path).header("if-none-match", &tag).bearer_auth(stranger)).await.status, 403);
+    assert_eq!(
+        send(app.request(Method::GET, &path).header("if-none-match", &tag).bearer_auth(stranger))
+            .await
+            .status,
+        403
+    );
     assert_eq!(ask(&app, Method::GET, "&colour=red", &[("if-none-match", "*")]).await.status, 400);
 }
 
@@ -65,25 +76,35 @@ async fn a_large_body_is_compressed_for_those_who_accept_it() {
     assert!(packed.body.len() < plain.body.len() / 2);
     assert_eq!(packed.header("etag"), plain.header("etag").trim_end_matches('"').to_owned() + "-gzip\"");
     let known = packed.header("etag");
-    let again = ask(&app, Method::GET, "&details=true", &[("accept-encoding", "gzip"), ("if-none-match", known)]).await;
+    let again =
+        ask(&app, Method::GET, "&details=true", &[("accept-encoding", "gzip"), ("if-none-match", known)])
+            .await;
     assert_eq!((again.status.as_u16(), again.header("etag")), (304, known));
     for refused in ["identity", "gzip;q=0", "br"] {
         assert_eq!(
-            ask(&app, Method::GET, "&details=true", &[("accept-encoding", refused)]).await.header("content-encoding"),
+            ask(&app, Method::GET, "&details=true", &[("accept-encoding", refused)])
+                .await
+                .header("content-encoding"),
             "",
             "{refused}"
         );
     }
-    assert_eq!(ask(&app, Method::GET, "", &[("accept-encoding", "gzip")]).await.header("content-encoding"), "", "small");
+    assert_eq!(
+        ask(&app, Method::GET, "", &[("accept-encoding", "gzip")]).await.header("content-encoding"),
+        "",
+        "small"
+    );
 }
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let app = app().await;
-    for (more, encoding) in [("", "identity"), ("&details=true", "identity"), ("&details=true", "gzip"), ("&colour=red", "gzip")]
+    for (more, encoding) in
+        [("", "identity"), ("&details=true", "identity"), ("&details=true", "gzip"), ("&colour=red", "gzip")]
     {
         let headers = [("accept-encoding", encoding)];
-        let (get, head) = (ask(&app, Method::GET, more, &headers).await, ask(&app, Method::HEAD, more, &headers).await);
+        let (get, head) =
+            (ask(&app, Method::GET, more, &headers).await, ask(&app, Method::HEAD, more, &headers).await);
         assert_eq!((head.status, head.text()), (get.status, ""), "{more}");
         for name in ["etag", "content-type", "content-length", "content-encoding", "cache-control", "vary"] {
             assert_eq!(head.header(name), get.header(name), "{name} {more} {encoding}");

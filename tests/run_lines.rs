@@ -1,4 +1,5 @@
-//! A run of a function without HTTP has one line, like a request: its id, what it cost, what became of it, and nothing of an account.
+//! A run of a function without HTTP has one line, like a request: its id, what it cost, what became of it,
+//! and nothing of an account.
 
 use crate::harness::{ALICE, App};
 use crate::lines::Lines;
@@ -74,7 +75,10 @@ async fn a_rate_run_has_one_line_whether_it_succeeds_or_not() {
 
 #[tokio::test]
 async fn a_sweep_has_one_line_whether_it_succeeds_or_not() {
-    let stack = Stack::start(Options { dataset: Dataset::demo(Timestamp::now()).unwrap(), ..Options::default() }).await.unwrap();
+    let stack =
+        Stack::start(Options { dataset: Dataset::demo(Timestamp::now()).unwrap(), ..Options::default() })
+            .await
+            .unwrap();
     let job = custody_sync::Job::new(&stack.config().store, stack.custody_config()).unwrap();
     let run = async |event: Value| {
         let event = serde_json::from_value(event).unwrap();
@@ -89,7 +93,10 @@ async fn a_sweep_has_one_line_whether_it_succeeds_or_not() {
     assert_eq!((&swept["shard"], &swept["shards"]), (&json!(0), &json!(1)));
     assert!(swept["sync_lag_seconds"].is_i64(), "{swept}");
     for (event, cause) in [
-        (json!({"shard": 3, "shards": 3}), "shard 3 of 3: shards must be 1, 2, 4, 8 or 16, and the shard one of them"),
+        (
+            json!({"shard": 3, "shards": 3}),
+            "shard 3 of 3: shards must be 1, 2, 4, 8 or 16, and the shard one of them",
+        ),
         (json!({"account_id": "12"}), "account_id is not a valid identifier"),
     ] {
         let failed = run(event).await;

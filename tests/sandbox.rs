@@ -21,7 +21,8 @@ fn signed(claims: &Value) -> String {
 }
 
 async fn ask(app: &App, path: &str, token: &str, api_key: &str) -> (u16, Value) {
-    let request = app.request(Method::GET, &format!("{MOUNT}{path}")).bearer_auth(token).header("x-api-key", api_key);
+    let request =
+        app.request(Method::GET, &format!("{MOUNT}{path}")).bearer_auth(token).header("x-api-key", api_key);
     let answer = send(request).await;
     (answer.status.as_u16(), answer.json())
 }
@@ -69,7 +70,9 @@ async fn vaults_come_in_pages() {
         let path = format!("/v1/vault/accounts_paged?limit=2{after}");
         let (status, body) = ask(&app, &path, &signed(&claims(&path)), API_KEY).await;
         assert_eq!(status, 200);
-        found.extend(body["accounts"].as_array().unwrap().iter().map(|vault| vault["id"].as_str().unwrap().to_owned()));
+        found.extend(
+            body["accounts"].as_array().unwrap().iter().map(|vault| vault["id"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = body["paging"]["after"].as_str() else { break };
         after = format!("&after={next}");
     }
@@ -85,7 +88,10 @@ async fn control_endpoints_refuse_what_they_do_not_understand() {
         ("/_local/custody/1", json!({})),
         ("/_local/custody/1", json!({"assets": [{"id": "BTC"}]})),
         ("/_local/custody/1", json!({"assets": [{"id": "BTC", "total": "1", "colour": "red"}]})),
-        ("/_local/custody/1", json!({"assets": [{"id": "BTC", "total": "1", "last_transaction_at": "yesterday"}]})),
+        (
+            "/_local/custody/1",
+            json!({"assets": [{"id": "BTC", "total": "1", "last_transaction_at": "yesterday"}]}),
+        ),
         ("/_local/custody-faults", json!({"status": 99})),
         ("/_local/custody-faults", json!({"delay_ms": 5})),
         ("/_local/custody-faults", json!([])),

@@ -1,5 +1,5 @@
-//! What a request or a run cost, as its one log line says it: time, what the store charged, and whether it paid for the start of
-//! its process.
+//! What a request or a run cost, as its one log line says it: time, what the store charged, and whether it
+//! paid for the start of its process.
 
 use crate::store::measured;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -22,7 +22,8 @@ pub struct Answer {
 
 /// A client for the server of `base_url`, whose calls, bodies included, end within `timeout`.
 pub fn client(timeout: Duration, base_url: &str) -> Result<Client, String> {
-    let builder = Client::builder().timeout(timeout).connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none());
+    let builder =
+        Client::builder().timeout(timeout).connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none());
     // This machine is never reached through a proxy.
     let builder = if is_loopback(base_url) { builder.no_proxy() } else { builder };
     builder.build().map_err(without_url)

@@ -1,6 +1,7 @@
 //! Where secrets come from: Secrets Manager in a deployment, the environment in the local stack.
 //!
-//! They are read when they are first needed and again after a while, so that a rotated secret is found without a deployment.
+//! They are read when they are first needed and again after a while, so that a rotated secret is found
+//! without a deployment.
 
 use crate::config::{SecretSource, StoreConfig};
 use crate::domain::Timestamp;
@@ -50,17 +51,23 @@ impl Secret {
         Self { source, client: client(aws), read: Arc::default() }
     }
 
-    /// The text, read at most a quarter of an hour ago, or a day while it cannot be read again. Who waits for a read shares it.
+    /// The text, read at most a quarter of an hour ago, or a day while it cannot be read again. Who waits for
+    /// a read shares it.
     pub async fn text(&self, now: Timestamp) -> Result<SecretString, SecretError> {
         let mut read = self.read.lock().await;
         // A clock that was set back makes nothing younger than it is.
-        if let Some(known) = read.as_ref().filter(|known| now < known.good_until && known.at.age_at(now) > -TTL) {
+        if let Some(known) =
+            read.as_ref().filter(|known| now < known.good_until && known.at.age_at(now) > -TTL)
+        {
             return Ok(known.text.clone());
         }
         match self.fetch().await {
             Ok(text) => Ok(read.insert(Read { text, at: now, good_until: now.plus(TTL) }).text.clone()),
             Err(error) => {
-                let known = read.as_mut().filter(|known| known.at.age_at(now).abs() < MAX_AGE).ok_or_else(|| error.clone())?;
+                let known = read
+                    .as_mut()
+                    .filter(|known| known.at.age_at(now).abs() < MAX_AGE)
+                    .ok_or_else(|| error.clone())?;
                 tracing::warn!(%error, "a secret could not be read again; the one that was read before serves on");
                 known.good_until = now.plus(RETRY_AFTER);
                 Ok(known.text.clone())
@@ -79,10 +86,15 @@ impl Secret {
             SecretSource::Arn(arn) => {
                 let answer = self.client.get_secret_value().secret_id(arn).send().await;
                 let answer = answer.map_err(|error| {
-                    let code = error.as_service_error().and_then(aws_sdk_secretsmanager::error::ProvideErrorMetadata::code);
+                    let code = error
+                        .as_service_error()
+                        .and_then(aws_sdk_secretsmanager::error::ProvideErrorMetadata::code);
                     SecretError(code.unwrap_or("no answer").to_owned())
                 })?;
-                answer.secret_string.map(SecretString::from).ok_or_else(|| SecretError("it is no text".to_owned()))
+                answer
+                    .secret_string
+                    .map(SecretString::from)
+                    .ok_or_else(|| SecretError("it is no text".to_owned()))
             }
         }
     }
@@ -90,9 +102,17 @@ impl Secret {
 
 /// A client of Secrets Manager with the process's own credentials, configured by hand as the store's is.
 fn client(aws: &StoreConfig) -> Client {
-    let StoreConfig { region, access_key_id, secret_access_key, session_token, secrets_endpoint_url, endpoint_url: _, tables: _ } =
-        aws;
-    let credentials = Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
+    let StoreConfig {
+        region,
+        access_key_id,
+        secret_access_key,
+        session_token,
+        secrets_endpoint_url,
+        endpoint_url: _,
+        tables: _,
+    } = aws;
+    let credentials =
+        Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.clone()))

@@ -35,8 +35,8 @@ const METRICS: [(&str, &str); 10] = [
 /// Lambda's own variable; metrics are told apart by it.
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
-/// Where the runtime prints a handler's error as Rust does for debugging, which can quote an event, and a panic without its words.
-/// Both have a line of ours.
+/// Where the runtime prints a handler's error as Rust does for debugging, which can quote an event, and a
+/// panic without its words. Both have a line of ours.
 const RUNTIMES_OWN_LINES: &str = "lambda_runtime::layers::panic";
 /// The span of a request, whose own line tells its panic.
 pub(crate) const REQUEST_SPAN: &str = "request";
@@ -48,7 +48,9 @@ pub fn init<W>(writer: W, quiet: &[&str])
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let lines = fmt::layer().event_format(Lines::new(std::env::var(FUNCTION_NAME).ok())).fmt_fields(JsonFields::new());
+    let lines = fmt::layer()
+        .event_format(Lines::new(std::env::var(FUNCTION_NAME).ok()))
+        .fmt_fields(JsonFields::new());
     tracing_subscriber::registry().with(filter(quiet)).with(lines.with_writer(writer)).init();
     capture_panics();
 }
@@ -64,7 +66,8 @@ pub fn run_span(request_id: &str) -> Span {
     tracing::info_span!("run", request_id)
 }
 
-/// Lines of JSON; in Lambda, those that measure something are metrics at once, in CloudWatch's embedded metric format.
+/// Lines of JSON; in Lambda, those that measure something are metrics at once, in CloudWatch's embedded
+/// metric format.
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 #[derive(Debug)]
@@ -77,7 +80,10 @@ impl Lines {
     /// Lines of the Lambda function of that name, or of a process that is none.
     #[must_use]
     pub fn new(function: Option<String>) -> Self {
-        Self { json: fmt::format().json().flatten_event(true).with_span_list(false).with_target(false), function }
+        Self {
+            json: fmt::format().json().flatten_event(true).with_span_list(false).with_target(false),
+            function,
+        }
     }
 }
 
@@ -86,8 +92,14 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
-        let metrics: Vec<_> = METRICS.into_iter().filter(|(name, _)| event.metadata().fields().field(name).is_some()).collect();
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let metrics: Vec<_> =
+            METRICS.into_iter().filter(|(name, _)| event.metadata().fields().field(name).is_some()).collect();
         let Some(function) = self.function.as_deref().filter(|_| !metrics.is_empty()) else {
             return self.json.format_event(context, writer, event);
         };
@@ -132,8 +144,8 @@ impl<'a> Embedded<'a> {
     }
 }
 
-/// Replaces the panic hook: within a request the panic is kept for [`take_panic`] and the request's line, elsewhere it is a
-/// line of its own.
+/// Replaces the panic hook: within a request the panic is kept for [`take_panic`] and the request's line,
+/// elsewhere it is a line of its own.
 pub fn capture_panics() {
     panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let cause = describe(info);
@@ -178,10 +190,12 @@ mod tests {
     fn lines(function: Option<&str>) -> Vec<serde_json::Value> {
         let written = Written::default();
         let writer = written.clone();
-        let lines = fmt::layer().event_format(Lines::new(function.map(str::to_owned))).fmt_fields(JsonFields::new());
+        let lines =
+            fmt::layer().event_format(Lines::new(function.map(str::to_owned))).fmt_fields(JsonFields::new());
         let subscriber = tracing_subscriber::registry().with(lines.with_writer(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
-            tracing::info_span!("request", route = "/v2").in_scope(|| tracing::info!(status = 200, latency_ms = 3, "request"));
+            tracing::info_span!("request", route = "/v2")
+                .in_scope(|| tracing::info!(status = 200, latency_ms = 3, "request"));
             tracing::warn!("no measure");
         });
         let bytes = written.0.lock().unwrap().clone();
@@ -191,10 +205,16 @@ mod tests {
     #[test]
     fn in_lambda_a_line_that_measures_is_a_metric() {
         let [line, plain] = lines(Some("ballast-unified-balance")).try_into().unwrap();
-        assert_eq!((&line["status"], &line["latency_ms"], &line["span"]["route"]), (&200.into(), &3.into(), &"/v2".into()));
+        assert_eq!(
+            (&line["status"], &line["latency_ms"], &line["span"]["route"]),
+            (&200.into(), &3.into(), &"/v2".into())
+        );
         assert_eq!(line["function"], "ballast-unified-balance");
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!((&directive["Namespace"], &directive["Dimensions"][0][0]), (&"Ballast".into(), &"function".into()));
+        assert_eq!(
+            (&directive["Namespace"], &directive["Dimensions"][0][0]),
+            (&"Ballast".into(), &"function".into())
+        );
         assert_eq!(directive["Metrics"].to_string(), r#"[{"Name":"latency_ms","Unit":"Milliseconds"}]"#);
         assert!(line["_aws"]["Timestamp"].is_i64() && plain.get("_aws").is_none());
     }
@@ -202,9 +222,12 @@ mod tests {
     #[test]
     fn the_runtime_quotes_no_event() {
         let filter = filter(&["dynoxide"]);
-        for (target, is_written) in
-            [(RUNTIMES_OWN_LINES, false), ("dynoxide::engine", false), ("lambda_runtime::layers::trace", true), ("shared", true)]
-        {
+        for (target, is_written) in [
+            (RUNTIMES_OWN_LINES, false),
+            ("dynoxide::engine", false),
+            ("lambda_runtime::layers::trace", true),
+            ("shared", true),
+        ] {
             assert_eq!(filter.would_enable(target, &tracing::Level::ERROR), is_written, "{target}");
         }
     }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use shared::domain::{
-    Account, AccountId, Amount, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Status, Timestamp, TooLarge,
+    Account, AccountId, Amount, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Status, Timestamp,
+    TooLarge,
 };
 use std::fmt::Display;
 use thiserror::Error;
@@ -84,12 +85,18 @@ impl AccountEntry {
             address_tag: text("address_tag", self.address_tag.as_ref())?,
             network: text("network", self.network.as_ref())?,
             description: text("description", self.description.as_ref())?,
-            organization_id: optional("organization_id", self.organization_id.as_ref(), OrganizationId::parse)?,
+            organization_id: optional(
+                "organization_id",
+                self.organization_id.as_ref(),
+                OrganizationId::parse,
+            )?,
             merchant_id: optional("merchant_id", self.merchant_id.as_ref(), MerchantId::parse)?,
             contact_id: optional("contact_id", self.contact_id.as_ref(), ContactId::parse)?,
             custody_account_id: None,
         };
-        let locked = account.locked().map_err(|TooLarge| "balance less available has more than 18 digits before the point");
+        let locked = account
+            .locked()
+            .map_err(|TooLarge| "balance less available has more than 18 digits before the point");
         field("available", locked).map(|_| account)
     }
 }
@@ -100,7 +107,10 @@ impl AccountEntry {
         let latest = self.parse()?;
         let mut states = vec![latest.clone()];
         for (index, past) in self.history.iter().flatten().enumerate() {
-            let within = |EntryError { field, problem }| EntryError { field: format!("history[{index}].{field}"), problem };
+            let within = |EntryError { field, problem }| EntryError {
+                field: format!("history[{index}].{field}"),
+                problem,
+            };
             let past = past.parse(&latest).map_err(within)?;
             // An entry that repeats a balance is that balance, whatever else the account says.
             match states.iter().find(|state| state.balance_at == past.balance_at) {

@@ -1,7 +1,8 @@
 //! How core systems put balances in: `AccountBalanceChanged` events from the event bus.
 //!
-//! Events may come twice and in any order; what an account ends as does not depend on it. An event that can never be accepted
-//! ends as an error that says why, and Lambda puts it with that reason into the failure queue.
+//! Events may come twice and in any order; what an account ends as does not depend on it. An event that can
+//! never be accepted ends as an error that says why, and Lambda puts it with that reason into the failure
+//! queue.
 
 pub mod entry;
 mod payload;
@@ -85,7 +86,9 @@ impl Ingest {
             Ok(Accepted { result }) => costed_line!(info, cost, "event", ?result),
             Err(IngestError::Malformed(_)) => costed_line!(warn, cost, "event rejected", cause = "malformed"),
             Err(IngestError::Rejected(cause)) => costed_line!(warn, cost, "event rejected", cause),
-            Err(IngestError::Store(cause)) => costed_line!(error, cost, "event not recorded", %cause, server_errors = 1),
+            Err(IngestError::Store(cause)) => {
+                costed_line!(error, cost, "event not recorded", %cause, server_errors = 1)
+            }
         }
         outcome
     }

@@ -1,4 +1,5 @@
-//! An event as it was delivered: JSON in which no object names a member twice, because one of two would silently win.
+//! An event as it was delivered: JSON in which no object names a member twice, because one of two would
+//! silently win.
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -18,12 +19,14 @@ impl<'de> Deserialize<'de> for Payload {
 /// A reason that quotes a value quotes no more than this.
 const MAX_REASON_CHARACTERS: usize = 400;
 
-/// A struct from an object, or what is wrong with it; serde would also take its fields from an array, in order.
+/// A struct from an object, or what is wrong with it; serde would also take its fields from an array, in
+/// order.
 pub fn object<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     if !value.is_object() {
         return Err("not a JSON object".to_owned());
     }
-    serde_json::from_value(value).map_err(|error| error.to_string().chars().take(MAX_REASON_CHARACTERS).collect())
+    serde_json::from_value(value)
+        .map_err(|error| error.to_string().chars().take(MAX_REASON_CHARACTERS).collect())
 }
 
 /// Reads a value like `serde_json`, but refuses a member that comes twice.

@@ -1,5 +1,8 @@
 //! Custody balances on the wire, as the published reference has them. Numbers are exact literals.
-#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the derive of `JsonSchema` writes its literals with `to_value`"
+)]
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -66,7 +69,11 @@ struct Valued<'a> {
 }
 
 impl BalancesBody {
-    pub(crate) fn new(account: &CustodyAccount, pricing: Pricing<'_>, is_partial: bool) -> Result<Self, ApiError> {
+    pub(crate) fn new(
+        account: &CustodyAccount,
+        pricing: Pricing<'_>,
+        is_partial: bool,
+    ) -> Result<Self, ApiError> {
         let rows = valued(account, pricing).map_err(|TooLarge| too_large())?;
         let unpriced: Vec<_> = rows.iter().filter(|row| row.usd.is_none()).collect();
         if !is_partial && !unpriced.is_empty() {

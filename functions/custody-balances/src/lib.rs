@@ -1,7 +1,7 @@
 //! What is held in custody: read in real time, and synced on request.
 //!
-//! This crate knows what the routes ask and answer; how providers are asked and who may ask them when is `shared::custody`'s
-//! business.
+//! This crate knows what the routes ask and answer; how providers are asked and who may ask them when is
+//! `shared::custody`'s business.
 
 mod body;
 mod query;
@@ -17,7 +17,9 @@ use shared::auth::Caller;
 use shared::config::{Config, CustodyConfig};
 use shared::custody::{Providers, Syncs};
 use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing, Timestamp};
-use shared::http::{self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments};
+use shared::http::{
+    self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments,
+};
 use shared::query::Parameters;
 use shared::store::{Sheets, Store};
 
@@ -47,11 +49,13 @@ impl FromRef<App> for Gate {
 }
 
 impl App {
-    /// Clients and caches by configuration; nothing is connected yet. The error says what of the configuration is unusable.
+    /// Clients and caches by configuration; nothing is connected yet. The error says what of the
+    /// configuration is unusable.
     pub fn new(config: &Config, custody: &CustodyConfig, age_limits: AgeLimits) -> Result<Self, String> {
         let store = Store::new(&config.store);
         let providers = Providers::new(custody, &config.store, &store)?;
-        let syncs = Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
+        let syncs =
+            Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
         let gate = Gate::new(config, &store, ROUTE_GROUP);
         Ok(Self { sheets: Sheets::new(store.clone()), gate, store, syncs, age_limits })
     }

@@ -1,4 +1,5 @@
-//! The scheduled sync: once a minute, each of its shards syncs what is due. An operator has one account synced the same way.
+//! The scheduled sync: once a minute, each of its shards syncs what is due. An operator has one account
+//! synced the same way.
 
 use serde::{Deserialize, Serialize};
 use shared::config::{CustodyConfig, StoreConfig};
@@ -117,11 +118,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// Clients by configuration; nothing is connected yet. The error says what of the configuration is unusable.
+    /// Clients by configuration; nothing is connected yet. The error says what of the configuration is
+    /// unusable.
     pub fn new(aws: &StoreConfig, custody: &CustodyConfig) -> Result<Self, String> {
         let store = Store::new(aws);
         let providers = Providers::new(custody, aws, &store)?;
-        let syncs = Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
+        let syncs =
+            Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
         Ok(Self { sweep: Sweep::new(store.clone(), syncs.clone()), store, syncs })
     }
 
@@ -140,7 +143,18 @@ impl Job {
             Ok(Done::Swept(Report { due, synced, failed, remaining, lag })) => {
                 let (sync_lag_seconds, shard, shards) =
                     (lag.as_secs(), part.map(|part| part.shard), part.map(|part| part.shards));
-                costed_line!(info, cost, "custody sync", due, synced, failed, remaining, sync_lag_seconds, shard, shards);
+                costed_line!(
+                    info,
+                    cost,
+                    "custody sync",
+                    due,
+                    synced,
+                    failed,
+                    remaining,
+                    sync_lag_seconds,
+                    shard,
+                    shards
+                );
             }
             Ok(Done::Synced(_)) => costed_line!(info, cost, "custody sync of one account", synced = 1),
             Err(cause) => costed_line!(error, cost, "custody sync failed", %cause, server_errors = 1),
@@ -151,7 +165,9 @@ impl Job {
     async fn work(&self, event: Event, now: Timestamp, time: Duration) -> Result<Done, JobError> {
         match event {
             Event::Shard(event) => Ok(Done::Swept(self.sweep.run(share(event)?, now, time).await?)),
-            Event::Account(AccountEvent { account_id }) => self.sync(&account_id, now).await.map(Done::Synced),
+            Event::Account(AccountEvent { account_id }) => {
+                self.sync(&account_id, now).await.map(Done::Synced)
+            }
         }
     }
 
@@ -168,5 +184,9 @@ impl Job {
 
 fn share(ShardEvent { shard, shards }: ShardEvent) -> Result<Share, JobError> {
     let is_part = shards.is_power_of_two() && shards <= LOGICAL_SHARDS && shard < shards;
-    if is_part { Ok(Share { index: shard, of: shards }) } else { Err(JobError::NoSuchShard { shard, shards }) }
+    if is_part {
+        Ok(Share { index: shard, of: shards })
+    } else {
+        Err(JobError::NoSuchShard { shard, shards })
+    }
 }

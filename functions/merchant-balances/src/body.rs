@@ -1,5 +1,9 @@
-//! A merchant's balance on the wire, as the published reference has it: decimal strings, prefixed ids, nulls spelt out.
-#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
+//! A merchant's balance on the wire, as the published reference has it: decimal strings, prefixed ids, nulls
+//! spelt out.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the derive of `JsonSchema` writes its literals with `to_value`"
+)]
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! A merchant's account balances, now or at any instant in the past.
 //!
-//! It reads the same accounts as the unified view, by the index `by_merchant`, and knows nothing of rates: every balance is in
-//! its own currency.
+//! It reads the same accounts as the unified view, by the index `by_merchant`, and knows nothing of rates:
+//! every balance is in its own currency.
 
 mod body;
 mod query;
@@ -17,14 +17,17 @@ use serde::Serialize;
 use shared::auth::Caller;
 use shared::config::Config;
 use shared::domain::Timestamp;
-use shared::http::{self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments};
+use shared::http::{
+    self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments,
+};
 use shared::store::Store;
 
 /// The routes that share a caller's rate limit.
 const ROUTE_GROUP: &str = "merchant";
 
 const LIST_PATH: &str = "/api/v1/organizations/{organizationId}/merchants/{merchantId}/accounts/balances";
-const SINGLE_PATH: &str = "/api/v1/organizations/{organizationId}/merchants/{merchantId}/accounts/{accountId}/balances";
+const SINGLE_PATH: &str =
+    "/api/v1/organizations/{organizationId}/merchants/{merchantId}/accounts/{accountId}/balances";
 
 const TOO_LARGE: Narrowing = Narrowing { parameter: "currency", advice: "narrow it with `currency`" };
 const TOO_MANY: Narrowing = Narrowing { parameter: "accountId", advice: "ask for single accounts" };
@@ -104,9 +107,12 @@ async fn list(
     let mut accounts = accounts.map_err(|error| ApiError::list(error, TOO_MANY))?;
     accounts.retain(|account| asset.is_none_or(|asset| account.asset == asset));
     if let Some(at) = date {
-        accounts = app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
+        accounts =
+            app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
     }
-    reply(date, now, |balance_date| accounts.iter().map(|account| BalanceBody::new(account, balance_date)).collect::<Vec<_>>())
+    reply(date, now, |balance_date| {
+        accounts.iter().map(|account| BalanceBody::new(account, balance_date)).collect::<Vec<_>>()
+    })
 }
 
 async fn single(
@@ -134,7 +140,11 @@ fn admit(caller: &Caller, merchant: Merchant) -> Result<(), ApiError> {
 }
 
 /// Without a date the answer names the time of the request, which must not make it another answer.
-fn reply<B: Serialize>(date: Option<Timestamp>, now: Timestamp, body: impl Fn(&str) -> B) -> Result<Response, ApiError> {
+fn reply<B: Serialize>(
+    date: Option<Timestamp>,
+    now: Timestamp,
+    body: impl Fn(&str) -> B,
+) -> Result<Response, ApiError> {
     match date {
         Some(date) => http::json(&body(&date.to_millis_text()), TOO_LARGE),
         None => http::json_of_now(&body(&now.to_millis_text()), &body(""), TOO_LARGE),

@@ -3,18 +3,23 @@
 use shared::domain::{AccountId, Asset, MerchantAccountId, MerchantId, OrganizationId, Timestamp};
 use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
-static ORGANIZATION_ID: Parameter<OrganizationId> =
-    Parameter::new("organizationId", "the merchant's organization", Expected::Id(OrganizationId::PREFIX), |text| {
-        OrganizationId::parse(text).ok()
-    });
+static ORGANIZATION_ID: Parameter<OrganizationId> = Parameter::new(
+    "organizationId",
+    "the merchant's organization",
+    Expected::Id(OrganizationId::PREFIX),
+    |text| OrganizationId::parse(text).ok(),
+);
 static MERCHANT_ID: Parameter<MerchantId> =
-    Parameter::new("merchantId", "the merchant", Expected::Id(MerchantId::PREFIX), |text| MerchantId::parse(text).ok());
+    Parameter::new("merchantId", "the merchant", Expected::Id(MerchantId::PREFIX), |text| {
+        MerchantId::parse(text).ok()
+    });
 static ACCOUNT_ID: Parameter<MerchantAccountId> =
     Parameter::new("accountId", "the account", Expected::Id(MerchantAccountId::PREFIX), |text| {
         MerchantAccountId::parse(text).ok()
     });
 static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "accounts in this currency");
-static DATE: Parameter<Timestamp> = Parameter::instant("date", "balances as they stood at that instant, inclusive");
+static DATE: Parameter<Timestamp> =
+    Parameter::instant("date", "balances as they stood at that instant, inclusive");
 
 /// In the path of both routes.
 pub(crate) static OF_MERCHANT: [&dyn Declared; 2] = [&ORGANIZATION_ID, &MERCHANT_ID];
@@ -60,7 +65,11 @@ pub(crate) struct SingleQuery {
 }
 
 impl SingleQuery {
-    pub(crate) fn parse(account_id: &str, pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, InvalidParameter> {
+    pub(crate) fn parse(
+        account_id: &str,
+        pairs: Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<Self, InvalidParameter> {
         let id = ACCOUNT_ID.parse(account_id)?;
         let parameters = Parameters::read(pairs, &OF_SINGLE)?;
         Ok(Self { id: id.into(), date: parameters.optional_past(&DATE, now)? })

@@ -47,7 +47,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// Clients by configuration; nothing is connected yet. The error says what of the configuration is unusable.
+    /// Clients by configuration; nothing is connected yet. The error says what of the configuration is
+    /// unusable.
     pub fn new(aws: &StoreConfig, rates: &RatesConfig, limits: AgeLimits) -> Result<Self, String> {
         let rules = Rules { limits, jump_factor: rates.jump_factor };
         Ok(Self { store: Store::new(aws), sources: Sources::new(rates, aws)?, rules })
@@ -71,17 +72,21 @@ impl Job {
         Ok(ReportBody::new(&answers, &self.write(&answers, now).await?))
     }
 
-    /// What is remembered is read again before each attempt, so that of two runs at once the second builds on the first.
+    /// What is remembered is read again before each attempt, so that of two runs at once the second builds on
+    /// the first.
     async fn write(&self, answers: &Answers, now: Timestamp) -> Result<Composition, JobError> {
         for _ in 0..MAX_ATTEMPTS {
             let stored = self.store.quote_book().await?;
             let last = self.store.sheet_as_of(now).await?;
-            let book = stored.book.clone().or_else(|| last.as_ref().map(QuoteBook::of_sheet)).unwrap_or_default();
+            let book =
+                stored.book.clone().or_else(|| last.as_ref().map(QuoteBook::of_sheet)).unwrap_or_default();
             let composition = compose(book, last.as_ref(), answers, now, self.rules);
             if composition.book.answers.values().all(BTreeMap::is_empty) {
                 return Err(JobError::NoQuotes);
             }
-            if self.store.put_sheet_and_book(&composition.sheet, &composition.book, &stored).await? == Kept::Written {
+            if self.store.put_sheet_and_book(&composition.sheet, &composition.book, &stored).await?
+                == Kept::Written
+            {
                 return Ok(composition);
             }
         }

@@ -52,7 +52,12 @@ impl ReportBody {
                 let unreadable = unreadable.iter().map(|asset| asset.code()).collect();
                 SourceBody { source: source.name(), quotes: quotes.len(), unreadable, error: None }
             }
-            Err(error) => SourceBody { source: source.name(), quotes: 0, unreadable: Vec::new(), error: Some(error.to_string()) },
+            Err(error) => SourceBody {
+                source: source.name(),
+                quotes: 0,
+                unreadable: Vec::new(),
+                error: Some(error.to_string()),
+            },
         });
         let rejected = written.rejected.iter().map(|Rejected { asset, source, quote, last }| RejectedBody {
             currency: asset.code(),
@@ -60,10 +65,11 @@ impl ReportBody {
             usd: quote.usd.to_string(),
             last_usd: last.to_string(),
         });
-        let disagreements = written.disagreements.iter().map(|Disagreement { asset, quotes }| DisagreementBody {
-            currency: asset.code(),
-            usd: quotes.iter().map(|(source, usd)| (source.name(), usd.to_string())).collect(),
-        });
+        let disagreements =
+            written.disagreements.iter().map(|Disagreement { asset, quotes }| DisagreementBody {
+                currency: asset.code(),
+                usd: quotes.iter().map(|(source, usd)| (source.name(), usd.to_string())).collect(),
+            });
         Self {
             observed_at: written.sheet.observed_at.to_millis_text(),
             entries: written.sheet.entries.len(),
@@ -76,11 +82,14 @@ impl ReportBody {
     /// One line, which is a warning when something needs a look.
     pub(crate) fn log(&self, cost: Cost) {
         let Self { observed_at, entries, sources, rejected, disagreements } = self;
-        let odd: Vec<_> = sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
+        let odd: Vec<_> =
+            sources.iter().filter(|source| source.error.is_some() || !source.unreadable.is_empty()).collect();
         let failed_sources = odd.iter().filter(|source| source.error.is_some()).count();
-        let (odd_count, rejected_count, disagreement_count) = (odd.len(), rejected.len(), disagreements.len());
+        let (odd_count, rejected_count, disagreement_count) =
+            (odd.len(), rejected.len(), disagreements.len());
         let is_calm = odd_count + rejected_count + disagreement_count == 0;
-        let detail = (!is_calm).then(|| serde_json::to_string(&(odd, rejected, disagreements)).unwrap_or_default());
+        let detail =
+            (!is_calm).then(|| serde_json::to_string(&(odd, rejected, disagreements)).unwrap_or_default());
         macro_rules! line {
             ($level:ident) => {
                 costed_line!(

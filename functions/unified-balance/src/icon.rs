@@ -8,12 +8,16 @@ use shared::domain::Asset;
 use shared::http::{self, ApiError, Segments};
 use shared::query::{Parameter, Parameters};
 
-pub(crate) static CODE: Parameter<Asset> = Parameter::asset("code", "the asset, by its ASCII code, in any case");
+pub(crate) static CODE: Parameter<Asset> =
+    Parameter::asset("code", "the asset, by its ASCII code, in any case");
 
 /// Degrees of the colour wheel.
 const HUES: u32 = 360;
 
-pub(crate) async fn get(Segments(code): Segments<String>, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
+pub(crate) async fn get(
+    Segments(code): Segments<String>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
     let asset = CODE.parse(&code)?;
     Parameters::read(http::pairs(raw)?, &[])?;
     Ok(http::image(svg(asset)))

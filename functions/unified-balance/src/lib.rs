@@ -1,7 +1,8 @@
 //! A customer's unified view: fiat and crypto, as one balance in one currency, and as a list of accounts.
 //!
-//! `GET /v2/accounts/balance`, `GET /v2/accounts`, and the assets' icons. This crate knows what the routes ask and answer; how
-//! accounts are kept, credentials are checked and errors are worded is `shared`'s business.
+//! `GET /v2/accounts/balance`, `GET /v2/accounts`, and the assets' icons. This crate knows what the routes
+//! ask and answer; how accounts are kept, credentials are checked and errors are worded is `shared`'s
+//! business.
 
 mod balance;
 mod icon;
@@ -40,7 +41,12 @@ impl App {
     #[must_use]
     pub fn new(config: &Config, age_limits: AgeLimits) -> Self {
         let store = Store::new(&config.store);
-        Self { sheets: Sheets::new(store.clone()), gate: Gate::new(config, &store, ROUTE_GROUP), store, age_limits }
+        Self {
+            sheets: Sheets::new(store.clone()),
+            gate: Gate::new(config, &store, ROUTE_GROUP),
+            store,
+            age_limits,
+        }
     }
 
     /// Shares a cache of rate sheets with others of the same process.

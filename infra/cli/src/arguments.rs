@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// The operator's command line of Ballast.
 ///
-/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done in part: rows were rejected, differences found, accounts not
-/// synced, or sources of rates not heard.
+/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done in part: rows were rejected, differences
+/// found, accounts not synced, or sources of rates not heard.
 #[derive(Debug, Parser)]
 #[command(name = "ballast", version)]
 pub struct Arguments {
@@ -30,7 +30,8 @@ pub(crate) enum Format {
 /// Where the tables are. The variables of the AWS CLI work too.
 #[derive(Debug, Args)]
 pub(crate) struct ConnectionArguments {
-    /// Another endpoint than AWS's own, such as the local stack's <http://127.0.0.1:8000>, which needs no other option.
+    /// Another endpoint than AWS's own, such as the local stack's <http://127.0.0.1:8000>, which needs no
+    /// other option.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
     /// A profile of the AWS configuration.
@@ -68,8 +69,9 @@ pub(crate) enum Command {
 pub(crate) enum AccountsCommand {
     /// Records accounts from a CSV file with a header, or JSON Lines.
     ///
-    /// An entry is the whole account, with the fields of an `AccountBalanceChanged` event: id, `customer_id`, currency, balance and
-    /// `balance_at` are required. What is there already is not written again, so an import that was cut short is simply run again.
+    /// An entry is the whole account, with the fields of an `AccountBalanceChanged` event: id, `customer_id`,
+    /// currency, balance and `balance_at` are required. What is there already is not written again, so an
+    /// import that was cut short is simply run again.
     Import(ImportArguments),
     /// One account with its newest balances.
     Show {
@@ -88,7 +90,8 @@ pub(crate) struct ImportArguments {
     /// What it is, whatever its name says.
     #[arg(long, value_enum)]
     pub(crate) format: Option<ImportFormat>,
-    /// Where rejected rows are listed, with line numbers and reasons: a new file. By default beside the file, with .rejects added.
+    /// Where rejected rows are listed, with line numbers and reasons: a new file. By default beside the file,
+    /// with .rejects added.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
 }

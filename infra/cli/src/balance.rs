@@ -1,4 +1,5 @@
-//! `ballast balance`: the unified balance by the same arithmetic as the API, read with the operator's own rights.
+//! `ballast balance`: the unified balance by the same arithmetic as the API, read with the operator's own
+//! rights.
 
 use crate::Ending;
 use crate::arguments::BalanceArguments;
@@ -49,11 +50,13 @@ pub(crate) async fn run(
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
     let BalanceArguments { customer, currency, as_of, partial } = arguments;
-    let customer_id = CustomerId::parse(&customer).map_err(|error| CliError::argument("--customer", error))?;
+    let customer_id =
+        CustomerId::parse(&customer).map_err(|error| CliError::argument("--customer", error))?;
     let target = Asset::parse(&currency).map_err(|error| CliError::argument("--currency", error))?;
     let at = instant(as_of.as_deref())?;
     let accounts = connection.store.customer_accounts(customer_id).await?;
-    let accounts = if as_of.is_some() { connection.store.accounts_as_of(accounts, at).await? } else { accounts };
+    let accounts =
+        if as_of.is_some() { connection.store.accounts_as_of(accounts, at).await? } else { accounts };
     let sheet = connection.store.sheet_as_of(at).await?;
     let pricing = Pricing { target, sheet: sheet.as_ref(), at, limits: connection.age_limits };
     let summary = summarize(&accounts, pricing, Rows::Omitted)?;
@@ -96,7 +99,17 @@ fn shown(customer_id: CustomerId, at: String, target: Asset, summary: Summary) -
 }
 
 fn printed(shown: &Shown) -> String {
-    let Shown { customer_id, at, currency, total_balance, fiat_balance, crypto_balance, complete, stacks, rates } = shown;
+    let Shown {
+        customer_id,
+        at,
+        currency,
+        total_balance,
+        fiat_balance,
+        crypto_balance,
+        complete,
+        stacks,
+        rates,
+    } = shown;
     let stacks = stacks.iter().map(|StackRow { currency, accounts, balance, balance_in_base }| {
         let in_base = balance_in_base.clone().unwrap_or_else(|| "no usable rate".to_owned());
         [(*currency).to_owned(), accounts.to_string(), balance.clone(), in_base]
@@ -105,7 +118,14 @@ fn printed(shown: &Shown) -> String {
     let stacks = table(["currency", "accounts", "balance", &in_target], stacks);
     let rates = rates.iter().map(|RateRow { currency, usd, source, method, observed_at, peg_deviation }| {
         let deviation = peg_deviation.clone().unwrap_or_default();
-        [(*currency).to_owned(), usd.clone(), source.clone(), (*method).to_owned(), observed_at.clone(), deviation]
+        [
+            (*currency).to_owned(),
+            usd.clone(),
+            source.clone(),
+            (*method).to_owned(),
+            observed_at.clone(),
+            deviation,
+        ]
     });
     let rates = table(["currency", "usd", "source", "method", "observed at", "off its peg"], rates);
     let remark = if *complete { "" } else { " (without what has no usable rate)" };

@@ -49,15 +49,21 @@ impl Connection {
         let ConnectionArguments { endpoint_url, profile, region, stack } = arguments;
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         // Any other endpoint that a variable names is one service's, and the SDK's business.
-        let local_endpoint = || ENDPOINT_VARIABLES.iter().find_map(|name| variable(name)).filter(|url| is_loopback(url));
+        let local_endpoint =
+            || ENDPOINT_VARIABLES.iter().find_map(|name| variable(name)).filter(|url| is_loopback(url));
         let endpoint_url = endpoint_url.or_else(local_endpoint);
         if endpoint_url.as_ref().is_some_and(|url| !is_http(url)) {
-            return Err(CliError::argument("--endpoint-url", "not a URL that begins with http:// or https://"));
+            return Err(CliError::argument(
+                "--endpoint-url",
+                "not a URL that begins with http:// or https://",
+            ));
         }
         let local_url = endpoint_url.clone().filter(|url| is_loopback(url));
         let config = configured(endpoint_url, profile, region, local_url.is_some()).load().await;
         if config.region().is_none_or(|region| region.as_ref().is_empty()) {
-            return Err(CliError::Connection("no region: give --region or --profile, or set AWS_REGION".to_owned()));
+            return Err(CliError::Connection(
+                "no region: give --region or --profile, or set AWS_REGION".to_owned(),
+            ));
         }
         let client = aws_sdk_dynamodb::Client::new(&config);
         let names = table_names(&client, local_url.is_some()).await?;
@@ -90,7 +96,8 @@ impl Connection {
         let body: Value = serde_json::from_slice(answer.payload().map(AsRef::as_ref).unwrap_or_default())
             .map_err(|_| failed("it answered no JSON".to_owned()))?;
         if answer.function_error().is_some() {
-            let message = body.get("errorMessage").and_then(Value::as_str).unwrap_or("it failed without a word");
+            let message =
+                body.get("errorMessage").and_then(Value::as_str).unwrap_or("it failed without a word");
             return Err(failed(message.to_owned()));
         }
         Ok(body)
@@ -103,16 +110,22 @@ fn configured(
     region: Option<String>,
     is_local: bool,
 ) -> aws_config::ConfigLoader {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
     let config = aws_config::defaults(BehaviorVersion::latest());
-    let config = config.timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS));
+    let config =
+        config.timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS));
     let config = match endpoint_url {
         Some(url) => config.endpoint_url(url),
         None => config,
     };
     if is_local {
         let credentials = Credentials::new(LOCAL, LOCAL, None, None, LOCAL);
-        return config.credentials_provider(credentials).region(Region::new(region.unwrap_or_else(|| LOCAL_REGION.to_owned())));
+        return config
+            .credentials_provider(credentials)
+            .region(Region::new(region.unwrap_or_else(|| LOCAL_REGION.to_owned())));
     }
     let config = match profile {
         Some(profile) => config.profile_name(profile),
@@ -130,16 +143,22 @@ fn is_http(url: &str) -> bool {
 
 /// A run that was asked for is not asked for again: its answer may only be late.
 fn invoker(config: &SdkConfig) -> aws_sdk_lambda::Client {
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(INVOCATION_TIMEOUT).build();
-    let config = aws_sdk_lambda::config::Builder::from(config).timeout_config(timeouts).retry_config(RetryConfig::disabled());
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(INVOCATION_TIMEOUT)
+        .build();
+    let config = aws_sdk_lambda::config::Builder::from(config)
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::disabled());
     aws_sdk_lambda::Client::from_conf(config.build())
 }
 
 async fn table_names(client: &aws_sdk_dynamodb::Client, is_local: bool) -> Result<Vec<String>, CliError> {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(LIST_TIMEOUT).build();
-    let config =
-        aws_sdk_dynamodb::Config::builder().timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(2));
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(LIST_TIMEOUT).build();
+    let config = aws_sdk_dynamodb::Config::builder()
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(2));
     let (mut names, mut start) = (Vec::new(), None);
     let names = loop {
         let request = client.list_tables().set_exclusive_start_table_name(start.take());
@@ -160,27 +179,40 @@ async fn table_names(client: &aws_sdk_dynamodb::Client, is_local: bool) -> Resul
     })
 }
 
-/// The table of a logical id: of that very name in the local stack, else as `CloudFormation` names it within this stack and no other.
-fn find(names: &[String], stack: &str, logical_id: &str, is_local: bool, variable: &str) -> Result<String, CliError> {
+/// The table of a logical id: of that very name in the local stack, else as `CloudFormation` names it within
+/// this stack and no other.
+fn find(
+    names: &[String],
+    stack: &str,
+    logical_id: &str,
+    is_local: bool,
+    variable: &str,
+) -> Result<String, CliError> {
     let is_ours = |name: &&String| (is_local && *name == logical_id) || is_of_stack(name, stack, logical_id);
     let found: Vec<&String> = names.iter().filter(is_ours).collect();
     match found.as_slice() {
         [name] => Ok((*name).clone()),
-        [] => Err(CliError::Connection(format!("stack {stack} has no {logical_id} here; give --stack, --region or --profile"))),
+        [] => Err(CliError::Connection(format!(
+            "stack {stack} has no {logical_id} here; give --stack, --region or --profile"
+        ))),
         several => Err(CliError::Connection(format!(
             "stack {stack} has several {logical_id}: {several:?}; set {variable} to the one in use"
         ))),
     }
 }
 
-/// Whether a name is `stack-Storage-RANDOM-LogicalId-RANDOM`, or the same without the nested stack. Another stack's name may begin
-/// with this one's, but goes on with something else.
+/// Whether a name is `stack-Storage-RANDOM-LogicalId-RANDOM`, or the same without the nested stack. Another
+/// stack's name may begin with this one's, but goes on with something else.
 fn is_of_stack(name: &str, stack: &str, logical_id: &str) -> bool {
-    let is_random = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let is_random = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
     let Some(parts) = name.strip_prefix(stack).and_then(|rest| rest.strip_prefix('-')) else { return false };
     match parts.split('-').collect::<Vec<_>>().as_slice() {
         [logical, random] => *logical == logical_id && is_random(random),
-        ["Storage", nested, logical, random] => is_random(nested) && *logical == logical_id && is_random(random),
+        ["Storage", nested, logical, random] => {
+            is_random(nested) && *logical == logical_id && is_random(random)
+        }
         _ => false,
     }
 }
@@ -194,7 +226,9 @@ struct Health {
 /// What does not answer as the local stack does is some other endpoint, and its rates expire.
 async fn local_age_limits(url: &str) -> AgeLimits {
     let Ok(client) = outgoing::client(HEALTH_TIMEOUT, url) else { return AgeLimits::STANDARD };
-    let answer = outgoing::send(client.get(format!("{}/_local/health", url.trim_end_matches('/'))), MAX_HEALTH_BYTES).await;
+    let answer =
+        outgoing::send(client.get(format!("{}/_local/health", url.trim_end_matches('/'))), MAX_HEALTH_BYTES)
+            .await;
     let health = answer.ok().and_then(|answer| serde_json::from_slice::<Health>(&answer.body).ok());
     if health.is_some_and(|health| health.rates_never_expire) { AgeLimits::NONE } else { AgeLimits::STANDARD }
 }
@@ -205,7 +239,9 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
 {
-    let said = error.as_service_error().and_then(|error| Some((error.code()?, error.message().unwrap_or("no message"))));
+    let said = error
+        .as_service_error()
+        .and_then(|error| Some((error.code()?, error.message().unwrap_or("no message"))));
     let on_the_way = || {
         let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
         causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
@@ -228,17 +264,30 @@ mod tests {
             "ballast-AccessTable-notrandom",
         ];
         let names = names.map(str::to_owned);
-        let found = |stack: &str, logical_id: &str, is_local| find(&names, stack, logical_id, is_local, "VARIABLE").ok();
-        assert_eq!(found("ballast", "AccountsTable", false).unwrap(), "ballast-Storage-1ABC-AccountsTable-X1");
-        assert_eq!(found("ballast-prod", "AccountsTable", false).unwrap(), "ballast-prod-Storage-2-AccountsTable-Y");
+        let found = |stack: &str, logical_id: &str, is_local| {
+            find(&names, stack, logical_id, is_local, "VARIABLE").ok()
+        };
+        assert_eq!(
+            found("ballast", "AccountsTable", false).unwrap(),
+            "ballast-Storage-1ABC-AccountsTable-X1"
+        );
+        assert_eq!(
+            found("ballast-prod", "AccountsTable", false).unwrap(),
+            "ballast-prod-Storage-2-AccountsTable-Y"
+        );
         assert_eq!(found("other", "AccountsTable", false).unwrap(), "other-AccountsTable-Z9");
         assert_eq!(found("ballast", "HistoryTable", true).unwrap(), "HistoryTable");
-        let rows =
-            [("ballast", "RatesTable"), ("ballast", "HistoryTable"), ("ballast", "AccessTable"), ("none", "AccountsTable")];
+        let rows = [
+            ("ballast", "RatesTable"),
+            ("ballast", "HistoryTable"),
+            ("ballast", "AccessTable"),
+            ("none", "AccountsTable"),
+        ];
         for (stack, logical_id) in rows {
             assert_eq!(found(stack, logical_id, false), None, "{stack} {logical_id}");
         }
-        let twice = ["ballast-Storage-A-RatesTable-1".to_owned(), "ballast-Storage-B-RatesTable-2".to_owned()];
+        let twice =
+            ["ballast-Storage-A-RatesTable-1".to_owned(), "ballast-Storage-B-RatesTable-2".to_owned()];
         let refused = find(&twice, "ballast", "RatesTable", false, "RATES_TABLE").unwrap_err().to_string();
         assert!(refused.contains("several") && refused.contains("RATES_TABLE"), "{refused}");
     }

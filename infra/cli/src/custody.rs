@@ -8,7 +8,8 @@ use crate::output::{self, Output, table};
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::{
-    ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName, Timestamp,
+    ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName,
+    Timestamp,
 };
 use shared::store::CustodyState;
 use std::collections::BTreeMap;
@@ -49,12 +50,18 @@ pub(crate) async fn run(
             let account = account(&id, &customer, &provider, &provider_account, &assets)?;
             connection.store.register_custody_account(&account, Timestamp::now()).await?;
             let state = connection.store.custody_account(account.id).await?;
-            let state = state.ok_or_else(|| CliError::NotFound(format!("custody account {id} is gone again")))?;
-            output.document(&registered(&state), |registered| format!("custody account {} is registered", registered.id))?;
+            let state =
+                state.ok_or_else(|| CliError::NotFound(format!("custody account {id} is gone again")))?;
+            output.document(&registered(&state), |registered| {
+                format!("custody account {} is registered", registered.id)
+            })?;
         }
         CustodyCommand::List => list(connection, output).await?,
         CustodyCommand::Sync { id } => {
-            let id = id.map(|id| CustodyAccountId::parse(&id)).transpose().map_err(|error| CliError::argument("ID", error))?;
+            let id = id
+                .map(|id| CustodyAccountId::parse(&id))
+                .transpose()
+                .map_err(|error| CliError::argument("ID", error))?;
             let event = id.map_or(Event::WHOLE, |id| Event::Account { account_id: id.to_string() });
             let report = connection.invoke("custody-sync", &event).await?;
             output.document(&report, output::report)?;
@@ -100,7 +107,10 @@ fn registered(state: &CustodyState) -> Registered {
         customer_id: customer_id.to_string(),
         provider: provider.name(),
         provider_account: provider_account.name().to_owned(),
-        assets: positions.keys().map(|held| format!("{}:{}", held.blockchain.name(), held.asset.code())).collect(),
+        assets: positions
+            .keys()
+            .map(|held| format!("{}:{}", held.blockchain.name(), held.asset.code()))
+            .collect(),
         last_synced: synced_at.map(Timestamp::to_millis_text),
         failures: state.failures,
     }
@@ -121,7 +131,8 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
     accounts.sort_by(|one, other| one.id.cmp(&other.id));
     output.document(&accounts, |accounts| {
         let rows = accounts.iter().map(|account| {
-            let Registered { id, customer_id, provider, provider_account, assets, last_synced, failures } = account;
+            let Registered { id, customer_id, provider, provider_account, assets, last_synced, failures } =
+                account;
             let synced = last_synced.clone().unwrap_or_else(|| "never".to_owned());
             [
                 id.clone(),

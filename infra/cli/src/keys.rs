@@ -66,7 +66,10 @@ fn ids(argument: &'static str, texts: &[String], is_id: impl Fn(&str) -> bool) -
 /// A token's unknown permission is ignored; whoever types one wants to know.
 fn known(permissions: Vec<String>) -> Result<Vec<String>, CliError> {
     match permissions.iter().find(|name| Permission::parse(name).is_none()) {
-        Some(name) => Err(CliError::argument("--permission", format!("{name:?} is neither PermReadAll nor PermCustodySync"))),
+        Some(name) => Err(CliError::argument(
+            "--permission",
+            format!("{name:?} is neither PermReadAll nor PermCustodySync"),
+        )),
         None => Ok(permissions),
     }
 }
@@ -87,15 +90,29 @@ async fn create(
             "the key would see nothing: give --customer, --organization, --merchant or --permission",
         ));
     }
-    let expires_at = expires_at.map(Timestamp::parse).transpose().map_err(|error| CliError::argument("--expires-at", error))?;
+    let expires_at = expires_at
+        .map(Timestamp::parse)
+        .transpose()
+        .map_err(|error| CliError::argument("--expires-at", error))?;
     if expires_at.is_some_and(|at| at <= Timestamp::now()) {
         return Err(CliError::argument("--expires-at", "in the past"));
     }
-    let key = new_api_key().ok_or_else(|| CliError::Connection("the system gave no random bits".to_owned()))?;
-    let stored = ApiKey { sha256: sha256_hex(&key), subject: subject.to_owned(), grants, expires_at, revoked_at: None };
+    let key =
+        new_api_key().ok_or_else(|| CliError::Connection("the system gave no random bits".to_owned()))?;
+    let stored = ApiKey {
+        sha256: sha256_hex(&key),
+        subject: subject.to_owned(),
+        grants,
+        expires_at,
+        revoked_at: None,
+    };
     connection.store.put_api_key(&stored).await?;
     output.document(&Created { key, shown: shown(&stored) }, |Created { key, shown }| {
-        let rows = [("key", Some(key.clone())), ("id", Some(shown.id.clone())), ("subject", Some(shown.subject.clone()))];
+        let rows = [
+            ("key", Some(key.clone())),
+            ("id", Some(shown.id.clone())),
+            ("subject", Some(shown.subject.clone())),
+        ];
         format!("{}\nThe key is shown this once; it works within a few seconds.", fields(&rows))
     })
 }
@@ -121,9 +138,23 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
     let now = Timestamp::now().to_millis_text();
     output.document(&keys, |keys| {
         let rows = keys.iter().map(|key| {
-            let Shown { id, subject, customer_ids, organization_ids, merchant_ids, permissions, expires_at, revoked_at } = key;
-            let sees = [(customer_ids, "customer"), (organization_ids, "organization"), (merchant_ids, "merchant")];
-            let sees = sees.into_iter().filter(|(ids, _)| !ids.is_empty()).map(|(ids, kind)| some(ids, kind)).collect::<Vec<_>>();
+            let Shown {
+                id,
+                subject,
+                customer_ids,
+                organization_ids,
+                merchant_ids,
+                permissions,
+                expires_at,
+                revoked_at,
+            } = key;
+            let sees =
+                [(customer_ids, "customer"), (organization_ids, "organization"), (merchant_ids, "merchant")];
+            let sees = sees
+                .into_iter()
+                .filter(|(ids, _)| !ids.is_empty())
+                .map(|(ids, kind)| some(ids, kind))
+                .collect::<Vec<_>>();
             let state = match (revoked_at, expires_at) {
                 (Some(at), _) => format!("revoked {at}"),
                 (None, Some(at)) if *at <= now => format!("expired {at}"),
@@ -144,7 +175,11 @@ fn some(ids: &[String], kind: &str) -> String {
     }
 }
 
-async fn revoke(id: &str, connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<(), CliError> {
+async fn revoke(
+    id: &str,
+    connection: &Connection,
+    output: &mut Output<'_, impl Write>,
+) -> Result<(), CliError> {
     if id.starts_with(API_KEY_PREFIX) {
         return Err(CliError::argument(
             "ID",
@@ -160,7 +195,9 @@ async fn revoke(id: &str, connection: &Connection, output: &mut Output<'_, impl 
         (Some(key), None) => key,
         (None, _) => return Err(CliError::NotFound(format!("no key has an id that starts with {id}"))),
         (Some(_), Some(_)) => {
-            return Err(CliError::NotFound(format!("several keys have an id that starts with {id}; give more of it")));
+            return Err(CliError::NotFound(format!(
+                "several keys have an id that starts with {id}; give more of it"
+            )));
         }
     };
     if !connection.store.revoke_api_key(&key.sha256, Timestamp::now()).await? {

@@ -1,8 +1,9 @@
-//! `ballast`, the operator's command line: accounts in, custody accounts and API keys, and a look at what is held.
+//! `ballast`, the operator's command line: accounts in, custody accounts and API keys, and a look at what is
+//! held.
 //!
-//! It works on the deployed tables with the operator's own AWS credentials, through the same code as the functions; what needs a
-//! custody provider or a source of rates is done by the deployed functions, which it invokes. Whoever may write the tables may do
-//! all it does: it checks values, not rights.
+//! It works on the deployed tables with the operator's own AWS credentials, through the same code as the
+//! functions; what needs a custody provider or a source of rates is done by the deployed functions, which it
+//! invokes. Whoever may write the tables may do all it does: it checks values, not rights.
 
 mod accounts;
 mod arguments;
@@ -28,7 +29,8 @@ use std::io::Write;
 pub enum Ending {
     /// As asked.
     Done,
-    /// In part: rows were rejected, differences found, accounts not synced or sources not heard. What was printed says which.
+    /// In part: rows were rejected, differences found, accounts not synced or sources not heard. What was
+    /// printed says which.
     InPart,
 }
 

@@ -20,7 +20,11 @@ impl<'a, W: Write> Output<'a, W> {
     }
 
     /// A document, or whatever `show` makes of it for a person.
-    pub(crate) fn document<T: Serialize>(&mut self, document: &T, show: impl FnOnce(&T) -> String) -> Result<(), CliError> {
+    pub(crate) fn document<T: Serialize>(
+        &mut self,
+        document: &T,
+        show: impl FnOnce(&T) -> String,
+    ) -> Result<(), CliError> {
         let text = match self.format {
             Format::Json => serde_json::to_string_pretty(document).map_err(std::io::Error::from)?,
             Format::Table => show(document),
@@ -31,7 +35,10 @@ impl<'a, W: Write> Output<'a, W> {
 }
 
 /// A table of rows under a header.
-pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_header(header);
     table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
@@ -42,7 +49,8 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
 pub(crate) fn fields(fields: &[(&str, Option<String>)]) -> String {
     let given: Vec<_> = fields.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
     let width = given.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let lines: Vec<_> = given.iter().map(|(name, value)| format!("{name:width$}  {}", printable(value))).collect();
+    let lines: Vec<_> =
+        given.iter().map(|(name, value)| format!("{name:width$}  {}", printable(value))).collect();
     lines.join("\n")
 }
 
@@ -50,12 +58,16 @@ pub(crate) fn fields(fields: &[(&str, Option<String>)]) -> String {
 pub(crate) fn report(report: &Value) -> String {
     let members = report.as_object().into_iter().flatten();
     let rows: Vec<_> = members
-        .map(|(name, value)| (name.as_str(), Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))))
+        .map(|(name, value)| {
+            (name.as_str(), Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        })
         .collect();
     fields(&rows)
 }
 
 /// A stored text as a terminal may show it: without characters that command it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }

@@ -44,10 +44,15 @@ pub(crate) async fn run(
     }
 }
 
-async fn show(as_of: Option<String>, connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<Ending, CliError> {
+async fn show(
+    as_of: Option<String>,
+    connection: &Connection,
+    output: &mut Output<'_, impl Write>,
+) -> Result<Ending, CliError> {
     let at = instant(as_of.as_deref())?;
     let sheet = connection.store.sheet_as_of(at).await?;
-    let sheet = sheet.ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", at.to_millis_text())))?;
+    let sheet = sheet
+        .ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", at.to_millis_text())))?;
     let entry = |(asset, rate): (&Asset, &Rate)| Entry {
         currency: asset.code(),
         usd: rate.usd.to_string(),
@@ -56,12 +61,23 @@ async fn show(as_of: Option<String>, connection: &Connection, output: &mut Outpu
         observed_at: rate.observed_at.to_millis_text(),
         usable: sheet.usable(*asset, at, connection.age_limits).is_some(),
     };
-    let shown = Sheet { observed_at: sheet.observed_at.to_millis_text(), entries: sheet.entries.iter().map(entry).collect() };
+    let shown = Sheet {
+        observed_at: sheet.observed_at.to_millis_text(),
+        entries: sheet.entries.iter().map(entry).collect(),
+    };
     output.document(&shown, |sheet| {
-        let rows = sheet.entries.iter().map(|Entry { currency, usd, source, method, observed_at, usable }| {
-            let usable = if *usable { "" } else { "too old, or not permitted" };
-            [(*currency).to_owned(), usd.clone(), source.clone(), (*method).to_owned(), observed_at.clone(), usable.to_owned()]
-        });
+        let rows =
+            sheet.entries.iter().map(|Entry { currency, usd, source, method, observed_at, usable }| {
+                let usable = if *usable { "" } else { "too old, or not permitted" };
+                [
+                    (*currency).to_owned(),
+                    usd.clone(),
+                    source.clone(),
+                    (*method).to_owned(),
+                    observed_at.clone(),
+                    usable.to_owned(),
+                ]
+            });
         let rows = table(["currency", "usd", "source", "method", "observed at", ""], rows);
         format!("rate sheet of {}\n{rows}", sheet.observed_at)
     })?;

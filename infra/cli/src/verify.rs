@@ -1,8 +1,9 @@
 //! `ballast verify`: whether what is stored agrees with itself.
 //!
-//! Every account against its history and its owner, every owner against its account, every custody balance against the account
-//! that shows it. All of these are written together, so a difference means a write past Ballast, or a sync that was cut short and
-//! not repeated yet. What is written while it is read is read again, and a row that cannot be read is a difference.
+//! Every account against its history and its owner, every owner against its account, every custody balance
+//! against the account that shows it. All of these are written together, so a difference means a write past
+//! Ballast, or a sync that was cut short and not repeated yet. What is written while it is read is read
+//! again, and a row that cannot be read is a difference.
 
 use crate::Ending;
 use crate::connection::Connection;
@@ -55,9 +56,12 @@ impl Difference {
     }
 }
 
-pub(crate) async fn run(connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<Ending, CliError> {
-    let style =
-        ProgressStyle::with_template("{spinner} {pos} accounts  {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+pub(crate) async fn run(
+    connection: &Connection,
+    output: &mut Output<'_, impl Write>,
+) -> Result<Ending, CliError> {
+    let style = ProgressStyle::with_template("{spinner} {pos} accounts  {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let mut walk = Walk {
         store: &connection.store,
         seen: HashSet::new(),
@@ -75,13 +79,16 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output<'_, impl Wr
 
 fn printed(findings: &Findings) -> String {
     let Findings { accounts, custody_accounts, differences } = findings;
-    let summary = format!("{accounts} accounts, {custody_accounts} custody accounts, {} differences", differences.len());
+    let summary = format!(
+        "{accounts} accounts, {custody_accounts} custody accounts, {} differences",
+        differences.len()
+    );
     if differences.is_empty() {
         return summary;
     }
-    let rows = differences
-        .iter()
-        .map(|Difference { id, what, stored, expected }| [id.clone(), what.clone(), stored.clone(), expected.clone()]);
+    let rows = differences.iter().map(|Difference { id, what, stored, expected }| {
+        [id.clone(), what.clone(), stored.clone(), expected.clone()]
+    });
     format!("{}\n{summary}", table(["id", "what", "stored", "expected"], rows))
 }
 
@@ -100,7 +107,8 @@ impl Walk<'_> {
         loop {
             let (page, next) = self.store.custody_page(after).await?;
             self.findings.custody_accounts += page.len();
-            let checks = stream::iter(page).map(|row| of_custody_row(self.store, row)).buffered(CONCURRENT_CHECKS);
+            let checks =
+                stream::iter(page).map(|row| of_custody_row(self.store, row)).buffered(CONCURRENT_CHECKS);
             let found: Vec<Vec<_>> = checks.try_collect().await?;
             self.findings.differences.extend(found.into_iter().flatten());
             after = next;
@@ -137,7 +145,9 @@ impl Walk<'_> {
                     Ok((_, id)) if self.seen.contains(&id) => continue,
                     Ok(owner) => owner,
                     Err(row) => {
-                        self.findings.differences.push(Difference::unreadable(row, "the owner that its history names"));
+                        self.findings
+                            .differences
+                            .push(Difference::unreadable(row, "the owner that its history names"));
                         continue;
                     }
                 };
@@ -145,7 +155,12 @@ impl Walk<'_> {
                     Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
                     Ok(None) => {
                         let expected = format!("an account of {customer_id}");
-                        let lost = Difference::new(id, "the account that its history names", NOTHING.to_owned(), expected);
+                        let lost = Difference::new(
+                            id,
+                            "the account that its history names",
+                            NOTHING.to_owned(),
+                            expected,
+                        );
                         self.findings.differences.push(lost);
                     }
                     Err(error) => return Err(error),
@@ -159,7 +174,10 @@ impl Walk<'_> {
     }
 }
 
-async fn of_custody_row(store: &Store, row: Result<CustodyState, CorruptRow>) -> Result<Vec<Difference>, StoreError> {
+async fn of_custody_row(
+    store: &Store,
+    row: Result<CustodyState, CorruptRow>,
+) -> Result<Vec<Difference>, StoreError> {
     match row {
         Ok(state) => of_custody(store, state).await,
         Err(row) => Ok(vec![Difference::unreadable(row, "the custody account's item")]),
@@ -240,11 +258,17 @@ async fn of_account(store: &Store, mut account: Account) -> Result<Vec<Differenc
 
 async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, StoreError> {
     let Account { id, customer_id, asset, balance, balance_at, created_at, custody_account_id, .. } = account;
-    let read = try_join3(store.balances(*id, End::Newest, 1), store.balances(*id, End::Oldest, 1), store.owner(*id));
+    let read =
+        try_join3(store.balances(*id, End::Newest, 1), store.balances(*id, End::Oldest, 1), store.owner(*id));
     let (newest, oldest, owner) = match Box::pin(read).await {
         Err(StoreError::Corrupt { attribute, .. }) => {
             let expected = "balances and an owner".to_owned();
-            return Ok(vec![Difference::new(id, "its history", format!("an unreadable {attribute}"), expected)]);
+            return Ok(vec![Difference::new(
+                id,
+                "its history",
+                format!("an unreadable {attribute}"),
+                expected,
+            )]);
         }
         read => read?,
     };
@@ -268,7 +292,9 @@ async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, St
             Err(StoreError::Corrupt { .. }) => return Ok(differences),
             custody => custody?,
         };
-        let shows = |state: CustodyState| state.account.positions.keys().any(|held| state.account.projection_id(held) == *id);
+        let shows = |state: CustodyState| {
+            state.account.positions.keys().any(|held| state.account.projection_id(held) == *id)
+        };
         // An asset may be removed once nothing of it is held; the account that showed it stays, at zero.
         let is_removed = custody.is_some() && *balance == Amount::ZERO;
         if !is_removed && !custody.is_some_and(shows) {
@@ -280,9 +306,13 @@ async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, St
 }
 
 fn past(balance: Option<(Amount, Timestamp)>) -> String {
-    balance.map_or_else(|| NOTHING.to_owned(), |(balance, at)| format!("{balance} at {}", at.to_stored_text()))
+    balance
+        .map_or_else(|| NOTHING.to_owned(), |(balance, at)| format!("{balance} at {}", at.to_stored_text()))
 }
 
 fn owned(owner: Option<(CustomerId, Asset)>) -> String {
-    owner.map_or_else(|| NOTHING.to_owned(), |(customer_id, asset)| format!("{} of {customer_id}", asset.code()))
+    owner.map_or_else(
+        || NOTHING.to_owned(),
+        |(customer_id, asset)| format!("{} of {customer_id}", asset.code()),
+    )
 }

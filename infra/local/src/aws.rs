@@ -1,4 +1,5 @@
-//! What AWS's own tools talk to: the DynamoDB protocol, and the calls by which Lambda functions are invoked, on one endpoint.
+//! What AWS's own tools talk to: the DynamoDB protocol, and the calls by which Lambda functions are invoked,
+//! on one endpoint.
 
 use crate::schedules::Schedules;
 use crate::{control, dynamodb};
@@ -42,14 +43,20 @@ struct Failure {
     kind: &'static str,
 }
 
-/// Runs a scheduled function now. Locally it goes by its binary's name, after whatever a stack's name puts before it.
+/// Runs a scheduled function now. Locally it goes by its binary's name, after whatever a stack's name puts
+/// before it.
 async fn invoke(State(schedules): State<Schedules>, Path(function): Path<String>, event: Bytes) -> Response {
     match schedules.invoke(&function, &event).await {
         None => {
-            let refused = Failure { message: format!("Function not found: {function}"), kind: "ResourceNotFoundException" };
+            let refused = Failure {
+                message: format!("Function not found: {function}"),
+                kind: "ResourceNotFoundException",
+            };
             (StatusCode::NOT_FOUND, [(ERROR_TYPE, refused.kind)], Json(refused)).into_response()
         }
         Some(Ok(report)) => Json(report).into_response(),
-        Some(Err(message)) => ([(FUNCTION_ERROR, "Unhandled")], Json(Failure { message, kind: "Error" })).into_response(),
+        Some(Err(message)) => {
+            ([(FUNCTION_ERROR, "Unhandled")], Json(Failure { message, kind: "Error" })).into_response()
+        }
     }
 }

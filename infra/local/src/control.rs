@@ -1,5 +1,5 @@
-//! The control endpoints under `/_local`: health, tokens, the key set, the sandboxes and the schedules. Their errors have
-//! the API's own form.
+//! The control endpoints under `/_local`: health, tokens, the key set, the sandboxes and the schedules. Their
+//! errors have the API's own form.
 
 use crate::issuer::{Issuer, IssuerError};
 use crate::market::{Market, Told};
@@ -77,8 +77,13 @@ pub(crate) fn routes(control: Control, status: Health) -> Router {
 }
 
 /// One delivery from the event bus: what AWS would put into the failure queue is a 422 with the same reason.
-async fn event(State(control): State<Control>, body: Result<Bytes, BytesRejection>) -> Result<Response, ApiError> {
-    let rejected = |reason| (StatusCode::UNPROCESSABLE_ENTITY, Json(Rejected { result: "rejected", reason })).into_response();
+async fn event(
+    State(control): State<Control>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let rejected = |reason| {
+        (StatusCode::UNPROCESSABLE_ENTITY, Json(Rejected { result: "rejected", reason })).into_response()
+    };
     let body = body.map_err(|error| InvalidParameter::new("body", error.to_string()))?;
     let event: Payload = match serde_json::from_slice(&body) {
         Ok(event) => event,
@@ -97,7 +102,10 @@ struct Rejected {
     reason: String,
 }
 
-async fn schedule(State(control): State<Control>, Segments(function): Segments<String>) -> Result<Json<Report>, ApiError> {
+async fn schedule(
+    State(control): State<Control>,
+    Segments(function): Segments<String>,
+) -> Result<Json<Report>, ApiError> {
     match control.schedules.run(&function).await {
         None => Err(ApiError::NotFound),
         Some(report) => report.map(Json).map_err(|cause| ApiError::Internal { cause }),
@@ -110,7 +118,8 @@ async fn market(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Done>, ApiError> {
     let source = SourceName::parse(&source).ok_or(ApiError::NotFound)?;
-    let told: Told = parsed(&body, "{\"quotes\": {name: number or null}, \"status\"}, or {} for the standard quotes")?;
+    let told: Told =
+        parsed(&body, "{\"quotes\": {name: number or null}, \"status\"}, or {} for the standard quotes")?;
     if let Some(problem) = told.problem() {
         return Err(InvalidParameter::new("body", problem).into());
     }
@@ -123,11 +132,17 @@ async fn vault(
     Segments(id): Segments<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Done>, ApiError> {
-    control.sandbox.set_vault(id, parsed(&body, "{\"assets\": [{\"id\", \"total\", \"available\", \"last_transaction_at\"}]}")?);
+    control.sandbox.set_vault(
+        id,
+        parsed(&body, "{\"assets\": [{\"id\", \"total\", \"available\", \"last_transaction_at\"}]}")?,
+    );
     Ok(Json(Done { result: "set" }))
 }
 
-async fn faults(State(control): State<Control>, body: Result<Bytes, BytesRejection>) -> Result<Json<Done>, ApiError> {
+async fn faults(
+    State(control): State<Control>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Done>, ApiError> {
     let shape = "{\"status\", \"delay_ms\", \"body\", \"times\"}, or {} to clear";
     if parsed::<Map<String, Value>>(&body, shape)?.is_empty() {
         control.sandbox.set_fault(None);
@@ -135,7 +150,9 @@ async fn faults(State(control): State<Control>, body: Result<Bytes, BytesRejecti
     }
     let fault: Fault = parsed(&body, shape)?;
     if !fault.is_sound() {
-        return Err(InvalidParameter::new("body", "`status` must be a status of HTTP from 200 to 999.").into());
+        return Err(
+            InvalidParameter::new("body", "`status` must be a status of HTTP from 200 to 999.").into()
+        );
     }
     control.sandbox.set_fault(Some(fault));
     Ok(Json(Done { result: "set" }))
@@ -146,8 +163,12 @@ struct Done {
     result: &'static str,
 }
 
-fn parsed<T: DeserializeOwned>(body: &Result<Bytes, BytesRejection>, shape: &str) -> Result<T, InvalidParameter> {
-    let refused = |cause: String| InvalidParameter::new("body", format!("The body must be {shape}: {cause}."));
+fn parsed<T: DeserializeOwned>(
+    body: &Result<Bytes, BytesRejection>,
+    shape: &str,
+) -> Result<T, InvalidParameter> {
+    let refused =
+        |cause: String| InvalidParameter::new("body", format!("The body must be {shape}: {cause}."));
     let body = body.as_ref().map_err(|error| refused(error.to_string()))?;
     // A struct would also take its fields from an array, in order.
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -166,7 +187,8 @@ async fn token(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Token>, ApiError> {
     let claims = body.ok().and_then(|body| claims(&body));
-    let claims = claims.ok_or_else(|| InvalidParameter::new("body", "The body must be a JSON object of claims."))?;
+    let claims =
+        claims.ok_or_else(|| InvalidParameter::new("body", "The body must be a JSON object of claims."))?;
     let token = issuer.sign(claims, header(query)?, Timestamp::now()).map_err(|error| internal(&error))?;
     Ok(Json(Token { token }))
 }
@@ -180,7 +202,12 @@ fn header(query: Option<String>) -> Result<Map<String, Value>, InvalidParameter>
     for (name, value) in shared::http::pairs(query)? {
         header = match serde_json::from_str(&value) {
             Ok(fields) if name == "header" => fields,
-            _ => return Err(InvalidParameter::new(name, "The only parameter is `header`, a percent-encoded JSON object.")),
+            _ => {
+                return Err(InvalidParameter::new(
+                    name,
+                    "The only parameter is `header`, a percent-encoded JSON object.",
+                ));
+            }
         };
     }
     Ok(header)

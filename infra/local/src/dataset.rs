@@ -1,12 +1,13 @@
-//! The JSON dataset that a local stack starts with, and how it is recorded: by the same writes that production uses.
+//! The JSON dataset that a local stack starts with, and how it is recorded: by the same writes that
+//! production uses.
 
 use crate::sandbox::VaultEntry;
 use balance_ingest::{AccountEntry, EntryError};
 use serde::Deserialize;
 use shared::auth::{GrantClaims, is_api_key, sha256_hex};
 use shared::domain::{
-    Account, AgeLimits, Asset, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Method, Position, ProviderAccount,
-    ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
+    Account, AgeLimits, Asset, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Method, Position,
+    ProviderAccount, ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
 };
 use shared::store::{ApiKey, RecordError, RegisterError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,7 +144,8 @@ struct ClaimsEntry {
 }
 
 impl Dataset {
-    /// The demo data. Its wallets last moved `now`: a first sync looks back 90 days, and a date in a file gets old.
+    /// The demo data. Its wallets last moved `now`: a first sync looks back 90 days, and a date in a file
+    /// gets old.
     pub fn demo(now: Timestamp) -> Result<Self, LoadError> {
         let mut demo = Self { is_demo: true, ..Self::parse(DEMO, "demo.json")? };
         let wallets = demo.vaults.values_mut().flat_map(|vault| &mut vault.assets);
@@ -154,7 +156,8 @@ impl Dataset {
     /// The dataset in a file.
     pub fn read(path: &Path) -> Result<Self, LoadError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| LoadError::File { file: file.clone(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| LoadError::File { file: file.clone(), source })?;
         Self::parse(&text, &file)
     }
 
@@ -177,7 +180,9 @@ impl Dataset {
 
     /// The rate sheets, parsed.
     pub fn sheets(&self) -> Result<Vec<RateSheet>, LoadError> {
-        distinct(parsed(&self.rate_sheets, "rate_sheets", sheet)?, "rate_sheets", "observed_at", |sheet| sheet.observed_at)
+        distinct(parsed(&self.rate_sheets, "rate_sheets", sheet)?, "rate_sheets", "observed_at", |sheet| {
+            sheet.observed_at
+        })
     }
 
     /// The custody accounts, parsed.
@@ -192,12 +197,21 @@ impl Dataset {
 }
 
 /// Every entry of a list, parsed with its place as the path.
-fn parsed<E, T>(entries: &[E], list: &str, parse: impl Fn(&E, &str) -> Result<T, LoadError>) -> Result<Vec<T>, LoadError> {
+fn parsed<E, T>(
+    entries: &[E],
+    list: &str,
+    parse: impl Fn(&E, &str) -> Result<T, LoadError>,
+) -> Result<Vec<T>, LoadError> {
     entries.iter().enumerate().map(|(index, entry)| parse(entry, &format!("{list}[{index}]"))).collect()
 }
 
 /// Refuses a list in which two entries have the same key, of which one would silently win.
-fn distinct<T, K: Ord>(values: Vec<T>, list: &str, field: &str, key: impl Fn(&T) -> K) -> Result<Vec<T>, LoadError> {
+fn distinct<T, K: Ord>(
+    values: Vec<T>,
+    list: &str,
+    field: &str,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, LoadError> {
     let mut seen = BTreeSet::new();
     match values.iter().position(|entry| !seen.insert(key(entry))) {
         None => Ok(values),
@@ -205,14 +219,15 @@ fn distinct<T, K: Ord>(values: Vec<T>, list: &str, field: &str, key: impl Fn(&T)
     }
 }
 
-/// Records the dataset, all of which is checked before any of it is written. What is there already stays: recording is safe
-/// to repeat.
+/// Records the dataset, all of which is checked before any of it is written. What is there already stays:
+/// recording is safe to repeat.
 pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadError> {
     let (sheets, keys, accounts) = (dataset.sheets()?, dataset.api_keys()?, dataset.accounts()?);
     let now = Timestamp::now();
     for (index, account) in dataset.custody_accounts()?.iter().enumerate() {
         let registered = store.register_custody_account(account, now).await;
-        registered.map_err(|source| LoadError::Register { path: format!("custody_accounts[{index}]"), source })?;
+        registered
+            .map_err(|source| LoadError::Register { path: format!("custody_accounts[{index}]"), source })?;
     }
     for sheet in sheets {
         store.put_sheet(&sheet).await?;
@@ -233,10 +248,15 @@ pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadErr
 }
 
 /// Leaves out accounts that a kept state has as the dataset's last state has them, since the dataset's first.
-async fn not_yet_recorded(store: &Store, accounts: Vec<Vec<Account>>) -> Result<Vec<Vec<Account>>, StoreError> {
+async fn not_yet_recorded(
+    store: &Store,
+    accounts: Vec<Vec<Account>>,
+) -> Result<Vec<Vec<Account>>, StoreError> {
     let mut stored = BTreeMap::new();
     for customer_id in accounts.iter().flatten().map(|state| state.customer_id).collect::<BTreeSet<_>>() {
-        stored.extend(store.customer_accounts(customer_id).await?.into_iter().map(|account| (account.id, account)));
+        stored.extend(
+            store.customer_accounts(customer_id).await?.into_iter().map(|account| (account.id, account)),
+        );
     }
     let is_recorded = |states: &Vec<Account>| {
         let (first, last) = (states.first()?, states.last()?);
@@ -264,7 +284,8 @@ fn optional<T, E: std::fmt::Display>(
 
 /// The account's states, oldest first.
 fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
-    let misplaced = |EntryError { field, problem }| LoadError::Value { path: format!("{path}.{field}"), problem };
+    let misplaced =
+        |EntryError { field, problem }| LoadError::Value { path: format!("{path}.{field}"), problem };
     entry.states().map_err(misplaced)
 }
 
@@ -279,7 +300,8 @@ fn sheet(entry: &SheetEntry, path: &str) -> Result<RateSheet, LoadError> {
             usd: value(UsdPrice::parse(usd), &path, "usd")?,
             source: source.clone(),
             method: value(Method::parse(method), &path, "method")?,
-            observed_at: optional(own.as_ref(), Timestamp::parse, &path, "observed_at")?.unwrap_or(observed_at),
+            observed_at: optional(own.as_ref(), Timestamp::parse, &path, "observed_at")?
+                .unwrap_or(observed_at),
         };
         if entries.insert(asset, rate).is_some() {
             return value(Err("listed twice in one sheet"), &path, "currency");
@@ -302,7 +324,11 @@ fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, L
         id: value(CustodyAccountId::parse(id), path, "id")?,
         customer_id: value(CustomerId::parse(customer_id), path, "customer_id")?,
         provider,
-        provider_account: value(ProviderAccount::parse(provider, provider_account), path, "provider_account")?,
+        provider_account: value(
+            ProviderAccount::parse(provider, provider_account),
+            path,
+            "provider_account",
+        )?,
         positions,
         synced_at: None,
     })
@@ -311,7 +337,11 @@ fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, L
 fn api_key(entry: &ApiKeyEntry, path: &str) -> Result<ApiKey, LoadError> {
     let ApiKeyEntry { key, claims, expires_at } = entry;
     if !is_api_key(key) {
-        return value(Err("an API key is bk_ and at least 40 characters of A-Z, a-z, 0-9 and _"), path, "key");
+        return value(
+            Err("an API key is bk_ and at least 40 characters of A-Z, a-z, 0-9 and _"),
+            path,
+            "key",
+        );
     }
     Ok(ApiKey {
         sha256: sha256_hex(key),

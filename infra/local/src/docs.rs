@@ -28,19 +28,30 @@ const FILES: [(&str, &str, &str); 5] = [
         "text/javascript",
         include_str!("../../../docs/vendor/swagger-ui/swagger-ui-bundle.js"),
     ),
-    ("/docs/vendor/swagger-ui/swagger-ui.css", "text/css", include_str!("../../../docs/vendor/swagger-ui/swagger-ui.css")),
+    (
+        "/docs/vendor/swagger-ui/swagger-ui.css",
+        "text/css",
+        include_str!("../../../docs/vendor/swagger-ui/swagger-ui.css"),
+    ),
 ];
 
-/// The page and its files. What differs from the hosted page is only its settings: where requests go, a token with these claims,
-/// and whether the ids of the document's examples are there.
+/// The page and its files. What differs from the hosted page is only its settings: where requests go, a token
+/// with these claims, and whether the ids of the document's examples are there.
 pub(crate) fn routes(issuer: Issuer, claims: Map<String, Value>, is_demo: bool) -> Router {
     // The page also stands where its files are not beside it.
     let index = INDEX.replace("<head>", "<head>\n  <base href=\"/docs/\">");
     let page = file("text/html; charset=utf-8", index);
     let settings = get(async move || settings(&issuer, claims.clone(), is_demo));
-    let routes = Router::new().route("/docs", page.clone()).route("/docs/", page).route("/docs/settings.json", settings);
-    let routes = FILES.into_iter().fold(routes, |routes, (path, kind, text)| routes.route(path, file(kind, text)));
-    routes.route("/docs/{*path}", get(async || refusal(StatusCode::NOT_FOUND, "not_found", "There is no such file.")))
+    let routes = Router::new()
+        .route("/docs", page.clone())
+        .route("/docs/", page)
+        .route("/docs/settings.json", settings);
+    let routes =
+        FILES.into_iter().fold(routes, |routes, (path, kind, text)| routes.route(path, file(kind, text)));
+    routes.route(
+        "/docs/{*path}",
+        get(async || refusal(StatusCode::NOT_FOUND, "not_found", "There is no such file.")),
+    )
 }
 
 /// A file that the next start may have another version of.
@@ -58,7 +69,9 @@ struct Settings {
 
 fn settings(issuer: &Issuer, claims: Map<String, Value>, is_demo: bool) -> Response {
     match issuer.sign(claims, Map::new(), Timestamp::now()) {
-        Ok(token) => ([(CACHE_CONTROL, "no-store")], Json(Settings { api: "/", token, is_demo })).into_response(),
+        Ok(token) => {
+            ([(CACHE_CONTROL, "no-store")], Json(Settings { api: "/", token, is_demo })).into_response()
+        }
         Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", &error.to_string()),
     }
 }
@@ -67,7 +80,8 @@ fn settings(issuer: &Issuer, claims: Map<String, Value>, is_demo: bool) -> Respo
 pub(crate) fn claims(dataset: &Dataset) -> Result<Map<String, Value>, LoadError> {
     let (accounts, custody) = (dataset.accounts()?, dataset.custody_accounts()?);
     let states = || accounts.iter().flatten();
-    let customers = states().map(|state| state.customer_id).chain(custody.iter().map(|account| account.customer_id));
+    let customers =
+        states().map(|state| state.customer_id).chain(custody.iter().map(|account| account.customer_id));
     let customers: BTreeSet<_> = customers.collect();
     let organizations: BTreeSet<_> = states().filter_map(|state| state.organization_id).collect();
     let customers: Vec<_> = customers.into_iter().take(MAX_IDS).map(|id| id.to_string()).collect();

@@ -1,7 +1,7 @@
 //! The embedded DynamoDB, for the functions and for other tools.
 //!
-//! The engine comes with a server of its own, which answers any web page that finds its port. This one speaks the same
-//! protocol behind the stack's guard, and there is no other way in.
+//! The engine comes with a server of its own, which answers any web page that finds its port. This one speaks
+//! the same protocol behind the stack's guard, and there is no other way in.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -33,7 +33,10 @@ pub(crate) struct Embedded {
 /// Opens the database, in memory or as a file in `state`.
 pub(crate) fn open(state: Option<&Path>) -> Result<Embedded, String> {
     let Some(directory) = state else {
-        return Ok(Embedded { database: Database::memory().map_err(|error| error.to_string())?, _lock: None });
+        return Ok(Embedded {
+            database: Database::memory().map_err(|error| error.to_string())?,
+            _lock: None,
+        });
     };
     let at = |path: &Path, cause: String| format!("{}: {cause}", path.display());
     std::fs::create_dir_all(directory).map_err(|error| at(directory, error.to_string()))?;
@@ -47,20 +50,30 @@ pub(crate) fn open(state: Option<&Path>) -> Result<Embedded, String> {
 
 /// The DynamoDB protocol (JSON 1.0) over the database.
 pub(crate) fn routes(embedded: Embedded) -> Router {
-    Router::new().route("/", post(answer)).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(embedded)
+    Router::new()
+        .route("/", post(answer))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .with_state(embedded)
 }
 
 /// Whether a request is of this protocol.
 pub(crate) fn is_target(headers: &HeaderMap) -> bool {
-    headers.get(TARGET).and_then(|target| target.to_str().ok()).is_some_and(|target| target.starts_with(TARGET_PREFIX))
+    headers
+        .get(TARGET)
+        .and_then(|target| target.to_str().ok())
+        .is_some_and(|target| target.starts_with(TARGET_PREFIX))
 }
 
 async fn answer(State(embedded): State<Embedded>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let (status, body) = match dispatch(&embedded.database, target.strip_prefix(TARGET_PREFIX).unwrap_or_default(), &body) {
-        Ok(answer) => (StatusCode::OK, answer),
-        Err(error) => (StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST), error.to_json()),
-    };
+    let (status, body) =
+        match dispatch(&embedded.database, target.strip_prefix(TARGET_PREFIX).unwrap_or_default(), &body) {
+            Ok(answer) => (StatusCode::OK, answer),
+            Err(error) => (
+                StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST),
+                error.to_json(),
+            ),
+        };
     (status, [(CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
 }
 
@@ -84,7 +97,9 @@ fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String,
         "UpdateItem" => call(body, |request| database.update_item(request)),
         "UpdateTable" => call(body, |request| database.update_table(request)),
         "UpdateTimeToLive" => call(body, |request| database.update_time_to_live(request)),
-        _ => Err(DynoxideError::ValidationException(format!("the local stack does not serve the operation '{operation}'"))),
+        _ => Err(DynoxideError::ValidationException(format!(
+            "the local stack does not serve the operation '{operation}'"
+        ))),
     }
 }
 
@@ -92,6 +107,8 @@ fn call<Q: DeserializeOwned, A: Serialize>(
     body: &[u8],
     operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
 ) -> Result<String, DynoxideError> {
-    let request = serde_json::from_slice(body).map_err(|error| DynoxideError::ValidationException(error.to_string()))?;
-    serde_json::to_string(&operation(request)?).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+    let request = serde_json::from_slice(body)
+        .map_err(|error| DynoxideError::ValidationException(error.to_string()))?;
+    serde_json::to_string(&operation(request)?)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }

@@ -2,14 +2,22 @@
 
 use secrecy::ExposeSecret;
 use shared::config::{
-    AuthConfig, Config, CustodyConfig, ProviderConfig, RatesConfig, SecretSource, SigningKeys, StoreConfig, Tables,
+    AuthConfig, Config, CustodyConfig, ProviderConfig, RatesConfig, SecretSource, SigningKeys, StoreConfig,
+    Tables,
 };
 
 /// The variables, as `Config::from_env` reads them.
 pub(crate) fn of(config: &Config, custody: &CustodyConfig, feed: &RatesConfig) -> Vec<(String, String)> {
     let Config { store, auth, rate_limit_per_minute } = config;
-    let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token: _, secrets_endpoint_url: _, tables } =
-        store;
+    let StoreConfig {
+        region,
+        endpoint_url,
+        access_key_id,
+        secret_access_key,
+        session_token: _,
+        secrets_endpoint_url: _,
+        tables,
+    } = store;
     let Tables { accounts, history, rates, access, custody: custody_table, limits } = tables;
     let AuthConfig { issuer, audience, keys } = auth;
     let keys = match keys {
@@ -32,7 +40,12 @@ pub(crate) fn of(config: &Config, custody: &CustodyConfig, feed: &RatesConfig) -
         keys,
         ("RATE_LIMIT_PER_MINUTE", rate_limit_per_minute.to_string()),
     ];
-    variables.into_iter().chain(of_custody(custody)).chain(of_rates(feed)).map(|(name, value)| (name.to_owned(), value)).collect()
+    variables
+        .into_iter()
+        .chain(of_custody(custody))
+        .chain(of_rates(feed))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn secret(source: &SecretSource, text: &'static str, arn: &'static str) -> (&'static str, String) {
@@ -57,13 +70,22 @@ fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
         ("SYNC_INTERVAL_SECONDS", sync_interval_seconds.to_string()),
     ];
     let fireblocks = fireblocks.iter().flat_map(|ProviderConfig { base_url, secret: source }| {
-        [("FIREBLOCKS_BASE_URL", base_url.clone()), secret(source, "FIREBLOCKS_SECRET", "FIREBLOCKS_SECRET_ARN")]
+        [
+            ("FIREBLOCKS_BASE_URL", base_url.clone()),
+            secret(source, "FIREBLOCKS_SECRET", "FIREBLOCKS_SECRET_ARN"),
+        ]
     });
     limits.into_iter().chain(fireblocks).collect()
 }
 
 fn of_rates(config: &RatesConfig) -> [(&'static str, String); 3] {
-    let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_api_key: _, jump_factor: _ } = config;
+    let RatesConfig {
+        ecb_base_url,
+        coinbase_base_url,
+        coingecko_base_url,
+        coingecko_api_key: _,
+        jump_factor: _,
+    } = config;
     [
         ("ECB_BASE_URL", ecb_base_url.clone()),
         ("COINBASE_BASE_URL", coinbase_base_url.clone()),

@@ -30,14 +30,19 @@ impl Example {
     /// A request of somebody who sees one `id` of the kind that `claim` lists.
     fn new(title: String, claim: &str, id: &str, path: String) -> Self {
         let ids = Value::from(vec![id.to_owned()]);
-        let claims = [("sub".to_owned(), Value::from("local")), (claim.to_owned(), ids)].into_iter().collect();
+        let claims =
+            [("sub".to_owned(), Value::from("local")), (claim.to_owned(), ids)].into_iter().collect();
         Self { title, claims, path }
     }
 
     /// The command, on one line and complete in itself.
     pub fn curl(&self, stack: &Stack) -> Result<String, IssuerError> {
         let token = stack.token(self.claims.clone())?;
-        Ok(format!("curl --silent --show-error '{}{}' --header 'Authorization: Bearer {token}'", stack.url(), self.path))
+        Ok(format!(
+            "curl --silent --show-error '{}{}' --header 'Authorization: Bearer {token}'",
+            stack.url(),
+            self.path
+        ))
     }
 }
 
@@ -60,7 +65,11 @@ fn of_custody(account: &CustodyAccount, has_rate: impl Fn(Asset) -> bool) -> Exa
     Example::new(title, "customer_ids", &account.customer_id.to_string(), path)
 }
 
-fn of_customers(states: &[&Account], has_rate: impl Fn(Asset) -> bool + Copy, now: Timestamp) -> impl Iterator<Item = Example> {
+fn of_customers(
+    states: &[&Account],
+    has_rate: impl Fn(Asset) -> bool + Copy,
+    now: Timestamp,
+) -> impl Iterator<Item = Example> {
     let mut customers: BTreeSet<CustomerId> = states.iter().map(|state| state.customer_id).collect();
     // Without accounts there is still a customer to ask about, who holds nothing.
     if customers.is_empty() {
@@ -68,19 +77,30 @@ fn of_customers(states: &[&Account], has_rate: impl Fn(Asset) -> bool + Copy, no
     }
     let mut examples = Vec::new();
     for customer_id in customers.into_iter().take(MAX_CUSTOMERS) {
-        let own: Vec<&Account> = states.iter().filter(|state| state.customer_id == customer_id).copied().collect();
+        let own: Vec<&Account> =
+            states.iter().filter(|state| state.customer_id == customer_id).copied().collect();
         let base = balance(customer_id, &own, has_rate);
         let example = |title: &str, path: String| {
-            Example::new(format!("{title}: customer {customer_id}"), "customer_ids", &customer_id.to_string(), path)
+            Example::new(
+                format!("{title}: customer {customer_id}"),
+                "customer_ids",
+                &customer_id.to_string(),
+                path,
+            )
         };
         let is_first = examples.is_empty();
         examples.push(example("What is held, by currency", format!("{base}&stack=currency")));
         if is_first {
-            examples.push(example("Every account, and the rates it was converted by", format!("{base}&details=true")));
+            examples.push(example(
+                "Every account, and the rates it was converted by",
+                format!("{base}&details=true"),
+            ));
             // The rates of that time are another sheet's: what it lacks is left out.
             let partial = if base.ends_with(PARTIAL) { "" } else { PARTIAL };
             let at = penultimate_change(&own, now);
-            examples.extend(at.map(|at| example("As it stood then", format!("{base}&as_of={}{partial}", at.to_millis_text()))));
+            examples.extend(at.map(|at| {
+                example("As it stood then", format!("{base}&as_of={}{partial}", at.to_millis_text()))
+            }));
             let list = format!("/v2/accounts?search.customer_id={customer_id}&sort=-balance&limit=5");
             examples.push(example("The accounts, largest number first", list));
         }
@@ -93,9 +113,13 @@ fn of_merchants(states: &[&Account], now: Timestamp) -> impl Iterator<Item = Exa
     let merchants: BTreeSet<(OrganizationId, MerchantId)> = states.iter().filter_map(merchant).collect();
     let mut examples = Vec::new();
     for (organization_id, merchant_id) in merchants.into_iter().take(MAX_MERCHANTS) {
-        let own: Vec<&Account> =
-            states.iter().filter(|state| merchant(state) == Some((organization_id, merchant_id))).copied().collect();
-        let path = format!("/api/v1/organizations/{organization_id}/merchants/{merchant_id}/accounts/balances");
+        let own: Vec<&Account> = states
+            .iter()
+            .filter(|state| merchant(state) == Some((organization_id, merchant_id)))
+            .copied()
+            .collect();
+        let path =
+            format!("/api/v1/organizations/{organization_id}/merchants/{merchant_id}/accounts/balances");
         let example = |title: &str, query: String| {
             let title = format!("{title}: merchant {merchant_id}");
             Example::new(title, "merchant_ids", &merchant_id.to_string(), format!("{path}{query}"))
@@ -113,7 +137,8 @@ fn penultimate_change(own: &[&Account], now: Timestamp) -> Option<Timestamp> {
     own.iter().map(|state| state.balance_at).filter(|at| *at < latest && *at <= now).max()
 }
 
-/// Converted into euro where that can be done, and partial where a rate may be missing, so that the answer is a 200.
+/// Converted into euro where that can be done, and partial where a rate may be missing, so that the answer is
+/// a 200.
 fn balance(customer_id: CustomerId, own: &[&Account], has_rate: impl Fn(Asset) -> bool) -> String {
     let target = Asset::parse("EUR").ok().filter(|euro| has_rate(*euro)).unwrap_or(Asset::USD);
     let is_priced = own.iter().all(|state| has_rate(state.asset));

@@ -13,7 +13,10 @@ use std::collections::HashMap;
 use tower::ServiceExt;
 
 /// Every function's routes by the name of its binary, and beside them the control endpoints.
-pub(crate) fn gateway(functions: HashMap<&'static str, Router>, control: Router) -> Result<Router, TemplateError> {
+pub(crate) fn gateway(
+    functions: HashMap<&'static str, Router>,
+    control: Router,
+) -> Result<Router, TemplateError> {
     let services: HashMap<_, RouterIntoService<Body>> =
         functions.into_iter().map(|(name, routes)| (name, http::service(routes).into_service())).collect();
     let mut gateway = Router::new().route(control::PATHS, service_of(http::service(control).into_service()));
@@ -32,7 +35,8 @@ fn service_of(service: RouterIntoService<Body>) -> MethodRouter {
     any_service(service.map_request(unrouted))
 }
 
-/// A function sees a request that nobody has routed yet, as behind the real gateway: a router leaves its path's segments and more.
+/// A function sees a request that nobody has routed yet, as behind the real gateway: a router leaves its
+/// path's segments and more.
 fn unrouted(mut request: Request) -> Request {
     request.extensions_mut().clear();
     request

@@ -1,6 +1,8 @@
-//! Keeps web pages out: only requests addressed to this machine by name, and from no foreign page, are answered.
+//! Keeps web pages out: only requests addressed to this machine by name, and from no foreign page, are
+//! answered.
 //!
-//! A page can make a browser send requests to loopback, and with a DNS name that it points at 127.0.0.1 even read the answers.
+//! A page can make a browser send requests to loopback, and with a DNS name that it points at 127.0.0.1 even
+//! read the answers.
 
 use crate::refusal::refusal;
 use axum::extract::Request;
@@ -20,7 +22,8 @@ pub(crate) async fn loopback_only(request: Request, next: Next) -> Response {
         (_, Header::One(origin)) if !is_loopback_origin(origin) => "Origin",
         _ => return next.run(request).await,
     };
-    let message = format!("The local stack answers this machine only; the {refused} header does not name it.");
+    let message =
+        format!("The local stack answers this machine only; the {refused} header does not name it.");
     refusal(StatusCode::FORBIDDEN, "insufficient_permissions", &message)
 }
 
@@ -40,9 +43,13 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Header<'_> {
 }
 
 fn is_loopback(authority: &str) -> bool {
-    let is_port = |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let is_port = |rest: &str| {
+        rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+    };
     let prefix = |name: &str| authority.get(..name.len()).filter(|prefix| prefix.eq_ignore_ascii_case(name));
-    LOOPBACK_NAMES.iter().any(|name| prefix(name).is_some() && authority.get(name.len()..).is_some_and(is_port))
+    LOOPBACK_NAMES
+        .iter()
+        .any(|name| prefix(name).is_some() && authority.get(name.len()..).is_some_and(is_port))
 }
 
 fn is_loopback_origin(origin: &str) -> bool {
@@ -75,9 +82,12 @@ mod tests {
         for (authority, expected) in rows {
             assert_eq!(is_loopback(authority), expected, "{authority}");
         }
-        for (origin, expected) in
-            [("http://localhost:9000", true), ("null", false), ("http://evil.example", false), ("file://", false)]
-        {
+        for (origin, expected) in [
+            ("http://localhost:9000", true),
+            ("null", false),
+            ("http://evil.example", false),
+            ("file://", false),
+        ] {
             assert_eq!(is_loopback_origin(origin), expected, "{origin}");
         }
     }

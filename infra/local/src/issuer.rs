@@ -52,13 +52,20 @@ impl Issuer {
 
     /// The published key set.
     pub fn jwks(&self) -> Result<JwkSet, IssuerError> {
-        let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::ES256).map_err(|error| IssuerError(error.to_string()))?;
+        let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::ES256)
+            .map_err(|error| IssuerError(error.to_string()))?;
         jwk.common.key_id = Some(self.kid.clone());
         Ok(JwkSet { keys: vec![jwk] })
     }
 
-    /// Signs `claims`, with `iss`, `aud`, `exp` and `nbf` filled in unless given, under a header into which `header` is merged.
-    pub fn sign(&self, claims: Map<String, Value>, header: Map<String, Value>, now: Timestamp) -> Result<String, IssuerError> {
+    /// Signs `claims`, with `iss`, `aud`, `exp` and `nbf` filled in unless given, under a header into which
+    /// `header` is merged.
+    pub fn sign(
+        &self,
+        claims: Map<String, Value>,
+        header: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, IssuerError> {
         let now = now.unix_seconds();
         let standard = [
             ("iss", Value::from(ISSUER)),
@@ -68,8 +75,8 @@ impl Issuer {
         ];
         let key = [("alg", Value::from("ES256")), ("typ", "JWT".into()), ("kid", self.kid.as_str().into())];
         let message = format!("{}.{}", part(key, header), part(standard, claims));
-        let signature =
-            crypto::sign(message.as_bytes(), &self.key, Algorithm::ES256).map_err(|error| IssuerError(error.to_string()))?;
+        let signature = crypto::sign(message.as_bytes(), &self.key, Algorithm::ES256)
+            .map_err(|error| IssuerError(error.to_string()))?;
         Ok(format!("{message}.{signature}"))
     }
 }

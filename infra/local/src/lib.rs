@@ -1,7 +1,7 @@
 //! The whole of Ballast in one process: the deployed routes over an embedded DynamoDB, on loopback only.
 //!
-//! Tables and routes are read from the SAM templates, and requests run the same code that Lambda runs. What exists only here
-//! (a token issuer, control endpoints, demo data) is in this crate and nowhere else.
+//! Tables and routes are read from the SAM templates, and requests run the same code that Lambda runs. What
+//! exists only here (a token issuer, control endpoints, demo data) is in this crate and nowhere else.
 
 mod aws;
 mod control;

@@ -21,7 +21,8 @@ struct Arguments {
     /// A dataset (JSON) instead of the demo data.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Keeps the tables in this directory; without it they are in memory. The dataset is recorded again at every start.
+    /// Keeps the tables in this directory; without it they are in memory. The dataset is recorded again at
+    /// every start.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Calls per caller, route group and clock minute; no limit without it.

@@ -1,4 +1,5 @@
-//! A sandbox of the sources of rates: each answers its vendor's document, with quotes that can be set through a control endpoint.
+//! A sandbox of the sources of rates: each answers its vendor's document, with quotes that can be set through
+//! a control endpoint.
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -15,8 +16,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Where the sources are mounted: a source's name and its vendor's path follow.
 pub(crate) const MOUNT: &str = "/_local/market";
-/// What every source says unless it is told otherwise: quotes as each vendor writes them, by its own names. The file is part of the
-/// binary, and a test reads it.
+/// What every source says unless it is told otherwise: quotes as each vendor writes them, by its own names.
+/// The file is part of the binary, and a test reads it.
 static STANDARD: LazyLock<HashMap<String, Names>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../market.json")).unwrap_or_default());
 /// What a source can be told to answer.
@@ -30,7 +31,8 @@ const FIRST_WEEKDAY: i64 = 3;
 /// Quotes by the vendor's own names, as it writes them: units per euro, units per dollar, dollars per unit.
 type Names = BTreeMap<String, String>;
 
-/// What a source is told to say: quotes over the standard ones (`null` leaves one out), or a status instead of any.
+/// What a source is told to say: quotes over the standard ones (`null` leaves one out), or a status instead
+/// of any.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Told {
@@ -44,12 +46,18 @@ impl Told {
         if self.status.is_some_and(|status| !STATUSES.contains(&status)) {
             return Some("`status` must be one of HTTP from 200 to 599.");
         }
-        if !self.quotes.keys().all(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')) {
+        if !self
+            .quotes
+            .keys()
+            .all(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+        {
             return Some("A name must be the vendor's: letters, digits and -.");
         }
-        let is_number =
-            |quote: &&String| serde_json::from_str::<&RawValue>(quote).is_ok_and(|number| number.get() == quote.as_str());
-        let is_price = |quote: &String| UsdPrice::quoted(quote, "1").or_else(|_| UsdPrice::quoted("1", quote)).is_ok();
+        let is_number = |quote: &&String| {
+            serde_json::from_str::<&RawValue>(quote).is_ok_and(|number| number.get() == quote.as_str())
+        };
+        let is_price =
+            |quote: &String| UsdPrice::quoted(quote, "1").or_else(|_| UsdPrice::quoted("1", quote)).is_ok();
         let is_sound = self.quotes.values().flatten().all(|quote| is_number(&quote) && is_price(quote));
         (!is_sound).then_some("A quote must be a positive number as JSON writes it, in a string.")
     }
@@ -120,7 +128,8 @@ fn newest_day(now: Timestamp) -> String {
     while (day + FIRST_WEEKDAY).rem_euclid(7) >= 5 {
         day -= 1;
     }
-    let text = Timestamp::from_unix_milliseconds(day * SECONDS_PER_DAY * 1_000).map(Timestamp::to_millis_text);
+    let text =
+        Timestamp::from_unix_milliseconds(day * SECONDS_PER_DAY * 1_000).map(Timestamp::to_millis_text);
     text.as_deref().and_then(|text| text.get(..10)).unwrap_or_default().to_owned()
 }
 
@@ -140,7 +149,10 @@ async fn coinbase(State(market): State<Market>) -> Result<Json<Envelope>, Status
     Ok(Json(Envelope { data: Data { currency: "USD", rates } }))
 }
 
-async fn coingecko(State(market): State<Market>, Query(query): Query<HashMap<String, String>>) -> Result<Response, StatusCode> {
+async fn coingecko(
+    State(market): State<Market>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, StatusCode> {
     let quotes = market.quotes(SourceName::CoinGecko)?;
     let now = Timestamp::now().unix_seconds();
     let price = |id: &str| {
@@ -148,7 +160,8 @@ async fn coingecko(State(market): State<Market>, Query(query): Query<HashMap<Str
         let usd = RawValue::from_string(quotes.get(id)?.clone()).ok()?;
         Some(format!("{}:{{\"usd\":{usd},\"last_updated_at\":{now}}}", serde_json::Value::from(id)))
     };
-    let prices: Vec<_> = query.get("ids").into_iter().flat_map(|ids| ids.split(',')).filter_map(price).collect();
+    let prices: Vec<_> =
+        query.get("ids").into_iter().flat_map(|ids| ids.split(',')).filter_map(price).collect();
     Ok(([(CONTENT_TYPE, "application/json")], format!("{{{}}}", prices.join(","))).into_response())
 }
 
@@ -158,7 +171,11 @@ mod tests {
 
     #[test]
     fn every_source_has_standard_quotes() {
-        assert!(SourceName::ALL.iter().all(|source| STANDARD.get(source.name()).is_some_and(|quotes| quotes.len() > 10)));
+        assert!(
+            SourceName::ALL
+                .iter()
+                .all(|source| STANDARD.get(source.name()).is_some_and(|quotes| quotes.len() > 10))
+        );
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(crate) struct Schedules {
 }
 
 impl Schedules {
-    /// Runs a function once, now; `None` if there is no scheduled one of that name. The error says why it came to nothing.
+    /// Runs a function once, now; `None` if there is no scheduled one of that name. The error says why it
+    /// came to nothing.
     pub(crate) async fn run(&self, function: &str) -> Option<Result<Report, String>> {
         match function {
             "custody-sync" => Some(self.sync_custody(WHOLE).await),
@@ -41,9 +42,12 @@ impl Schedules {
         }
     }
 
-    /// Runs a function as Lambda does for whoever invokes it, by its binary's name after whatever a stack's puts before it.
+    /// Runs a function as Lambda does for whoever invokes it, by its binary's name after whatever a stack's
+    /// puts before it.
     pub(crate) async fn invoke(&self, function: &str, event: &[u8]) -> Option<Result<Report, String>> {
-        let is = |name: &str| function.strip_suffix(name).is_some_and(|stack| stack.is_empty() || stack.ends_with('-'));
+        let is = |name: &str| {
+            function.strip_suffix(name).is_some_and(|stack| stack.is_empty() || stack.ends_with('-'))
+        };
         if is("custody-sync") {
             return Some(match serde_json::from_slice(event) {
                 Ok(event) => self.sync_custody(event).await,
@@ -64,7 +68,8 @@ impl Schedules {
         report.map(Report::RatesSync).map_err(|error| error.to_string())
     }
 
-    /// Runs a schedule until it is stopped. A run that fails is logged, and the next one is tried all the same.
+    /// Runs a schedule until it is stopped. A run that fails is logged, and the next one is tried all the
+    /// same.
     pub(crate) async fn keep(self, schedule: Schedule, stop: CancellationToken) {
         let mut ticks = interval_at(tokio::time::Instant::now() + schedule.rate, schedule.rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -74,8 +79,13 @@ impl Schedules {
                 _ = ticks.tick() => {}
             }
             match self.run(&schedule.function).await {
-                Some(Err(cause)) => tracing::error!(function = schedule.function, %cause, "a scheduled run failed"),
-                None => tracing::error!(function = schedule.function, "the template schedules a function that is not here"),
+                Some(Err(cause)) => {
+                    tracing::error!(function = schedule.function, %cause, "a scheduled run failed")
+                }
+                None => tracing::error!(
+                    function = schedule.function,
+                    "the template schedules a function that is not here"
+                ),
                 Some(Ok(_)) => {}
             }
         }

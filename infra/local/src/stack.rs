@@ -99,7 +99,15 @@ pub struct Stack {
 impl Stack {
     /// Starts everything and returns once it serves.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, dynamodb_port, state, rate_limit_per_minute, has_schedules, has_live_rates, dataset } = options;
+        let Options {
+            port,
+            dynamodb_port,
+            state,
+            rate_limit_per_minute,
+            has_schedules,
+            has_live_rates,
+            dataset,
+        } = options;
         let (listener, address) = listen(port).await?;
         let (dynamodb_listener, dynamodb_address) = listen(dynamodb_port).await?;
         let stop = CancellationToken::new();
@@ -136,7 +144,9 @@ impl Stack {
         };
         let functions = functions(&config, &custody, &sheets, limits).await.map_err(StartError::Config)?;
         let docs = docs::routes(issuer.clone(), docs::claims(&dataset)?, dataset.is_demo);
-        let api = gateway(functions, control::routes(control, health))?.merge(docs).layer(from_fn_with_state(aws, aws::beside));
+        let api = gateway(functions, control::routes(control, health))?
+            .merge(docs)
+            .layer(from_fn_with_state(aws, aws::beside));
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
         if has_live_rates {
             let schedules = schedules.clone();
@@ -149,14 +159,25 @@ impl Stack {
         if has_schedules {
             // A dataset's own rates are what its owner wants to see, not the sandbox's.
             let brings_rates = !dataset.is_demo && !dataset.rate_sheets.is_empty() && !has_live_rates;
-            for schedule in
-                template::schedules()?.into_iter().filter(|schedule| !(brings_rates && schedule.function == "rates-sync"))
+            for schedule in template::schedules()?
+                .into_iter()
+                .filter(|schedule| !(brings_rates && schedule.function == "rates-sync"))
             {
                 servers.spawn(schedules.clone().keep(schedule, stop.clone()));
             }
         }
         servers.close();
-        Ok(Self { address, dynamodb_address, config, custody, rates, sandbox, issuer, servers, stop: stop.drop_guard() })
+        Ok(Self {
+            address,
+            dynamodb_address,
+            config,
+            custody,
+            rates,
+            sandbox,
+            issuer,
+            servers,
+            stop: stop.drop_guard(),
+        })
     }
 
     /// The API's base URL.
@@ -230,7 +251,8 @@ async fn functions(
 ) -> Result<HashMap<&'static str, Router>, String> {
     let unified_balance = unified_balance::App::new(config, age_limits).with_sheets(sheets.clone());
     let merchant_balances = merchant_balances::App::new(config);
-    let custody_balances = custody_balances::App::new(config, custody, age_limits)?.with_sheets(sheets.clone());
+    let custody_balances =
+        custody_balances::App::new(config, custody, age_limits)?.with_sheets(sheets.clone());
     tokio::join!(unified_balance.warm(), merchant_balances.warm(), custody_balances.warm());
     Ok(HashMap::from([
         ("unified-balance", unified_balance::routes(unified_balance)),

@@ -1,7 +1,8 @@
-//! The SAM templates as far as they matter locally: tables with their keys and indexes, and which function a path leads to.
+//! The SAM templates as far as they matter locally: tables with their keys and indexes, and which function a
+//! path leads to.
 //!
-//! This is no CloudFormation interpreter. Keys, indexes, time-to-live attributes and paths are literals in the templates, and
-//! everything else in them is passed over.
+//! This is no CloudFormation interpreter. Keys, indexes, time-to-live attributes and paths are literals in
+//! the templates, and everything else in them is passed over.
 
 use saphyr::{LoadableYamlNode, Yaml};
 use std::collections::BTreeSet;
@@ -71,7 +72,8 @@ pub struct Route {
     pub method: Option<String>,
 }
 
-/// A function that runs by itself, as often as its schedules say. Several schedules of one function are shards of one job.
+/// A function that runs by itself, as often as its schedules say. Several schedules of one function are
+/// shards of one job.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Schedule {
     /// The function's binary.
@@ -91,9 +93,12 @@ fn schedule(resource: &Resource) -> Result<Schedule, TemplateError> {
     let function = resource.literal(at(&resource.body, &["Metadata", "Binary"]), "Binary")?;
     let expression = at(&resource.body, &["Properties", "ScheduleExpression"]);
     let expression = resource.literal(expression, "ScheduleExpression")?;
-    let not_a_rate = || TemplateError::NotLiteral { resource: resource.id.clone(), property: "ScheduleExpression" };
-    let minutes =
-        expression.strip_prefix("rate(").and_then(|rest| rest.split_once(' ')).filter(|(_, unit)| unit.starts_with("minute"));
+    let not_a_rate =
+        || TemplateError::NotLiteral { resource: resource.id.clone(), property: "ScheduleExpression" };
+    let minutes = expression
+        .strip_prefix("rate(")
+        .and_then(|rest| rest.split_once(' '))
+        .filter(|(_, unit)| unit.starts_with("minute"));
     let minutes: u64 = minutes.and_then(|(number, _)| number.parse().ok()).ok_or_else(not_a_rate)?;
     Ok(Schedule { function, rate: Duration::from_secs(60 * minutes) })
 }
@@ -118,14 +123,20 @@ struct Resource {
 impl Resource {
     fn literal(&self, value: Option<&Yaml<'_>>, property: &'static str) -> Result<String, TemplateError> {
         let literal = value.filter(|value| value.get_tag().is_none()).and_then(|value| value.as_str());
-        literal.map(str::to_owned).ok_or_else(|| TemplateError::NotLiteral { resource: self.id.clone(), property })
+        literal
+            .map(str::to_owned)
+            .ok_or_else(|| TemplateError::NotLiteral { resource: self.id.clone(), property })
     }
 }
 
 fn resources(template: &'static str, kind: &str) -> Result<Vec<Resource>, TemplateError> {
     let documents = Yaml::load_from_str(template).map_err(|error| TemplateError::Yaml(error.to_string()))?;
-    let resources = documents.first().and_then(|document| at(document, &["Resources"])?.as_mapping().cloned());
-    let of_kind = resources.into_iter().flatten().filter(|(_, body)| at(body, &["Type"]).and_then(Yaml::as_str) == Some(kind));
+    let resources =
+        documents.first().and_then(|document| at(document, &["Resources"])?.as_mapping().cloned());
+    let of_kind = resources
+        .into_iter()
+        .flatten()
+        .filter(|(_, body)| at(body, &["Type"]).and_then(Yaml::as_str) == Some(kind));
     Ok(of_kind.filter_map(|(id, body)| Some(Resource { id: id.as_str()?.to_owned(), body })).collect())
 }
 
@@ -146,8 +157,8 @@ fn table(resource: &Resource) -> Result<Table, TemplateError> {
             projection: resource.literal(at(index, &["Projection", "ProjectionType"]), "ProjectionType")?,
         })
     };
-    let time_to_live =
-        property("TimeToLiveSpecification").map(|ttl| resource.literal(at(ttl, &["AttributeName"]), "AttributeName"));
+    let time_to_live = property("TimeToLiveSpecification")
+        .map(|ttl| resource.literal(at(ttl, &["AttributeName"]), "AttributeName"));
     Ok(Table {
         name: resource.id.clone(),
         key: key(resource, property("KeySchema"))?,
@@ -158,19 +169,28 @@ fn table(resource: &Resource) -> Result<Table, TemplateError> {
 
 fn key(resource: &Resource, schema: Option<&Yaml<'_>>) -> Result<Key, TemplateError> {
     let of_type = |kind| {
-        let attribute = elements(schema).find(|element| at(element, &["KeyType"]).and_then(Yaml::as_str) == Some(kind));
-        attribute.map(|element| resource.literal(at(element, &["AttributeName"]), "AttributeName")).transpose()
+        let attribute =
+            elements(schema).find(|element| at(element, &["KeyType"]).and_then(Yaml::as_str) == Some(kind));
+        attribute
+            .map(|element| resource.literal(at(element, &["AttributeName"]), "AttributeName"))
+            .transpose()
     };
     let missing = || TemplateError::NotLiteral { resource: resource.id.clone(), property: "KeySchema" };
     Ok(Key { hash: of_type("HASH")?.ok_or_else(missing)?, range: of_type("RANGE")? })
 }
 
 fn routes_of(resource: &Resource) -> Result<Vec<Route>, TemplateError> {
-    let function = resource.literal(at(&resource.body, &["Metadata", "BuildProperties", "Binary"]), "Binary")?;
+    let function =
+        resource.literal(at(&resource.body, &["Metadata", "BuildProperties", "Binary"]), "Binary")?;
     let events = at(&resource.body, &["Properties", "Events"]).and_then(Yaml::as_mapping);
-    let http = events.into_iter().flatten().filter(|(_, event)| at(event, &["Type"]).and_then(Yaml::as_str) == Some("HttpApi"));
+    let http = events
+        .into_iter()
+        .flatten()
+        .filter(|(_, event)| at(event, &["Type"]).and_then(Yaml::as_str) == Some("HttpApi"));
     let route = |event| {
-        let literal = |name| at(event, &["Properties", name]).map(|value| resource.literal(Some(value), name)).transpose();
+        let literal = |name| {
+            at(event, &["Properties", name]).map(|value| resource.literal(Some(value), name)).transpose()
+        };
         Ok(Route { function: function.clone(), path: literal("Path")?, method: literal("Method")? })
     };
     http.map(|(_, event)| route(event)).collect()
@@ -184,9 +204,15 @@ mod tests {
     fn every_table_is_read_with_its_keys() {
         let tables = tables().unwrap();
         let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(names, ["AccountsTable", "HistoryTable", "RatesTable", "AccessTable", "CustodyTable", "LimitsTable"]);
+        assert_eq!(
+            names,
+            ["AccountsTable", "HistoryTable", "RatesTable", "AccessTable", "CustodyTable", "LimitsTable"]
+        );
         let accounts = tables.first().unwrap();
-        assert_eq!(accounts.key, Key { hash: "customer_id".to_owned(), range: Some("account_id".to_owned()) });
+        assert_eq!(
+            accounts.key,
+            Key { hash: "customer_id".to_owned(), range: Some("account_id".to_owned()) }
+        );
         assert_eq!(accounts.indexes.len(), 1);
     }
 
@@ -199,7 +225,10 @@ mod tests {
 
     #[test]
     fn each_job_has_one_schedule_however_many_shards() {
-        let schedule = |function: &str, minutes| Schedule { function: function.to_owned(), rate: Duration::from_mins(minutes) };
+        let schedule = |function: &str, minutes| Schedule {
+            function: function.to_owned(),
+            rate: Duration::from_mins(minutes),
+        };
         assert_eq!(schedules().unwrap(), [schedule("custody-sync", 1), schedule("rates-sync", 5)]);
     }
 
@@ -208,6 +237,9 @@ mod tests {
         let template = "Resources:\n  T:\n    Type: AWS::DynamoDB::Table\n    Properties:\n      KeySchema:\n        - { AttributeName: !Ref Name, KeyType: HASH }\n";
         let resources = resources(template, "AWS::DynamoDB::Table").unwrap();
         let refused = table(resources.first().unwrap()).unwrap_err();
-        assert_eq!(refused, TemplateError::NotLiteral { resource: "T".to_owned(), property: "AttributeName" });
+        assert_eq!(
+            refused,
+            TemplateError::NotLiteral { resource: "T".to_owned(), property: "AttributeName" }
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::examples::Examples;
 use crate::openapi::{
-    Components, Credential, Document, InOrder, Info, License, Operation, Parameter, SecurityScheme, SecuritySchemes, Server,
-    ServerVariable, Tag,
+    Components, Credential, Document, InOrder, Info, License, Operation, Parameter, SecurityScheme,
+    SecuritySchemes, Server, ServerVariable, Tag,
 };
 use crate::requests::REQUESTS;
 use crate::schemas::{self, schema};
@@ -17,7 +17,10 @@ use std::collections::BTreeMap;
 const IF_NONE_MATCH: &str = "If-None-Match";
 
 /// The document of these operations.
-pub(crate) fn assemble(operations: &[http::Operation], examples: &Examples) -> Result<Document, ReferenceError> {
+pub(crate) fn assemble(
+    operations: &[http::Operation],
+    examples: &Examples,
+) -> Result<Document, ReferenceError> {
     let mut settings = SchemaSettings::draft2020_12().for_serialize();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
@@ -65,10 +68,11 @@ fn security_schemes() -> SecuritySchemes {
         bearer_format: "JWT",
         description: "A token of the configured issuer, or an API key. A request carries one credential: two are refused.",
     };
-    let api_key =
-        SecurityScheme::ApiKey {
-            place: "header", name: API_KEY, description: "An API key, `bk_…`, instead of a Bearer token."
-        };
+    let api_key = SecurityScheme::ApiKey {
+        place: "header",
+        name: API_KEY,
+        description: "An API key, `bk_…`, instead of a Bearer token.",
+    };
     SecuritySchemes { bearer, api_key }
 }
 
@@ -85,7 +89,8 @@ fn describe(
     examples: &Examples,
 ) -> Result<Operation, ReferenceError> {
     let http::Operation { id, method, path, view, about, parameters, answer: _, errors: _ } = operation;
-    let mut described: Vec<Parameter> = parameters.iter().map(|declared| parameter(operation, *declared)).collect();
+    let mut described: Vec<Parameter> =
+        parameters.iter().map(|declared| parameter(operation, *declared)).collect();
     described.extend(operation.is_read().then(if_none_match));
     Ok(Operation {
         id,

@@ -1,7 +1,7 @@
 //! What a local stack with its demo data answers the requests worth showing.
 //!
-//! Nothing of an answer is made up but two things that no two runs share: times that are younger than the stack stand still at
-//! [`STILL`], and the request's id is [`STILL_ID`].
+//! Nothing of an answer is made up but two things that no two runs share: times that are younger than the
+//! stack stand still at [`STILL`], and the request's id is [`STILL_ID`].
 
 use crate::ReferenceError;
 use crate::openapi::{Example, InOrder};
@@ -102,9 +102,13 @@ pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, Referen
     Ok(Examples { answers, faults })
 }
 
-/// Errors that no request brings about while the stack and its data are sound, each with an operation that declares it.
+/// Errors that no request brings about while the stack and its data are sound, each with an operation that
+/// declares it.
 fn unaskable() -> [(&'static str, ApiError); 3] {
-    let unpriced = ApiError::UnpricedAssets { currencies: Asset::crypto().take(1).collect(), missing: MissingRate::Holdings };
+    let unpriced = ApiError::UnpricedAssets {
+        currencies: Asset::crypto().take(1).collect(),
+        missing: MissingRate::Holdings,
+    };
     [
         ("getCustodyBalances", unpriced),
         ("getBalance", ApiError::Internal { cause: String::new() }),
@@ -119,19 +123,27 @@ async fn worded(error: ApiError) -> Result<Box<RawValue>, ReferenceError> {
     let routes = Router::new().route("/example", get(async move || Err::<(), _>(error.clone())));
     let Ok(response) = http::service(routes).oneshot(request).await;
     let id = text(response.headers(), REQUEST_ID)?;
-    let body =
-        to_bytes(response.into_body(), MAX_BODY_BYTES).await.map_err(|error| ReferenceError::Example(error.to_string()))?;
+    let body = to_bytes(response.into_body(), MAX_BODY_BYTES)
+        .await
+        .map_err(|error| ReferenceError::Example(error.to_string()))?;
     Ok(RawValue::from_string(String::from_utf8_lossy(&body).replace(&id, STILL_ID))?)
 }
 
 /// The method of an operation, and its path with these values in it and in its query.
-fn line(operations: &[Operation], id: &str, values: &[(&str, &str)]) -> Result<(&'static str, String), ReferenceError> {
+fn line(
+    operations: &[Operation],
+    id: &str,
+    values: &[(&str, &str)],
+) -> Result<(&'static str, String), ReferenceError> {
     let operation = operations.iter().find(|operation| operation.id == id);
-    let operation = operation.ok_or_else(|| ReferenceError::Example(format!("there is no operation {id}")))?;
+    let operation =
+        operation.ok_or_else(|| ReferenceError::Example(format!("there is no operation {id}")))?;
     let (mut path, mut query) = (operation.path.to_owned(), Vec::new());
     for (name, value) in values {
         match path.replace(&format!("{{{name}}}"), value) {
-            replaced if replaced == path => query.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))),
+            replaced if replaced == path => {
+                query.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+            }
             replaced => path = replaced,
         }
     }
@@ -158,7 +170,8 @@ impl Asker {
         claims: Option<&str>,
         expected: StatusCode,
     ) -> Result<Box<RawValue>, ReferenceError> {
-        let method = Method::from_bytes(method.as_bytes()).map_err(|error| ReferenceError::Example(error.to_string()))?;
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|error| ReferenceError::Example(error.to_string()))?;
         let mut request = self.client.request(method, self.url(path));
         if let Some(claims) = claims {
             request = request.bearer_auth(self.token(claims)?);

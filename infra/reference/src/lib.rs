@@ -1,8 +1,9 @@
-//! The API's reference as an OpenAPI 3.1 document: made of what the functions declare beside their handlers, of the schemas of the
-//! bodies they serialise, of the words of `API.md`, and of what a local stack really answers.
+//! The API's reference as an OpenAPI 3.1 document: made of what the functions declare beside their handlers,
+//! of the schemas of the bodies they serialise, of the words of `API.md`, and of what a local stack really
+//! answers.
 //!
-//! `cargo reference` writes it to `docs/openapi.json`; a test holds the two together. The local stack serves that file and does
-//! not know this crate.
+//! `cargo reference` writes it to `docs/openapi.json`; a test holds the two together. The local stack serves
+//! that file and does not know this crate.
 
 mod document;
 mod examples;

@@ -1,7 +1,7 @@
 //! The part of OpenAPI 3.1 that the reference uses, as types that serialise to it.
 //!
-//! Source: <https://spec.openapis.org/oas/v3.1.1.html>. Examples are kept as the bytes that were answered: a model whose values
-//! are parsed would turn exact numbers into floats.
+//! Source: <https://spec.openapis.org/oas/v3.1.1.html>. Examples are kept as the bytes that were answered: a
+//! model whose values are parsed would turn exact numbers into floats.
 
 use schemars::Schema;
 use serde::{Serialize, Serializer};

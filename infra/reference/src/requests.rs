@@ -54,7 +54,12 @@ pub(crate) const REQUESTS: &[Request] = &[
         "Every account in pounds, and the rate it was converted by",
         &[("customer_id", ALICE), ("currency", "EUR"), ("search.currency", "GBP"), ("details", "true")],
     ),
-    request("getBalance", "asOf", "As it stood then", &[("customer_id", ALICE), ("currency", "EUR"), ("as_of", DATE)]),
+    request(
+        "getBalance",
+        "asOf",
+        "As it stood then",
+        &[("customer_id", ALICE), ("currency", "EUR"), ("as_of", DATE)],
+    ),
     request(
         "getBalance",
         "partial",
@@ -84,7 +89,12 @@ pub(crate) const REQUESTS: &[Request] = &[
         "getMerchantBalance",
         "atADate",
         "As it stood then",
-        &[("organizationId", ORGANIZATION), ("merchantId", MERCHANT), ("accountId", MERCHANT_ACCOUNT), ("date", DATE)],
+        &[
+            ("organizationId", ORGANIZATION),
+            ("merchantId", MERCHANT),
+            ("accountId", MERCHANT_ACCOUNT),
+            ("date", DATE),
+        ],
     ),
     request("getCustodyBalances", "now", "What the provider says now", &[("accountId", CUSTODY)]),
     request("syncCustodyAccount", "synced", "The provider was asked", &[("accountId", CUSTODY)]),
@@ -103,7 +113,11 @@ pub(crate) struct Fault {
     pub(crate) claims: Option<&'static str>,
 }
 
-const fn fault(code: ErrorCode, operation: &'static str, values: &'static [(&'static str, &'static str)]) -> Fault {
+const fn fault(
+    code: ErrorCode,
+    operation: &'static str,
+    values: &'static [(&'static str, &'static str)],
+) -> Fault {
     Fault { code, operation, values, claims: Some(CLAIMS) }
 }
 
@@ -119,13 +133,21 @@ pub(crate) const FAULTS: &[Fault] = &[
     invalid("listMerchantBalances", &[("organizationId", ORGANIZATION), ("merchantId", ALICE)]),
     invalid(
         "getMerchantBalance",
-        &[("organizationId", ORGANIZATION), ("merchantId", MERCHANT), ("accountId", MERCHANT_ACCOUNT), ("date", "yesterday")],
+        &[
+            ("organizationId", ORGANIZATION),
+            ("merchantId", MERCHANT),
+            ("accountId", MERCHANT_ACCOUNT),
+            ("date", "yesterday"),
+        ],
     ),
     invalid("getCustodyBalances", &[("accountId", CUSTODY), ("max_age", "-1")]),
     invalid("syncCustodyAccount", &[("accountId", "12")]),
     Fault { claims: None, ..fault(ErrorCode::AuthenticationFailed, "listAccounts", &[]) },
     fault(ErrorCode::InsufficientPermissions, "getBalance", &[("customer_id", NOBODY), ("currency", "EUR")]),
-    Fault { claims: Some(SEES_ALL), ..fault(ErrorCode::AccountNotFound, "getCustodyBalances", &[("accountId", NOBODY)]) },
+    Fault {
+        claims: Some(SEES_ALL),
+        ..fault(ErrorCode::AccountNotFound, "getCustodyBalances", &[("accountId", NOBODY)])
+    },
     fault(ErrorCode::NotFound, "getAssetIcon", &[("code", "EURØP")]),
     fault(ErrorCode::UnpricedAssets, "getBalance", &[("customer_id", ALICE), ("currency", "XAF")]),
     // The example of the sync came before it.

@@ -35,12 +35,20 @@ pub(crate) fn headers() -> BTreeMap<&'static str, Header> {
 }
 
 /// Every response of the operation, by its status.
-pub(crate) fn of(operation: &Operation, generator: &mut SchemaGenerator, examples: &Examples) -> BTreeMap<String, Response> {
-    let names: &[_] = if operation.is_read() { &[REQUEST_ID, ETAG, CACHE_CONTROL, VARY] } else { &[REQUEST_ID] };
+pub(crate) fn of(
+    operation: &Operation,
+    generator: &mut SchemaGenerator,
+    examples: &Examples,
+) -> BTreeMap<String, Response> {
+    let names: &[_] =
+        if operation.is_read() { &[REQUEST_ID, ETAG, CACHE_CONTROL, VARY] } else { &[REQUEST_ID] };
     let mut responses = failures(operation, generator, examples);
     if operation.is_read() {
         let description = "What `If-None-Match` names is what would be answered.".to_owned();
-        responses.insert("304".to_owned(), Response { description, headers: references(names), content: BTreeMap::new() });
+        responses.insert(
+            "304".to_owned(),
+            Response { description, headers: references(names), content: BTreeMap::new() },
+        );
     }
     let (media_type, schema) = match operation.answer {
         Answer::Json(schema) => (JSON, schema(generator)),
@@ -48,7 +56,10 @@ pub(crate) fn of(operation: &Operation, generator: &mut SchemaGenerator, example
     };
     let media = MediaType { schema, examples: examples.answers_of(operation.id) };
     let content = BTreeMap::from([(media_type, media)]);
-    responses.insert("200".to_owned(), Response { description: operation.about.to_owned(), headers: references(names), content });
+    responses.insert(
+        "200".to_owned(),
+        Response { description: operation.about.to_owned(), headers: references(names), content },
+    );
     responses
 }
 
@@ -57,18 +68,25 @@ fn references(names: &[&'static str]) -> BTreeMap<&'static str, Reference> {
 }
 
 /// One response per status, which can stand for several codes.
-fn failures(operation: &Operation, generator: &mut SchemaGenerator, examples: &Examples) -> BTreeMap<String, Response> {
+fn failures(
+    operation: &Operation,
+    generator: &mut SchemaGenerator,
+    examples: &Examples,
+) -> BTreeMap<String, Response> {
     let mut responses = BTreeMap::<String, Response>::new();
     for code in operation.all_errors() {
         let response = responses.entry(code.status().as_u16().to_string()).or_default();
         let about = format!("`{}`: {}.", code.name(), code.about());
-        response.description =
-            if response.description.is_empty() { about } else { format!("{}\n\n{about}", response.description) };
+        response.description = if response.description.is_empty() {
+            about
+        } else {
+            format!("{}\n\n{about}", response.description)
+        };
         response.headers.extend(references(headers_of(code)));
-        let media = response
-            .content
-            .entry(JSON)
-            .or_insert_with(|| MediaType { schema: generator.subschema_for::<ErrorBody<'_>>(), examples: InOrder::default() });
+        let media = response.content.entry(JSON).or_insert_with(|| MediaType {
+            schema: generator.subschema_for::<ErrorBody<'_>>(),
+            examples: InOrder::default(),
+        });
         media.examples.0.extend(example_of(code, operation, examples).map(|example| (code.name(), example)));
     }
     responses
@@ -83,7 +101,9 @@ fn example_of(code: ErrorCode, operation: &Operation, examples: &Examples) -> Op
 const fn headers_of(code: ErrorCode) -> &'static [&'static str] {
     match code {
         ErrorCode::AuthenticationFailed => &[REQUEST_ID, CACHE_CONTROL, WWW_AUTHENTICATE],
-        ErrorCode::RateLimitExceeded | ErrorCode::ServiceUnavailable => &[REQUEST_ID, CACHE_CONTROL, RETRY_AFTER],
+        ErrorCode::RateLimitExceeded | ErrorCode::ServiceUnavailable => {
+            &[REQUEST_ID, CACHE_CONTROL, RETRY_AFTER]
+        }
         ErrorCode::InvalidRequest
         | ErrorCode::InsufficientPermissions
         | ErrorCode::AccountNotFound

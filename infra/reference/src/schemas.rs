@@ -27,14 +27,18 @@ pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
         Expected::Id(prefix) => text(&[("pattern", format!("^{prefix}{UUID}$").into())]),
         Expected::Asset => (reference(if is_in_path { ASCII_ASSET_CODE } else { ASSET_CODE }), false),
         Expected::Decimal => text(&[("pattern", decimal().into())]),
-        Expected::Whole { min, max } => one(&[("type", "integer".into()), ("minimum", min.into()), ("maximum", max.into())]),
+        Expected::Whole { min, max } => {
+            one(&[("type", "integer".into()), ("minimum", min.into()), ("maximum", max.into())])
+        }
         Expected::PastInstant => text(&[("format", "date-time".into())]),
         Expected::OneOf(choice) => (names(choice()), false),
         Expected::Order(fields) => {
             let field = format!("-?({})", fields().join("|"));
             text(&[("pattern", format!("^{field}(,{field})*$").into())])
         }
-        Expected::Cursor { max_bytes } => text(&[("pattern", BASE64_URL.into()), ("maxLength", max_bytes.into())]),
+        Expected::Cursor { max_bytes } => {
+            text(&[("pattern", BASE64_URL.into()), ("maxLength", max_bytes.into())])
+        }
         Expected::Ids => list(schema(&[("type", "string".into()), ("pattern", format!("^{UUID}$").into())])),
         Expected::Assets => list(reference(ASSET_CODE)),
     }
@@ -54,19 +58,22 @@ fn reference(name: &str) -> Schema {
 
 /// The lists of codes, canonical and as a path has them.
 pub(crate) fn asset_codes() -> [(String, Value); 2] {
-    let listed = |name: &str, code: fn(Asset) -> &'static str| (name.to_owned(), every_asset(code).to_value());
+    let listed =
+        |name: &str, code: fn(Asset) -> &'static str| (name.to_owned(), every_asset(code).to_value());
     [listed(ASSET_CODE, Asset::code), listed(ASCII_ASSET_CODE, Asset::ascii_code)]
 }
 
 fn every_asset(code: fn(Asset) -> &'static str) -> Schema {
     let letters = || 'A'..='Z';
-    let texts = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| String::from_iter([a, b, c]))));
+    let texts = letters()
+        .flat_map(|a| letters().flat_map(move |b| letters().map(move |c| String::from_iter([a, b, c]))));
     let fiat = texts.filter_map(|text| Asset::parse(&text).ok());
     let codes: BTreeSet<&'static str> = Asset::crypto().chain(fiat).map(code).collect();
     names(codes.into_iter().collect())
 }
 
-/// Says of a body's schema what the types cannot: a field that may be left out is never null, and a width in bits is Rust's own.
+/// Says of a body's schema what the types cannot: a field that may be left out is never null, and a width in
+/// bits is Rust's own.
 pub(crate) fn tidy(body: &mut Value) {
     let required: Vec<String> =
         body.get("required").and_then(|names| serde_json::from_value(names.clone()).ok()).unwrap_or_default();
@@ -89,7 +96,10 @@ fn forbid_null(property: &mut Map<String, Value>) {
         }
     }
     let choice = property.get("anyOf").and_then(Value::as_array);
-    let only = choice.and_then(|choice| choice.iter().find(|one| one.get("$ref").is_some())).and_then(Value::as_object).cloned();
+    let only = choice
+        .and_then(|choice| choice.iter().find(|one| one.get("$ref").is_some()))
+        .and_then(Value::as_object)
+        .cloned();
     if let Some(only) = only {
         property.remove("anyOf");
         property.extend(only);

@@ -1,5 +1,5 @@
-//! What the written reference says of the whole API and of each route, without what the document says by itself: tables of
-//! parameters and examples.
+//! What the written reference says of the whole API and of each route, without what the document says by
+//! itself: tables of parameters and examples.
 
 use crate::ReferenceError;
 

@@ -1,4 +1,5 @@
-//! API keys: found by their SHA-256, remembered for less than the minute in which a revocation must be in force.
+//! API keys: found by their SHA-256, remembered for less than the minute in which a revocation must be in
+//! force.
 
 use super::{AuthError, Caller};
 use crate::domain::Timestamp;
@@ -84,7 +85,8 @@ impl ApiKeys {
         if !is_api_key(text) {
             return Err(AuthError::Refused("the API key is malformed"));
         }
-        let key = self.find(sha256_hex(text), now).await?.ok_or(AuthError::Refused("the API key is unknown"))?;
+        let key =
+            self.find(sha256_hex(text), now).await?.ok_or(AuthError::Refused("the API key is unknown"))?;
         if key.revoked_at.is_some_and(|at| at <= now) {
             return Err(AuthError::Refused("the API key is revoked"));
         }

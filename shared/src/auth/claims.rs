@@ -19,7 +19,8 @@ pub enum ClaimsError {
     TooManyCustomers,
 }
 
-/// The claims beyond the standard ones. A missing list is empty; one of the wrong type, `null` included, is refused.
+/// The claims beyond the standard ones. A missing list is empty; one of the wrong type, `null` included, is
+/// refused.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct GrantClaims {
     #[serde(default)]
@@ -59,6 +60,10 @@ impl GrantClaims {
     }
 }
 
-fn ids<T: Ord>(claim: &'static str, texts: &[String], parse: impl Fn(&str) -> Option<T>) -> Result<BTreeSet<T>, ClaimsError> {
+fn ids<T: Ord>(
+    claim: &'static str,
+    texts: &[String],
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<BTreeSet<T>, ClaimsError> {
     texts.iter().map(|text| parse(text)).collect::<Option<_>>().ok_or(ClaimsError::NotIds(claim))
 }

@@ -1,8 +1,9 @@
-//! The issuer's published keys, cached in memory and in the store, and refreshed in a way that junk tokens cannot drive.
+//! The issuer's published keys, cached in memory and in the store, and refreshed in a way that junk tokens
+//! cannot drive.
 //!
-//! A request that names an unknown key leads to at most one read of the stored set per instance and cooldown, and, once there
-//! is a set, to at most one request to the issuer per minute over all instances. Requests that wait for a refresh, and those
-//! within its cooldown, share its outcome.
+//! A request that names an unknown key leads to at most one read of the stored set per instance and cooldown,
+//! and, once there is a set, to at most one request to the issuer per minute over all instances. Requests
+//! that wait for a refresh, and those within its cooldown, share its outcome.
 
 use super::AuthError;
 use super::key::{VerificationKey, parse};
@@ -91,9 +92,12 @@ impl Jwks {
         if let Err(cause) = self.warm().await {
             tracing::warn!(%cause, "the stored key set could not be used; asking the issuer");
         }
-        // Before the first fetch ever there is nothing to fall back on, and waiting for another instance's would refuse callers.
+        // Before the first fetch ever there is nothing to fall back on, and waiting for another instance's
+        // would refuse callers.
         let is_first = !self.has_set(now, MAX_AGE);
-        if self.find(kid, now, REFRESH_AFTER).is_some() || !(self.store.claim_jwks_refresh(now).await? || is_first) {
+        if self.find(kid, now, REFRESH_AFTER).is_some()
+            || !(self.store.claim_jwks_refresh(now).await? || is_first)
+        {
             return Ok(());
         }
         let document = fetch(&self.url).await.map_err(|cause| {

@@ -1,6 +1,7 @@
 //! JSON Web Tokens: the signature by a key we chose, the standard claims, and Ballast's own.
 //!
-//! The header is never trusted to say where a key is to be found, and its algorithm must be the one the key is for.
+//! The header is never trusted to say where a key is to be found, and its algorithm must be the one the key
+//! is for.
 
 use super::claims::GrantClaims;
 use super::jwks::Jwks;
@@ -42,7 +43,8 @@ impl Verifier {
             SigningKeys::Hs256Secret(secret) => Keys::Shared(Secret::new(secret.clone(), &config.store)),
         };
         // The library's own defaults are a minute of leeway and `exp` alone.
-        let mut validation = Validation { leeway: LEEWAY_SECONDS, validate_nbf: true, ..Validation::default() };
+        let mut validation =
+            Validation { leeway: LEEWAY_SECONDS, validate_nbf: true, ..Validation::default() };
         validation.set_required_spec_claims(&["sub", "iss", "aud", "exp"]);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
@@ -62,11 +64,15 @@ impl Verifier {
             Keys::Shared(secret) => shared_key(secret, now).await?,
             Keys::Published(jwks) => {
                 let kid = header.kid.ok_or(AuthError::Refused("the token names no key"))?;
-                jwks.key(&kid, now).await?.ok_or(AuthError::Refused("the token is signed by an unknown key"))?
+                jwks.key(&kid, now)
+                    .await?
+                    .ok_or(AuthError::Refused("the token is signed by an unknown key"))?
             }
         };
-        let validation = Validation { algorithms: vec![verification_key.algorithm], ..self.validation.clone() };
-        let token = jsonwebtoken::decode::<Claims>(token, &verification_key.key, &validation).map_err(|error| refusal(&error))?;
+        let validation =
+            Validation { algorithms: vec![verification_key.algorithm], ..self.validation.clone() };
+        let token = jsonwebtoken::decode::<Claims>(token, &verification_key.key, &validation)
+            .map_err(|error| refusal(&error))?;
         token.claims.into_caller()
     }
 }
@@ -75,7 +81,9 @@ async fn shared_key(secret: &Secret, now: Timestamp) -> Result<VerificationKey, 
     let text = secret.text(now).await.map_err(|error| AuthError::KeysUnavailable(error.to_string()))?;
     match text.expose_secret() {
         text if text.len() >= MIN_SECRET_BYTES => Ok(VerificationKey::from_secret(text)),
-        _ => Err(AuthError::KeysUnavailable(format!("the shared secret is shorter than {MIN_SECRET_BYTES} bytes"))),
+        _ => Err(AuthError::KeysUnavailable(format!(
+            "the shared secret is shorter than {MIN_SECRET_BYTES} bytes"
+        ))),
     }
 }
 
@@ -103,7 +111,8 @@ impl Header {
         const MALFORMED: AuthError = AuthError::Refused("the token's header is malformed");
         let encoded = token.split('.').next().unwrap_or_default();
         let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| MALFORMED)?;
-        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| MALFORMED)?;
+        let fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(|_| MALFORMED)?;
         if REFUSED_HEADERS.iter().any(|name| fields.contains_key(*name)) {
             return Err(AuthError::Refused("the token's header has a field that is never accepted"));
         }
@@ -128,7 +137,9 @@ impl Claims {
         if sub.is_empty() {
             return Err(AuthError::Refused("the token's subject is empty"));
         }
-        let grants = grants.grants().map_err(|_| AuthError::Refused("the token's claims are no lists of ids, or too long"))?;
+        let grants = grants
+            .grants()
+            .map_err(|_| AuthError::Refused("the token's claims are no lists of ids, or too long"))?;
         // The length keeps ("ab", "c") and ("a", "bc") apart.
         Ok(Caller { id: sha256_hex(&format!("{}:{iss}{sub}", iss.len())), grants })
     }

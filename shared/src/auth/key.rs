@@ -35,7 +35,8 @@ struct Document {
     keys: Vec<serde_json::Value>,
 }
 
-/// The usable keys of a set by their ids. Keys of other kinds are passed over: issuers publish them side by side.
+/// The usable keys of a set by their ids. Keys of other kinds are passed over: issuers publish them side by
+/// side.
 pub(super) fn parse(document: &str) -> Result<HashMap<String, VerificationKey>, serde_json::Error> {
     let Document { keys } = serde_json::from_str(document)?;
     let usable = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
@@ -45,9 +46,15 @@ pub(super) fn parse(document: &str) -> Result<HashMap<String, VerificationKey>, 
 /// A key of one of the three algorithms, if the set says it is for signatures and no other algorithm.
 fn verification_key(jwk: &Jwk) -> Option<VerificationKey> {
     let (algorithm, declared) = match &jwk.algorithm {
-        AlgorithmParameters::RSA(rsa) if rsa_bits(&rsa.n) >= MIN_RSA_BITS => (Algorithm::RS256, KeyAlgorithm::RS256),
-        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => (Algorithm::ES256, KeyAlgorithm::ES256),
-        AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => (Algorithm::EdDSA, KeyAlgorithm::EdDSA),
+        AlgorithmParameters::RSA(rsa) if rsa_bits(&rsa.n) >= MIN_RSA_BITS => {
+            (Algorithm::RS256, KeyAlgorithm::RS256)
+        }
+        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
+            (Algorithm::ES256, KeyAlgorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
+        }
         _ => return None,
     };
     let common = &jwk.common;
@@ -60,7 +67,10 @@ fn verification_key(jwk: &Jwk) -> Option<VerificationKey> {
 fn rsa_bits(modulus: &str) -> usize {
     let bytes = URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
     let significant = bytes.iter().skip_while(|byte| **byte == 0);
-    let leading_zeros = significant.clone().next().map_or(0, |byte| usize::try_from(byte.leading_zeros()).unwrap_or_default());
+    let leading_zeros = significant
+        .clone()
+        .next()
+        .map_or(0, |byte| usize::try_from(byte.leading_zeros()).unwrap_or_default());
     significant.count() * 8 - leading_zeros
 }
 
@@ -75,19 +85,26 @@ mod tests {
         let (strong, weak) = (rsa(256), rsa(255));
         let rows = [
             (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB"}}"#), Some(Algorithm::RS256)),
-            (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","alg":"RS256","use":"sig"}}"#), Some(Algorithm::RS256)),
+            (
+                format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","alg":"RS256","use":"sig"}}"#),
+                Some(Algorithm::RS256),
+            ),
             (format!(r#"{{"kty":"RSA","kid":"k","n":"{weak}","e":"AQAB"}}"#), None),
             (format!(r#"{{"kty":"RSA","n":"{strong}","e":"AQAB"}}"#), None),
             (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","alg":"RS512"}}"#), None),
             (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","use":"enc"}}"#), None),
-            (format!(r#"{{"kty":"EC","kid":"k","crv":"P-256","x":"{point}","y":"{point}"}}"#), Some(Algorithm::ES256)),
+            (
+                format!(r#"{{"kty":"EC","kid":"k","crv":"P-256","x":"{point}","y":"{point}"}}"#),
+                Some(Algorithm::ES256),
+            ),
             (format!(r#"{{"kty":"EC","kid":"k","crv":"P-384","x":"{point}","y":"{point}"}}"#), None),
             (format!(r#"{{"kty":"OKP","kid":"k","crv":"Ed25519","x":"{point}"}}"#), Some(Algorithm::EdDSA)),
             (format!(r#"{{"kty":"oct","kid":"k","k":"{point}"}}"#), None),
             (r#"{"kty":"from-the-future","kid":"k"}"#.to_owned(), None),
         ];
         for (key, expected) in rows {
-            let found = parse(&format!(r#"{{"keys":[{key}]}}"#)).unwrap().remove("k").map(|key| key.algorithm);
+            let found =
+                parse(&format!(r#"{{"keys":[{key}]}}"#)).unwrap().remove("k").map(|key| key.algorithm);
             assert_eq!(found, expected, "{key}");
         }
         assert!(parse("{}").is_err());

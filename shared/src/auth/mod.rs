@@ -1,6 +1,7 @@
 //! From a credential to a caller: a Bearer token or an API key, never both.
 //!
-//! It knows neither routes nor status codes. Why a credential was refused is for the log; the caller is told only that it was.
+//! It knows neither routes nor status codes. Why a credential was refused is for the log; the caller is told
+//! only that it was.
 
 mod api_key;
 mod claims;
@@ -67,7 +68,10 @@ impl Authenticator {
     /// An authenticator with empty caches.
     #[must_use]
     pub fn new(config: &Config, store: Store) -> Self {
-        Self { verifier: Arc::new(Verifier::new(config, store.clone())), api_keys: Arc::new(ApiKeys::new(store)) }
+        Self {
+            verifier: Arc::new(Verifier::new(config, store.clone())),
+            api_keys: Arc::new(ApiKeys::new(store)),
+        }
     }
 
     /// Brings the keys that are stored into memory, so that the first request need not.
@@ -92,12 +96,16 @@ enum Credential<'a> {
 fn credential(headers: Headers<'_>) -> Result<Credential<'_>, AuthError> {
     let refused = AuthError::Refused;
     let credential = match headers {
-        Headers { is_ambiguous: true, .. } => return Err(refused("a credential header is repeated or not text")),
+        Headers { is_ambiguous: true, .. } => {
+            return Err(refused("a credential header is repeated or not text"));
+        }
         Headers { authorization: Some(_), api_key: Some(_), .. } => return Err(refused("two credentials")),
         Headers { authorization: None, api_key: None, .. } => return Err(refused("no credential")),
         Headers { api_key: Some(key), .. } => Credential::ApiKey(key),
         Headers { authorization: Some(value), .. } => match value.split_once(' ') {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && key.starts_with(API_KEY_PREFIX) => {
+            Some((scheme, key))
+                if scheme.eq_ignore_ascii_case("bearer") && key.starts_with(API_KEY_PREFIX) =>
+            {
                 Credential::ApiKey(key)
             }
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Credential::Token(token),
@@ -105,5 +113,9 @@ fn credential(headers: Headers<'_>) -> Result<Credential<'_>, AuthError> {
         },
     };
     let (Credential::Token(text) | Credential::ApiKey(text)) = credential;
-    if text.len() > MAX_CREDENTIAL_BYTES { Err(refused("the credential is too long")) } else { Ok(credential) }
+    if text.len() > MAX_CREDENTIAL_BYTES {
+        Err(refused("the credential is too long"))
+    } else {
+        Ok(credential)
+    }
 }

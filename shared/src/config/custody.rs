@@ -64,9 +64,12 @@ impl CustodyConfig {
             )?,
             fireblocks_assets: variables.optional("FIREBLOCKS_ASSETS").unwrap_or_default(),
             bitgo: provider("BITGO_BASE_URL", "https://app.bitgo.com", "BITGO_SECRET", "BITGO_SECRET_ARN")?,
-            provider_calls_per_minute: variables.number("PROVIDER_CALLS_PER_MINUTE", DEFAULT_PROVIDER_CALLS_PER_MINUTE)?,
-            provider_reads_per_caller: variables.number("PROVIDER_READS_PER_CALLER", DEFAULT_PROVIDER_READS_PER_CALLER)?,
-            sync_interval_seconds: variables.number("SYNC_INTERVAL_SECONDS", DEFAULT_SYNC_INTERVAL_SECONDS)?,
+            provider_calls_per_minute: variables
+                .number("PROVIDER_CALLS_PER_MINUTE", DEFAULT_PROVIDER_CALLS_PER_MINUTE)?,
+            provider_reads_per_caller: variables
+                .number("PROVIDER_READS_PER_CALLER", DEFAULT_PROVIDER_READS_PER_CALLER)?,
+            sync_interval_seconds: variables
+                .number("SYNC_INTERVAL_SECONDS", DEFAULT_SYNC_INTERVAL_SECONDS)?,
         })
     }
 }
@@ -83,8 +86,13 @@ mod tests {
     fn a_custody_provider_is_used_when_it_has_a_secret_of_one_kind() {
         let none = custody(&[]).unwrap();
         assert!(none.fireblocks.is_none() && none.bitgo.is_none());
-        assert_eq!((none.provider_calls_per_minute, none.sync_interval()), (300, SignedDuration::from_mins(15)));
-        let both = custody(&[("FIREBLOCKS_SECRET_ARN", "arn:aws:secretsmanager:x"), ("BITGO_SECRET", "token")]).unwrap();
+        assert_eq!(
+            (none.provider_calls_per_minute, none.sync_interval()),
+            (300, SignedDuration::from_mins(15))
+        );
+        let both =
+            custody(&[("FIREBLOCKS_SECRET_ARN", "arn:aws:secretsmanager:x"), ("BITGO_SECRET", "token")])
+                .unwrap();
         let urls = [both.fireblocks, both.bitgo].map(|provider| provider.unwrap().base_url);
         assert_eq!(urls, ["https://api.fireblocks.io", "https://app.bitgo.com"]);
         let refused: [(&[(&str, &str)], &str); 4] = [
@@ -94,7 +102,10 @@ mod tests {
             (&[("PROVIDER_CALLS_PER_MINUTE", "-1")], "PROVIDER_CALLS_PER_MINUTE"),
         ];
         for (rows, name) in refused {
-            assert!(matches!(custody(rows), Err(ConfigError::Invalid(refused, _)) if refused == name), "{rows:?}");
+            assert!(
+                matches!(custody(rows), Err(ConfigError::Invalid(refused, _)) if refused == name),
+                "{rows:?}"
+            );
         }
     }
 

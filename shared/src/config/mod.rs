@@ -6,8 +6,8 @@ mod custody;
 mod rates;
 
 pub use custody::{
-    CustodyConfig, DEFAULT_PROVIDER_CALLS_PER_MINUTE, DEFAULT_PROVIDER_READS_PER_CALLER, DEFAULT_SYNC_INTERVAL_SECONDS,
-    ProviderConfig,
+    CustodyConfig, DEFAULT_PROVIDER_CALLS_PER_MINUTE, DEFAULT_PROVIDER_READS_PER_CALLER,
+    DEFAULT_SYNC_INTERVAL_SECONDS, ProviderConfig,
 };
 pub use rates::RatesConfig;
 
@@ -139,7 +139,10 @@ impl StoreConfig {
 
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreConfig").field("region", &self.region).field("tables", &self.tables).finish_non_exhaustive()
+        f.debug_struct("StoreConfig")
+            .field("region", &self.region)
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,16 +188,21 @@ impl Config {
         let variables = Variables(lookup);
         let (optional, required) = (|name| variables.optional(name), |name| variables.required(name));
         let store = StoreConfig::read(&variables)?;
-        let keys = match (optional("JWT_JWKS_URL"), variables.secret("JWT_HS256_SECRET", "JWT_HS256_SECRET_ARN")?) {
-            (Some(url), None) => jwks_url(url)?,
-            (None, Some(secret)) => SigningKeys::Hs256Secret(secret),
-            (Some(_), Some(_)) => {
-                return Err(ConfigError::Invalid("JWT_JWKS_URL", "is set together with a shared secret; set one"));
-            }
-            (None, None) => return Err(ConfigError::Missing("JWT_JWKS_URL")),
-        };
+        let keys =
+            match (optional("JWT_JWKS_URL"), variables.secret("JWT_HS256_SECRET", "JWT_HS256_SECRET_ARN")?) {
+                (Some(url), None) => jwks_url(url)?,
+                (None, Some(secret)) => SigningKeys::Hs256Secret(secret),
+                (Some(_), Some(_)) => {
+                    return Err(ConfigError::Invalid(
+                        "JWT_JWKS_URL",
+                        "is set together with a shared secret; set one",
+                    ));
+                }
+                (None, None) => return Err(ConfigError::Missing("JWT_JWKS_URL")),
+            };
         let auth = AuthConfig { issuer: required("JWT_ISSUER")?, audience: required("JWT_AUDIENCE")?, keys };
-        let rate_limit_per_minute = variables.number("RATE_LIMIT_PER_MINUTE", DEFAULT_RATE_LIMIT_PER_MINUTE)?;
+        let rate_limit_per_minute =
+            variables.number("RATE_LIMIT_PER_MINUTE", DEFAULT_RATE_LIMIT_PER_MINUTE)?;
         Ok(Self { store, auth, rate_limit_per_minute })
     }
 }
@@ -236,7 +244,9 @@ mod tests {
     ];
 
     fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let find = |rows: &[(&str, &str)], name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned());
+        let find = |rows: &[(&str, &str)], name: &str| {
+            rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned())
+        };
         Config::from_lookup(|name| find(changes, name).or_else(|| find(&COMPLETE, name)))
     }
 
@@ -275,7 +285,10 @@ mod tests {
         assert_eq!(read(&[("RATE_LIMIT_PER_MINUTE", "0")]).unwrap().rate_limit_per_minute, 0);
         for text in ["-1", "many", "1.5"] {
             assert!(
-                matches!(read(&[("RATE_LIMIT_PER_MINUTE", text)]), Err(ConfigError::Invalid("RATE_LIMIT_PER_MINUTE", _))),
+                matches!(
+                    read(&[("RATE_LIMIT_PER_MINUTE", text)]),
+                    Err(ConfigError::Invalid("RATE_LIMIT_PER_MINUTE", _))
+                ),
                 "{text}"
             );
         }
@@ -283,7 +296,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let config = read(&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")]).unwrap();
+        let config =
+            read(&[("JWT_JWKS_URL", ""), ("JWT_HS256_SECRET", "0123456789abcdef0123456789abcdef")]).unwrap();
         let printed = format!("{config:?}");
         assert!(!printed.contains("0123456789abcdef") && !printed.contains("\"secret\""), "{printed}");
     }

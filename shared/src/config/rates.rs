@@ -14,7 +14,8 @@ pub struct RatesConfig {
     pub coingecko_base_url: String,
     /// An API key of the index; it answers a few calls a minute without one.
     pub coingecko_api_key: Option<SecretSource>,
-    /// A rate that is more than so many times the last one, or less than that part of it, needs a second word.
+    /// A rate that is more than so many times the last one, or less than that part of it, needs a second
+    /// word.
     pub jump_factor: Factor,
 }
 
@@ -34,7 +35,9 @@ impl RatesConfig {
             coingecko_base_url: variables.base_url("COINGECKO_BASE_URL", "https://api.coingecko.com")?,
             coingecko_api_key: variables.secret("COINGECKO_API_KEY", "COINGECKO_API_KEY_ARN")?,
             jump_factor: jump_factor
-                .map_err(|_| ConfigError::Invalid("RATE_JUMP_FACTOR", "is not a decimal above 1 and below 1000"))?
+                .map_err(|_| {
+                    ConfigError::Invalid("RATE_JUMP_FACTOR", "is not a decimal above 1 and below 1000")
+                })?
                 .unwrap_or(Factor::TWO),
         })
     }
@@ -53,8 +56,13 @@ mod tests {
         let standard = read("", "").unwrap();
         assert_eq!((standard.jump_factor, standard.coingecko_api_key.is_none()), (Factor::TWO, true));
         assert_eq!(read("RATE_JUMP_FACTOR", "1.5").unwrap().jump_factor, Factor::parse("1.5").unwrap());
-        for (name, value) in [("RATE_JUMP_FACTOR", "1"), ("ECB_BASE_URL", "http://ecb.example"), ("COINBASE_BASE_URL", "x")] {
-            assert!(matches!(read(name, value), Err(ConfigError::Invalid(refused, _)) if refused == name), "{name}");
+        for (name, value) in
+            [("RATE_JUMP_FACTOR", "1"), ("ECB_BASE_URL", "http://ecb.example"), ("COINBASE_BASE_URL", "x")]
+        {
+            assert!(
+                matches!(read(name, value), Err(ConfigError::Invalid(refused, _)) if refused == name),
+                "{name}"
+            );
         }
         let printed = format!("{:?}", read("COINGECKO_API_KEY", "a key").unwrap());
         assert!(!printed.contains("a key"), "{printed}");

@@ -71,7 +71,8 @@ impl Budget {
     }
 }
 
-/// Whether a budget allows it; if not, in how many seconds. What could not be counted is allowed, and an alarm is told.
+/// Whether a budget allows it; if not, in how many seconds. What could not be counted is allowed, and an
+/// alarm is told.
 pub(super) fn within(verdict: Verdict) -> Result<(), i64> {
     match verdict {
         Verdict::Admitted => Ok(()),
@@ -83,7 +84,8 @@ pub(super) fn within(verdict: Verdict) -> Result<(), i64> {
     }
 }
 
-/// Sends what `request` builds (anew for each attempt) until its answer is a success and a `T`, or trying again cannot help.
+/// Sends what `request` builds (anew for each attempt) until its answer is a success and a `T`, or trying
+/// again cannot help.
 ///
 /// `refusal` sorts an answer of the provider that is no success.
 pub(super) async fn get<T: DeserializeOwned>(
@@ -93,7 +95,8 @@ pub(super) async fn get<T: DeserializeOwned>(
 ) -> Result<(T, HeaderMap), ProviderError> {
     let attempt = || async {
         budget.draw().await?;
-        let answer = outgoing::send(request()?, MAX_ANSWER_BYTES).await.map_err(ProviderError::Unavailable)?;
+        let answer =
+            outgoing::send(request()?, MAX_ANSWER_BYTES).await.map_err(ProviderError::Unavailable)?;
         match answer.status {
             200..300 => Ok((parse(&answer)?, answer.headers)),
             429 => Err(ProviderError::Throttled { retry_after: retry_after(&answer) }),
@@ -101,15 +104,19 @@ pub(super) async fn get<T: DeserializeOwned>(
             _ => Err(refusal(&answer)),
         }
     };
-    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(MAX_RETRIES).with_jitter();
+    let pauses =
+        ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(MAX_RETRIES).with_jitter();
     attempt.retry(pauses).when(is_passing).adjust(pause).await
 }
 
-/// A body that is no JSON is somebody else's page, or cut: another try may bring the real one. JSON of another shape is meant.
+/// A body that is no JSON is somebody else's page, or cut: another try may bring the real one. JSON of
+/// another shape is meant.
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, ProviderError> {
     serde_json::from_slice(&answer.body).map_err(|error| match error.classify() {
         Category::Data => ProviderError::Nonsense(format!("line {} column {}", error.line(), error.column())),
-        Category::Io | Category::Syntax | Category::Eof => ProviderError::Unavailable("the body is not JSON, or cut".to_owned()),
+        Category::Io | Category::Syntax | Category::Eof => {
+            ProviderError::Unavailable("the body is not JSON, or cut".to_owned())
+        }
     })
 }
 

@@ -1,4 +1,5 @@
-//! What one sync changes, from what was stored and what the provider says: pure, so that it can be told without a provider.
+//! What one sync changes, from what was stored and what the provider says: pure, so that it can be told
+//! without a provider.
 
 use crate::domain::{Account, ChainAsset, CustodyAccount, Position, Timestamp};
 use crate::store::Lease;
@@ -12,8 +13,8 @@ const FIRST_BACKOFF: SignedDuration = SignedDuration::from_mins(1);
 /// Doublings until the pause stops growing: four to five hours.
 const MAX_DOUBLINGS: u32 = 8;
 
-/// The accounts of the unified view to be compared with what is stored: those whose amounts are new, or all of them where an attempt
-/// before may have shown what no snapshot knows of.
+/// The accounts of the unified view to be compared with what is stored: those whose amounts are new, or all
+/// of them where an attempt before may have shown what no snapshot knows of.
 pub(super) fn projections(lease: &Lease, account: &CustodyAccount, now: Timestamp) -> Vec<Account> {
     let stored = &lease.state.account.positions;
     let differs = |held: &ChainAsset, position: &Position| {
@@ -35,19 +36,24 @@ pub(super) fn changed<'a>(
     new.iter().filter(move |(held, position)| differs(held, position)).map(|(held, _)| held)
 }
 
-/// From the earliest last transaction known of these assets; 90 days where there is one of which none is known.
+/// From the earliest last transaction known of these assets; 90 days where there is one of which none is
+/// known.
 pub(super) fn look_back(stored: &CustodyAccount, assets: &[ChainAsset], now: Timestamp) -> Timestamp {
     let first = now.minus(FIRST_LOOK_BACK);
-    let known = assets.iter().map(|held| stored.positions.get(held).and_then(Position::last_transaction_at).unwrap_or(first));
+    let known = assets
+        .iter()
+        .map(|held| stored.positions.get(held).and_then(Position::last_transaction_at).unwrap_or(first));
     known.min().unwrap_or(first)
 }
 
-/// Doubles with every failure, and differs from account to account by up to a quarter, so that they do not come back as one.
+/// Doubles with every failure, and differs from account to account by up to a quarter, so that they do not
+/// come back as one.
 pub(super) fn backoff(lease: &Lease) -> SignedDuration {
     let pause = FIRST_BACKOFF.saturating_mul(1 << lease.state.failures.min(MAX_DOUBLINGS));
     let (_, low) = lease.state.account.id.uuid().as_u64_pair();
     let spread = i64::try_from(low % 256).unwrap_or_default();
-    let jitter = SignedDuration::from_millis(i64::try_from(pause.as_millis()).unwrap_or_default() / 4 * spread / 256);
+    let jitter =
+        SignedDuration::from_millis(i64::try_from(pause.as_millis()).unwrap_or_default() / 4 * spread / 256);
     pause + jitter
 }
 
@@ -72,8 +78,11 @@ mod tests {
     }
 
     fn lease(synced_at: Option<&str>, token: u64, completed: u64, failures: u32, id: u128) -> Lease {
-        let positions =
-            [("ETH", "1", Some("2026-01-02T00:00:00Z")), ("USDT", "2", Some("2026-01-01T00:00:00Z")), ("USDC", "0", None)];
+        let positions = [
+            ("ETH", "1", Some("2026-01-02T00:00:00Z")),
+            ("USDT", "2", Some("2026-01-01T00:00:00Z")),
+            ("USDC", "0", None),
+        ];
         let account = CustodyAccount {
             id: Uuid::from_u128(id).into(),
             customer_id: Uuid::nil().into(),
@@ -82,7 +91,8 @@ mod tests {
             positions: positions.map(|(token, total, moved)| (held(token), position(total, moved))).into(),
             synced_at: synced_at.map(at),
         };
-        let attempts = Attempts { newest: token, held_until: None, ended: completed, has_failed: false, completed };
+        let attempts =
+            Attempts { newest: token, held_until: None, ended: completed, has_failed: false, completed };
         Lease { state: CustodyState { account, attempts, failures }, token }
     }
 

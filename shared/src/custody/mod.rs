@@ -1,6 +1,7 @@
 //! Custody: what providers say is held, read by adapters behind one trait and kept by syncs under leases.
 //!
-//! It knows no HTTP API of ours and no attribute values. A provider's JSON is known to its `wire` module alone.
+//! It knows no HTTP API of ours and no attribute values. A provider's JSON is known to its `wire` module
+//! alone.
 
 pub mod bitgo;
 mod call;
@@ -85,7 +86,8 @@ pub struct Holdings {
     pub unlisted: usize,
 }
 
-/// A custody provider. Accounts come in batches, because providers can answer for hundreds of them in one call.
+/// A custody provider. Accounts come in batches, because providers can answer for hundreds of them in one
+/// call.
 pub trait Provider: Send + Sync + std::fmt::Debug {
     /// What each account holds, in the accounts' order; no account is waited for beyond `deadline`.
     fn holdings<'a>(
@@ -94,7 +96,8 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         deadline: Instant,
     ) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>>;
 
-    /// When each of these assets of an account last moved, as far as the provider tells, looking back no further than `since`.
+    /// When each of these assets of an account last moved, as far as the provider tells, looking back no
+    /// further than `since`.
     fn last_transactions<'a>(
         &'a self,
         account: &'a CustodyAccount,

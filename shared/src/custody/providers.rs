@@ -39,8 +39,10 @@ impl Providers {
         };
         if let Some(config) = fireblocks {
             let secret = Secret::new(config.secret.clone(), aws);
-            let ids = AssetIds::parse(fireblocks_assets).map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;
-            let adapter = Fireblocks::new(config.base_url.clone(), secret, ids, budget(ProviderName::Fireblocks));
+            let ids = AssetIds::parse(fireblocks_assets)
+                .map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;
+            let adapter =
+                Fireblocks::new(config.base_url.clone(), secret, ids, budget(ProviderName::Fireblocks));
             adapters.insert(ProviderName::Fireblocks, Arc::new(adapter.map_err(|error| error.to_string())?));
         }
         if let Some(config) = bitgo {
@@ -51,7 +53,8 @@ impl Providers {
         Ok(Self { adapters, allotments, calls_per_minute: *provider_calls_per_minute })
     }
 
-    /// Allots this process one of `parts` of a minute's calls to each provider, so that runs that sweep side by side share them evenly.
+    /// Allots this process one of `parts` of a minute's calls to each provider, so that runs that sweep side
+    /// by side share them evenly.
     pub(super) fn allot_part(&self, parts: u32) {
         let calls = match self.calls_per_minute {
             0 => u64::MAX,

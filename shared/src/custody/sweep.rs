@@ -1,6 +1,7 @@
 //! The scheduled sweep: whatever is due, in batches, until it is done or the time is short.
 //!
-//! It keeps no state of its own. What it did not come to is still due at the next run, and so is what a killed run had claimed.
+//! It keeps no state of its own. What it did not come to is still due at the next run, and so is what a
+//! killed run had claimed.
 
 use super::ProviderError;
 use super::sync::{BATCH_TIMEOUT, SyncError, Syncs, later};
@@ -19,7 +20,8 @@ const MAX_DUE: usize = 10_000;
 const BATCH: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
 const CONCURRENT_CLAIMS: usize = 16;
-/// No batch is begun with less time left: what is begun by the end of [`BATCH_TIMEOUT`] still has to be stored.
+/// No batch is begun with less time left: what is begun by the end of [`BATCH_TIMEOUT`] still has to be
+/// stored.
 const BATCH_TIME: Duration = BATCH_TIMEOUT.saturating_add(Duration::from_secs(5));
 /// An account whose item cannot be read is looked at again after this.
 const UNREADABLE_PAUSE: SignedDuration = SignedDuration::from_hours(1);
@@ -81,7 +83,8 @@ impl Sweep {
 
     /// Syncs the share's due accounts within `time`.
     pub async fn run(&self, share: Share, now: Timestamp, time: Duration) -> Result<Report, StoreError> {
-        let run = Run { sweep: self, now, started: Instant::now(), time, is_over_budget: AtomicBool::new(false) };
+        let run =
+            Run { sweep: self, now, started: Instant::now(), time, is_over_budget: AtomicBool::new(false) };
         self.syncs.providers().allot_part(share.of);
         let due = self.due(share, now).await?;
         let lag = due.first().map(|(at, _)| at.age_at(now)).unwrap_or_default();
@@ -100,8 +103,13 @@ impl Sweep {
     }
 
     /// What is due, the longest due first, with when it was.
-    async fn due(&self, share: Share, now: Timestamp) -> Result<Vec<(Timestamp, CustodyAccountId)>, StoreError> {
-        let shards = stream::iter(share.shards()).map(|shard| self.store.due_custody_accounts(shard, now, MAX_DUE));
+    async fn due(
+        &self,
+        share: Share,
+        now: Timestamp,
+    ) -> Result<Vec<(Timestamp, CustodyAccountId)>, StoreError> {
+        let shards =
+            stream::iter(share.shards()).map(|shard| self.store.due_custody_accounts(shard, now, MAX_DUE));
         let due: Vec<Vec<_>> = shards.buffered(CONCURRENT_BATCHES).try_collect().await?;
         let mut due: Vec<_> = due.into_iter().flatten().collect();
         due.sort_unstable();
@@ -137,7 +145,8 @@ impl Run<'_> {
                 Err(end) => ends.push(end),
             }
         }
-        let syncs: Vec<_> = leases.into_values().map(|leases| self.sweep.syncs.sync_batch(leases, now)).collect();
+        let syncs: Vec<_> =
+            leases.into_values().map(|leases| self.sweep.syncs.sync_batch(leases, now)).collect();
         for outcome in join_all(syncs).await.into_iter().flatten() {
             ends.push(self.end(outcome));
         }
@@ -169,7 +178,9 @@ impl Run<'_> {
                 self.is_over_budget.store(true, Ordering::Relaxed);
                 End::Remaining
             }
-            Err(SyncError::Provider(ProviderError::NotReached) | SyncError::LeaseLost | SyncError::Missing) => End::Remaining,
+            Err(
+                SyncError::Provider(ProviderError::NotReached) | SyncError::LeaseLost | SyncError::Missing,
+            ) => End::Remaining,
             Err(cause) => {
                 tracing::warn!(%cause, "an account was not synced");
                 End::Failed

@@ -1,7 +1,8 @@
-//! One sync: under a lease, ask the provider, store what differs, and leave an outcome that all who wait can share.
+//! One sync: under a lease, ask the provider, store what differs, and leave an outcome that all who wait can
+//! share.
 //!
-//! Whatever a sync is cut short by, nothing stored is lost or contradicts itself, and the next one completes it: projections are
-//! written first, the snapshot last, each only by the holder of the newest lease.
+//! Whatever a sync is cut short by, nothing stored is lost or contradicts itself, and the next one completes
+//! it: projections are written first, the snapshot last, each only by the holder of the newest lease.
 
 use super::call::within;
 use super::{Holdings, ProviderError, Providers, change};
@@ -97,8 +98,8 @@ impl std::fmt::Debug for Syncs {
 }
 
 impl Syncs {
-    /// Syncs by these providers. A caller may make one be asked `reads_per_caller` times in a clock minute (0 is no limit), and an
-    /// account is due again after `interval`.
+    /// Syncs by these providers. A caller may make one be asked `reads_per_caller` times in a clock minute (0
+    /// is no limit), and an account is due again after `interval`.
     #[must_use]
     pub fn new(store: Store, providers: Providers, reads_per_caller: u64, interval: SignedDuration) -> Self {
         let callers = RateLimiter::new(store.clone(), "provider-reads", reads_per_caller);
@@ -123,18 +124,29 @@ impl Syncs {
         caller: &str,
         now: Timestamp,
     ) -> Result<CustodyAccount, SyncError> {
-        if account.synced_at.is_some_and(|at| at >= oldest) { Ok(account) } else { self.ask(account.id, Some(caller), now).await }
+        if account.synced_at.is_some_and(|at| at >= oldest) {
+            Ok(account)
+        } else {
+            self.ask(account.id, Some(caller), now).await
+        }
     }
 
     /// A sync on request, of which there is one per account and [`REQUEST_INTERVAL`].
-    pub async fn requested(&self, id: CustodyAccountId, caller: &str, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+    pub async fn requested(
+        &self,
+        id: CustodyAccountId,
+        caller: &str,
+        now: Timestamp,
+    ) -> Result<CustodyAccount, SyncError> {
         // First, so that who has used up their own budget cannot use up the account's.
         self.admit(caller, now).await?;
         match self.store.claim_requested_sync(id, now, now.minus(REQUEST_INTERVAL)).await? {
             Ok(()) => self.ask(id, None, now).await,
             Err(last) => {
                 let left = REQUEST_INTERVAL - last.age_at(now);
-                Err(SyncError::TooOften { retry_after_seconds: left.as_secs().clamp(0, REQUEST_INTERVAL.as_secs() - 1) + 1 })
+                Err(SyncError::TooOften {
+                    retry_after_seconds: left.as_secs().clamp(0, REQUEST_INTERVAL.as_secs() - 1) + 1,
+                })
             }
         }
     }
@@ -144,8 +156,14 @@ impl Syncs {
         within(verdict).map_err(|retry_after_seconds| SyncError::TooOften { retry_after_seconds })
     }
 
-    /// Asks the provider, at the expense of a caller unless it is paid for, or shares the outcome of whoever is asking already.
-    async fn ask(&self, id: CustodyAccountId, caller: Option<&str>, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+    /// Asks the provider, at the expense of a caller unless it is paid for, or shares the outcome of whoever
+    /// is asking already.
+    async fn ask(
+        &self,
+        id: CustodyAccountId,
+        caller: Option<&str>,
+        now: Timestamp,
+    ) -> Result<CustodyAccount, SyncError> {
         let started = Instant::now();
         while started.elapsed() < MAX_WAIT {
             let outcome = match self.claim(id, later(now, started), LEASE).await? {
@@ -162,17 +180,31 @@ impl Syncs {
         Err(ProviderError::Unavailable("no attempt has ended in time".to_owned()).into())
     }
 
-    async fn claim(&self, id: CustodyAccountId, now: Timestamp, lease: SignedDuration) -> Result<Claim, StoreError> {
+    async fn claim(
+        &self,
+        id: CustodyAccountId,
+        now: Timestamp,
+        lease: SignedDuration,
+    ) -> Result<Claim, StoreError> {
         (self.hook)(Step::Claim).await;
         self.store.claim_lease(id, now, now.plus(lease)).await
     }
 
     /// Claims an account for a batch.
-    pub(super) async fn claim_for_batch(&self, id: CustodyAccountId, now: Timestamp) -> Result<Claim, StoreError> {
+    pub(super) async fn claim_for_batch(
+        &self,
+        id: CustodyAccountId,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
         self.claim(id, now, BATCH_LEASE).await
     }
 
-    async fn attempt(&self, lease: Lease, caller: Option<&str>, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+    async fn attempt(
+        &self,
+        lease: Lease,
+        caller: Option<&str>,
+        now: Timestamp,
+    ) -> Result<CustodyAccount, SyncError> {
         if let Some(caller) = caller
             && let Err(refused) = self.admit(caller, now).await
         {
@@ -195,9 +227,12 @@ impl Syncs {
     ) -> Result<Option<Result<CustodyAccount, SyncError>>, StoreError> {
         while started.elapsed() < MAX_WAIT {
             sleep(POLL_INTERVAL).await;
-            let Some(CustodyState { account, attempts, .. }) = self.store.custody_account(id).await? else { return Ok(None) };
+            let Some(CustodyState { account, attempts, .. }) = self.store.custody_account(id).await? else {
+                return Ok(None);
+            };
             if attempts.ended >= token {
-                let failed = || ProviderError::Unavailable("the call that was shared has failed".to_owned()).into();
+                let failed =
+                    || ProviderError::Unavailable("the call that was shared has failed".to_owned()).into();
                 return Ok(Some(if attempts.has_failed { Err(failed()) } else { Ok(account) }));
             }
             if attempts.held_until.is_none_or(|until| until <= later(now, started)) {
@@ -208,16 +243,28 @@ impl Syncs {
     }
 
     /// Syncs accounts of one provider under their leases; the answer has an entry for each, in their order.
-    pub(super) async fn sync_batch(&self, leases: Vec<Lease>, now: Timestamp) -> Vec<Result<CustodyAccount, SyncError>> {
+    pub(super) async fn sync_batch(
+        &self,
+        leases: Vec<Lease>,
+        now: Timestamp,
+    ) -> Vec<Result<CustodyAccount, SyncError>> {
         let started = Instant::now();
         let accounts: Vec<_> = leases.iter().map(|lease| lease.state.account.clone()).collect();
         let answers = self.holdings(&accounts, started + READ_TIMEOUT).await;
         let mode = Mode::Scheduled { until: started + BATCH_TIMEOUT };
-        let ends: Vec<_> = leases.into_iter().zip(answers).map(|(lease, answer)| self.end(lease, answer, now, mode)).collect();
+        let ends: Vec<_> = leases
+            .into_iter()
+            .zip(answers)
+            .map(|(lease, answer)| self.end(lease, answer, now, mode))
+            .collect();
         stream::iter(ends).buffered(CONCURRENT_WRITES).collect().await
     }
 
-    async fn holdings(&self, accounts: &[CustodyAccount], deadline: Instant) -> Vec<Result<Holdings, ProviderError>> {
+    async fn holdings(
+        &self,
+        accounts: &[CustodyAccount],
+        deadline: Instant,
+    ) -> Vec<Result<Holdings, ProviderError>> {
         let all = |error: ProviderError| accounts.iter().map(|_| Err(error.clone())).collect();
         let Some(first) = accounts.first() else { return Vec::new() };
         match self.providers.get(first.provider) {
@@ -256,7 +303,8 @@ impl Syncs {
         }
     }
 
-    /// Ends an attempt whose answer could not be stored. A store that is not available now is no reason to wait longer than for it.
+    /// Ends an attempt whose answer could not be stored. A store that is not available now is no reason to
+    /// wait longer than for it.
     async fn not_stored(&self, lease: &Lease, error: StoreError, now: Timestamp, mode: Mode) -> StoreError {
         let is_passing = matches!(error, StoreError::Unavailable(_));
         let next_sync_at = (mode.is_scheduled() && !is_passing).then(|| now.plus(change::backoff(lease)));
@@ -291,7 +339,8 @@ impl Syncs {
         if !asked.is_empty() {
             let provider = self.providers.get(stored.provider)?;
             let read = provider.last_transactions(stored, &asked, change::look_back(stored, &asked, now));
-            let moves = timeout(mode.time_for_moves()?, read).await.map_err(|_| ProviderError::too_slow())??;
+            let moves =
+                timeout(mode.time_for_moves()?, read).await.map_err(|_| ProviderError::too_slow())??;
             for (held, at) in moves.into_iter().filter(|(_, at)| *at <= now.plus(MAX_AHEAD)) {
                 positions.entry(held).and_modify(|position| *position = position.last_moved(Some(at)));
             }
@@ -299,7 +348,12 @@ impl Syncs {
         Ok(CustodyAccount { positions, synced_at: Some(now), ..stored.clone() })
     }
 
-    async fn store(&self, lease: &Lease, account: CustodyAccount, now: Timestamp) -> Result<CustodyAccount, SyncError> {
+    async fn store(
+        &self,
+        lease: &Lease,
+        account: CustodyAccount,
+        now: Timestamp,
+    ) -> Result<CustodyAccount, SyncError> {
         let projections = change::projections(lease, &account, now);
         if !projections.is_empty() {
             (self.hook)(Step::PlanProjection).await;

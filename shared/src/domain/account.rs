@@ -2,7 +2,10 @@
 //!
 //! It does not know its past: balances of other instants are read from the store's history.
 
-use super::{AccountId, Amount, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Timestamp, TooLarge};
+use super::{
+    AccountId, Amount, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Timestamp,
+    TooLarge,
+};
 use thiserror::Error;
 
 /// A text that is none of the four statuses.

@@ -1,6 +1,7 @@
 //! An exact amount of one asset.
 //!
-//! An amount does not know its asset: how many digits to print is [`Asset::print`](super::Asset::print)'s business.
+//! An amount does not know its asset: how many digits to print is [`Asset::print`](super::Asset::print)'s
+//! business.
 
 use super::decimal;
 use ethnum::I256;
@@ -18,7 +19,8 @@ const LIMIT: i128 = 1_000_000_000_000_000_000_000_000_000_000_000_000;
 #[error("the amount has more than {INTEGER_DIGITS} digits before the point")]
 pub struct TooLarge;
 
-/// A decimal with at most 18 digits before and 18 after the point, as an integer of 10⁻¹⁸ units; negative is an overdraft.
+/// A decimal with at most 18 digits before and 18 after the point, as an integer of 10⁻¹⁸ units; negative is
+/// an overdraft.
 ///
 /// ```
 /// use shared::domain::Amount;
@@ -64,7 +66,8 @@ impl Amount {
         I256::from(self.0)
     }
 
-    /// The decimal text with at least `min_fraction` digits after the point and no trailing zeros beyond them.
+    /// The decimal text with at least `min_fraction` digits after the point and no trailing zeros beyond
+    /// them.
     #[must_use]
     pub fn to_text(self, min_fraction: usize) -> String {
         decimal::write_units(self.0, min_fraction)

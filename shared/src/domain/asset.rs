@@ -1,7 +1,7 @@
 //! What can be held: ISO 4217 money and a table of crypto assets.
 //!
-//! Adding a crypto asset is one row of `CRYPTO`, which also says where a price is to be had. Prices, networks and icons are not
-//! known here.
+//! Adding a crypto asset is one row of `CRYPTO`, which also says where a price is to be had. Prices, networks
+//! and icons are not known here.
 
 use super::Amount;
 use iso_currency::Currency;
@@ -87,7 +87,8 @@ const fn at_par(code: &'static str, name: &'static str, issuer: &'static str, pe
     CryptoAsset { par: Par::Allowed, ..token(code, name, issuer, peg, 18, Market::None) }
 }
 
-/// Every crypto asset. The issuers are the reference's; EURR and USDR lost their pegs and must never be priced at par.
+/// Every crypto asset. The issuers are the reference's; EURR and USDR lost their pegs and must never be
+/// priced at par.
 static CRYPTO: &[CryptoAsset] = &[
     coin("BTC", "Bitcoin", 8, "bitcoin"),
     coin("ETH", "Ether", 18, "ethereum"),
@@ -110,7 +111,14 @@ static CRYPTO: &[CryptoAsset] = &[
         alias: Some("EUROP"),
         ..token("EURØP", "EURØP", "Schuman Financial", Peg::Eur, 6, Market::Token("schuman-europ"))
     },
-    token("EURCV", "EUR CoinVertible", "SG Forge", Peg::Eur, 18, Market::Token("societe-generale-forge-eurcv")),
+    token(
+        "EURCV",
+        "EUR CoinVertible",
+        "SG Forge",
+        Peg::Eur,
+        18,
+        Market::Token("societe-generale-forge-eurcv"),
+    ),
     token("EURR", "StablR Euro", "StablR", Peg::Eur, 6, Market::Token("stablr-euro")),
     token("USDR", "StablR USD", "StablR", Peg::Usd, 6, Market::Token("stablr-usd")),
     at_par("EURSM", "EURSM", "Stable Mint", Peg::Eur),
@@ -149,9 +157,12 @@ impl Asset {
     ///
     /// ISO 4217's metals, baskets and test codes have no minor unit and are not money one can hold: unknown.
     pub fn parse(text: &str) -> Result<Self, UnknownAsset> {
-        let crypto =
-            CRYPTO.iter().find(|row| is_spelling(text, row.code) || row.alias.is_some_and(|alias| is_spelling(text, alias)));
-        let fiat = || Currency::from_code(&text.to_ascii_uppercase()).filter(|currency| currency.exponent().is_some());
+        let crypto = CRYPTO.iter().find(|row| {
+            is_spelling(text, row.code) || row.alias.is_some_and(|alias| is_spelling(text, alias))
+        });
+        let fiat = || {
+            Currency::from_code(&text.to_ascii_uppercase()).filter(|currency| currency.exponent().is_some())
+        };
         crypto.map(Self::Crypto).or_else(|| fiat().map(Self::Fiat)).ok_or(UnknownAsset)
     }
 
@@ -243,7 +254,8 @@ impl Asset {
         if self.is_crypto() { self.decimals().min(CRYPTO_MINOR_DIGITS) } else { self.decimals() }
     }
 
-    /// An amount of it as decimal text: at least min(2, decimals) fraction digits, no trailing zeros beyond them.
+    /// An amount of it as decimal text: at least min(2, decimals) fraction digits, no trailing zeros beyond
+    /// them.
     #[must_use]
     pub fn print(self, amount: Amount) -> String {
         let min_fraction = self.decimals().min(PRINTED_FRACTION_DIGITS);
@@ -253,7 +265,8 @@ impl Asset {
 
 /// Compares in any case; Ø is the one letter of the table that ASCII folding leaves out.
 fn is_spelling(text: &str, code: &str) -> bool {
-    text.eq_ignore_ascii_case(code) || (text.contains('ø') && text.replace('ø', "Ø").eq_ignore_ascii_case(code))
+    text.eq_ignore_ascii_case(code)
+        || (text.contains('ø') && text.replace('ø', "Ø").eq_ignore_ascii_case(code))
 }
 
 impl PartialEq for Asset {
@@ -297,7 +310,9 @@ mod tests {
             let asset = Asset::parse(text).unwrap();
             assert_eq!((asset.code(), asset.is_crypto()), (code, is_crypto), "{text}");
         }
-        for text in ["", "EU", "EURO", "XAU", "XXX", "XTS", "DOGE", " EUR", "EUR ", "EURØ", "EUR\u{d8}\u{301}P"] {
+        for text in
+            ["", "EU", "EURO", "XAU", "XXX", "XTS", "DOGE", " EUR", "EUR ", "EURØ", "EUR\u{d8}\u{301}P"]
+        {
             assert_eq!(Asset::parse(text), Err(UnknownAsset), "{text:?}");
         }
     }
@@ -326,15 +341,27 @@ mod tests {
             ("CLP", "-0", "0"),
         ];
         for (code, amount, printed) in rows {
-            assert_eq!(Asset::parse(code).unwrap().print(Amount::parse(amount).unwrap()), printed, "{code} {amount}");
+            assert_eq!(
+                Asset::parse(code).unwrap().print(Amount::parse(amount).unwrap()),
+                printed,
+                "{code} {amount}"
+            );
         }
     }
 
     #[test]
     fn conversions_round_to_the_minor_unit() {
-        for (code, digits) in
-            [("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4), ("BTC", 8), ("ETH", 8), ("USDC", 6), ("TRX", 6), ("USDT", 8)]
-        {
+        for (code, digits) in [
+            ("EUR", 2),
+            ("JPY", 0),
+            ("KWD", 3),
+            ("CLF", 4),
+            ("BTC", 8),
+            ("ETH", 8),
+            ("USDC", 6),
+            ("TRX", 6),
+            ("USDT", 8),
+        ] {
             assert_eq!(Asset::parse(code).unwrap().minor_digits(), digits, "{code}");
         }
     }

@@ -76,7 +76,11 @@ impl Position {
     /// A position of a total, of which some is available.
     pub fn new(total: Amount, available: Amount) -> Result<Self, PositionError> {
         let is_sound = Amount::ZERO <= available && available <= total;
-        if is_sound { Ok(Self { balance: total, available, last_transaction_at: None }) } else { Err(PositionError) }
+        if is_sound {
+            Ok(Self { balance: total, available, last_transaction_at: None })
+        } else {
+            Err(PositionError)
+        }
     }
 
     /// The same with its last transaction at `at`, unless a later one is known.
@@ -155,7 +159,8 @@ impl ProviderName {
 #[error("not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)")]
 pub struct ProviderAccountError;
 
-/// The provider's own name of an account. It becomes part of a URL, so it holds nothing that would have to be escaped.
+/// The provider's own name of an account. It becomes part of a URL, so it holds nothing that would have to be
+/// escaped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProviderAccount(String);
 
@@ -163,14 +168,21 @@ impl ProviderAccount {
     /// Parses a vault's id (Fireblocks) or a coin and a wallet's id (BitGo).
     pub fn parse(provider: ProviderName, text: &str) -> Result<Self, ProviderAccountError> {
         let is_segment = |segment: &str| {
-            !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':'))
+            !segment.is_empty()
+                && segment
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':'))
         };
         let segments = match provider {
             ProviderName::Fireblocks => 1,
             ProviderName::BitGo => 2,
         };
         let is_whole = text.len() <= MAX_PROVIDER_ACCOUNT_CHARACTERS && text.split('/').count() == segments;
-        if is_whole && text.split('/').all(is_segment) { Ok(Self(text.to_owned())) } else { Err(ProviderAccountError) }
+        if is_whole && text.split('/').all(is_segment) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ProviderAccountError)
+        }
     }
 
     /// The text.
@@ -246,17 +258,27 @@ mod tests {
             [("0", "0", "0"), ("10", "9", "1"), ("0.3", "0.1", "0.2"), ("5", "0", "5"), ("5", "5", "0")]
         {
             let position = Position::new(amount(total), amount(available)).unwrap();
-            assert_eq!((position.balance(), position.locked()), (amount(total), amount(locked)), "{total} {available}");
+            assert_eq!(
+                (position.balance(), position.locked()),
+                (amount(total), amount(locked)),
+                "{total} {available}"
+            );
         }
         for (total, available) in [("1", "1.000000000000000001"), ("-1", "-1"), ("0", "-1"), ("-1", "0")] {
-            assert_eq!(Position::new(amount(total), amount(available)), Err(PositionError), "{total} {available}");
+            assert_eq!(
+                Position::new(amount(total), amount(available)),
+                Err(PositionError),
+                "{total} {available}"
+            );
         }
     }
 
     #[test]
     fn names_are_canonical_and_safe_in_a_url() {
         assert_eq!(ChainAsset::parse("eth", "usdt").unwrap(), ChainAsset::parse("ETH", "USDT").unwrap());
-        for (blockchain, token) in [("", "USDT"), ("E H", "USDT"), ("ETH", "EUR"), ("ETH", "DOGE"), ("ÉTH", "USDT")] {
+        for (blockchain, token) in
+            [("", "USDT"), ("E H", "USDT"), ("ETH", "EUR"), ("ETH", "DOGE"), ("ÉTH", "USDT")]
+        {
             assert_eq!(ChainAsset::parse(blockchain, token), Err(ChainAssetError), "{blockchain} {token}");
         }
         let rows = [

@@ -1,6 +1,7 @@
 //! Decimal text to integers of 10⁻¹⁸ and back, and the one rounding rule: half-even, once.
 //!
-//! It does not know what the number means: [`Amount`](super::Amount) and [`UsdPrice`](super::UsdPrice) give it its limits.
+//! It does not know what the number means: [`Amount`](super::Amount) and [`UsdPrice`](super::UsdPrice) give
+//! it its limits.
 
 use ethnum::I256;
 use thiserror::Error;
@@ -25,7 +26,8 @@ pub enum DecimalError {
     TooManyDigits,
 }
 
-/// Parses `-?digits[.digits]` with at most `integer_digits` before the point and [`SCALE`] after it, to units of 10⁻¹⁸.
+/// Parses `-?digits[.digits]` with at most `integer_digits` before the point and [`SCALE`] after it, to units
+/// of 10⁻¹⁸.
 ///
 /// `-0` is `0`. Exponents, signs other than a leading `-`, spaces and separators are refused.
 pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, DecimalError> {
@@ -41,18 +43,22 @@ pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, Dec
     // At most 18 + 18 digits stand here, and an i128 holds 38.
     let units = integer
         .bytes()
-        .chain(fraction.bytes().chain(std::iter::repeat(b'0')).take(usize::try_from(SCALE).unwrap_or_default()))
+        .chain(
+            fraction.bytes().chain(std::iter::repeat(b'0')).take(usize::try_from(SCALE).unwrap_or_default()),
+        )
         .fold(0_i128, |units, digit| units * 10 + i128::from(digit - b'0'));
     Ok(if negative { -units } else { units })
 }
 
-/// `numerator ÷ denominator` in units of 10⁻¹⁸, rounded once, half-even. Both are unsigned numbers as JSON writes them, exponents
-/// included; what has more digits than any market quotes is refused.
+/// `numerator ÷ denominator` in units of 10⁻¹⁸, rounded once, half-even. Both are unsigned numbers as JSON
+/// writes them, exponents included; what has more digits than any market quotes is refused.
 pub(super) fn quotient_units(numerator: &str, denominator: &str) -> Result<i128, DecimalError> {
     let ((numerator, up), (denominator, down)) = (quoted(numerator)?, quoted(denominator)?);
     let shift = i32::try_from(SCALE).unwrap_or_default() + up - down;
-    let scaled = |number: I256, by: i32| number.checked_mul(power_of_ten(u32::try_from(by).unwrap_or_default())?);
-    let divided = scaled(numerator, shift).zip(scaled(denominator, -shift)).and_then(|(n, d)| divide_half_even(n, d));
+    let scaled =
+        |number: I256, by: i32| number.checked_mul(power_of_ten(u32::try_from(by).unwrap_or_default())?);
+    let divided =
+        scaled(numerator, shift).zip(scaled(denominator, -shift)).and_then(|(n, d)| divide_half_even(n, d));
     divided.and_then(|units| i128::try_from(units).ok()).ok_or(DecimalError::TooManyDigits)
 }
 
@@ -72,7 +78,8 @@ fn quoted(text: &str) -> Result<(I256, i32), DecimalError> {
     if digits.len() > MAX_QUOTED_DIGITS {
         return Err(DecimalError::TooManyDigits);
     }
-    let number = digits.bytes().fold(I256::ZERO, |number, digit| number * I256::new(10) + I256::from(digit - b'0'));
+    let number =
+        digits.bytes().fold(I256::ZERO, |number, digit| number * I256::new(10) + I256::from(digit - b'0'));
     Ok((number, power.ok_or(DecimalError::TooManyDigits)?))
 }
 
@@ -89,7 +96,8 @@ pub(super) fn write_units(units: i128, min_fraction: usize) -> String {
     }
 }
 
-/// `numerator ÷ denominator` to the nearest integer, a tie to the even one. `None` if the denominator is not positive.
+/// `numerator ÷ denominator` to the nearest integer, a tie to the even one. `None` if the denominator is not
+/// positive.
 pub(super) fn divide_half_even(numerator: I256, denominator: I256) -> Option<I256> {
     if denominator <= I256::ZERO {
         return None;
@@ -189,9 +197,14 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_even_neighbour() {
-        let rows = [(5, 0), (15, 2), (25, 2), (-5, 0), (-15, -2), (-25, -2), (4, 0), (6, 1), (-4, 0), (-6, -1)];
+        let rows =
+            [(5, 0), (15, 2), (25, 2), (-5, 0), (-15, -2), (-25, -2), (4, 0), (6, 1), (-4, 0), (-6, -1)];
         for (numerator, expected) in rows {
-            assert_eq!(divide_half_even(I256::new(numerator), I256::new(10)), Some(I256::new(expected)), "{numerator}/10");
+            assert_eq!(
+                divide_half_even(I256::new(numerator), I256::new(10)),
+                Some(I256::new(expected)),
+                "{numerator}/10"
+            );
         }
         assert_eq!(divide_half_even(I256::ONE, I256::ZERO), None);
     }

@@ -108,8 +108,13 @@ mod tests {
             assert_eq!(CustomerId::parse(text), Err(IdError), "{text:?}");
         }
         let named = MerchantAccountId::parse(&format!("acc_{uuid}")).unwrap();
-        assert_eq!((AccountId::from(named).to_string().as_str(), MerchantAccountId::from(AccountId::from(named))), (uuid, named));
-        for text in [uuid, "MRC_497f6eca-6276-4993-bfeb-53cbbbba6f08", "org_497f6eca-6276-4993-bfeb-53cbbbba6f08"] {
+        assert_eq!(
+            (AccountId::from(named).to_string().as_str(), MerchantAccountId::from(AccountId::from(named))),
+            (uuid, named)
+        );
+        for text in
+            [uuid, "MRC_497f6eca-6276-4993-bfeb-53cbbbba6f08", "org_497f6eca-6276-4993-bfeb-53cbbbba6f08"]
+        {
             assert_eq!(MerchantId::parse(text), Err(IdError), "{text:?}");
         }
     }

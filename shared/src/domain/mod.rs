@@ -1,7 +1,7 @@
 //! Money, assets, accounts and rates as values that cannot be wrong.
 //!
-//! Everything here is pure: no clock, no I/O, no JSON, no DynamoDB. `now` is always a parameter, a string is parsed where it
-//! enters, and arithmetic that would not fit is an error, never a wrong number.
+//! Everything here is pure: no clock, no I/O, no JSON, no DynamoDB. `now` is always a parameter, a string is
+//! parsed where it enters, and arithmetic that would not fit is an error, never a wrong number.
 
 pub mod account;
 pub mod amount;
@@ -21,7 +21,9 @@ pub use amount::{Amount, TooLarge};
 pub use asset::Asset;
 pub use custody::{Blockchain, ChainAsset, CustodyAccount, Position, ProviderAccount, ProviderName};
 pub use grant::{Grants, Permission};
-pub use id::{AccountId, ContactId, CustodyAccountId, CustomerId, MerchantAccountId, MerchantId, OrganizationId};
+pub use id::{
+    AccountId, ContactId, CustodyAccountId, CustomerId, MerchantAccountId, MerchantId, OrganizationId,
+};
 pub use price::{Factor, PriceError, UsdPrice};
 pub use quote::{Quote, QuoteBook, Quotes, SourceName, Suspect};
 pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet};

@@ -1,4 +1,5 @@
-//! Prices in US dollars: exact, positive, and compared, divided and applied without a rounding that is not named.
+//! Prices in US dollars: exact, positive, and compared, divided and applied without a rounding that is not
+//! named.
 //!
 //! What a price is of, and who says so, is [`rate`](super::rate)'s business.
 
@@ -45,8 +46,8 @@ impl UsdPrice {
         }
     }
 
-    /// The price that a market quotes as `numerator` for `denominator` units: both as JSON writes unsigned numbers, divided and
-    /// rounded once, half-even, to 18 fraction digits.
+    /// The price that a market quotes as `numerator` for `denominator` units: both as JSON writes unsigned
+    /// numbers, divided and rounded once, half-even, to 18 fraction digits.
     ///
     /// ```
     /// use shared::domain::UsdPrice;
@@ -69,16 +70,19 @@ impl UsdPrice {
         I256::from(high) * I256::from(decimal::ONE) <= I256::from(low) * I256::from(factor.0)
     }
 
-    /// How far this is from what it promises to be worth: `self ÷ peg − 1`, to six fraction digits, half-even.
+    /// How far this is from what it promises to be worth: `self ÷ peg − 1`, to six fraction digits,
+    /// half-even.
     #[must_use]
     pub fn deviation(self, peg: Self) -> Option<String> {
         let millionths = decimal::power_of_ten(DEVIATION_DIGITS)?;
-        let deviation = decimal::divide_half_even(I256::from(self.0 - peg.0) * millionths, I256::from(peg.0))?;
+        let deviation =
+            decimal::divide_half_even(I256::from(self.0 - peg.0) * millionths, I256::from(peg.0))?;
         let units = deviation.checked_mul(decimal::power_of_ten(decimal::SCALE - DEVIATION_DIGITS)?)?;
         i128::try_from(units).ok().map(|units| decimal::write_units(units, 0))
     }
 
-    /// `self ÷ other` as decimal text of 28 significant digits, half-even: for the reader, never for computing.
+    /// `self ÷ other` as decimal text of 28 significant digits, half-even: for the reader, never for
+    /// computing.
     #[must_use]
     pub fn ratio_text(self, other: Self) -> Option<String> {
         // Scale the quotient to 28 or 29 digits, then to exactly 28.
@@ -90,7 +94,8 @@ impl UsdPrice {
             decimal::divide_half_even(numerator, I256::from(other.0))
         };
         let wide = scaled(shift)?;
-        let (digits, shift) = if wide < limit || shift == 0 { (wide, shift) } else { (scaled(shift - 1)?, shift - 1) };
+        let (digits, shift) =
+            if wide < limit || shift == 0 { (wide, shift) } else { (scaled(shift - 1)?, shift - 1) };
         Some(point_text(&digits.to_string(), usize::try_from(shift).ok()?))
     }
 }
@@ -172,7 +177,9 @@ mod tests {
     }
 
     fn scaled(units: i128, from: UsdPrice, to: UsdPrice, digits: u32) -> Option<String> {
-        scale(I256::from(units), from, to, digits).ok().map(|amount| (amount.units() / 10_i128.pow(18 - digits)).to_string())
+        scale(I256::from(units), from, to, digits)
+            .ok()
+            .map(|amount| (amount.units() / 10_i128.pow(18 - digits)).to_string())
     }
 
     proptest! {
@@ -252,7 +259,9 @@ mod tests {
 
     #[test]
     fn a_factor_is_symmetric_and_inclusive() {
-        for (a, b, is_within) in [("1", "2", true), ("1", "2.000000000000000001", false), ("9999999999", "0.1", false)] {
+        for (a, b, is_within) in
+            [("1", "2", true), ("1", "2.000000000000000001", false), ("9999999999", "0.1", false)]
+        {
             assert_eq!(
                 (price(a).is_within(Factor::TWO, price(b)), price(b).is_within(Factor::TWO, price(a))),
                 (is_within, is_within)

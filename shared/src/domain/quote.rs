@@ -1,4 +1,5 @@
-//! What sources of rates have said: the memory from which one run's sheet is made, and the next run's is checked.
+//! What sources of rates have said: the memory from which one run's sheet is made, and the next run's is
+//! checked.
 //!
 //! How a source is asked is not known here, nor which of them is believed.
 
@@ -70,7 +71,8 @@ pub struct QuoteBook {
 }
 
 impl QuoteBook {
-    /// A book that knows no more than a sheet does: its entries of sources that are asked are those sources' last answers.
+    /// A book that knows no more than a sheet does: its entries of sources that are asked are those sources'
+    /// last answers.
     #[must_use]
     pub fn of_sheet(sheet: &RateSheet) -> Self {
         let mut book = Self::default();

@@ -94,7 +94,8 @@ impl AgeLimits {
 }
 
 impl RateSheet {
-    /// The asset's rate if it may price something at `at`: young enough, and at par only where the asset table permits it.
+    /// The asset's rate if it may price something at `at`: young enough, and at par only where the asset
+    /// table permits it.
     ///
     /// The dollar is always 1; a sheet that lists it only adds whose word that is.
     #[must_use]
@@ -114,7 +115,9 @@ impl RateSheet {
             method: Method::Reference,
             observed_at: self.observed_at,
         };
-        self.entries.get(&Asset::USD).map_or_else(defined, |listed| Rate { usd: UsdPrice::ONE, ..listed.clone() })
+        self.entries
+            .get(&Asset::USD)
+            .map_or_else(defined, |listed| Rate { usd: UsdPrice::ONE, ..listed.clone() })
     }
 }
 
@@ -138,9 +141,11 @@ impl<'a> Pricing<'a> {
         self.sheet.and_then(|sheet| sheet.usable(asset, self.at, self.limits))
     }
 
-    /// `units` (10⁻¹⁸) of `asset` in the target's minor unit: `units × usd ÷ usd(target)`, rounded once, half-even.
+    /// `units` (10⁻¹⁸) of `asset` in the target's minor unit: `units × usd ÷ usd(target)`, rounded once,
+    /// half-even.
     ///
-    /// `None` when a rate is needed and missing. Nothing and the target itself need none; the target is only rounded.
+    /// `None` when a rate is needed and missing. Nothing and the target itself need none; the target is only
+    /// rounded.
     pub fn convert(&self, asset: Asset, units: I256) -> Result<Option<Amount>, TooLarge> {
         let prices = if asset == self.target || units == I256::ZERO {
             Some((UsdPrice::ONE, UsdPrice::ONE))
@@ -163,7 +168,12 @@ mod tests {
             observed_at: asked,
             entries: [(
                 Asset::parse(code).unwrap(),
-                Rate { usd: UsdPrice::parse("1.1").unwrap(), source: "test".to_owned(), method, observed_at: at(observed_at) },
+                Rate {
+                    usd: UsdPrice::parse("1.1").unwrap(),
+                    source: "test".to_owned(),
+                    method,
+                    observed_at: at(observed_at),
+                },
             )]
             .into(),
         };
@@ -178,7 +188,8 @@ mod tests {
             ("USDC", Method::Par, "2026-06-10T12:00:00Z", AgeLimits::STANDARD, false),
         ];
         for (code, method, observed_at, limits, expected) in rows {
-            let is_usable = sheet(code, method, observed_at).usable(Asset::parse(code).unwrap(), asked, limits).is_some();
+            let is_usable =
+                sheet(code, method, observed_at).usable(Asset::parse(code).unwrap(), asked, limits).is_some();
             assert_eq!(is_usable, expected, "{code} {method:?} {observed_at}");
         }
         let sheet = sheet("USD", Method::Reference, "2020-01-01T00:00:00Z");

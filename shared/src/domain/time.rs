@@ -73,7 +73,10 @@ impl Timestamp {
     /// The instant `milliseconds` after 1970 began, if there is one.
     #[must_use]
     pub fn from_unix_milliseconds(milliseconds: i64) -> Option<Self> {
-        jiff::Timestamp::from_millisecond(milliseconds).ok().filter(|at| *at >= jiff::Timestamp::UNIX_EPOCH).map(Self)
+        jiff::Timestamp::from_millisecond(milliseconds)
+            .ok()
+            .filter(|at| *at >= jiff::Timestamp::UNIX_EPOCH)
+            .map(Self)
     }
 
     /// Whole milliseconds since 1970, cut.
@@ -92,19 +95,24 @@ impl Timestamp {
 fn has_rfc3339_shape(text: &str) -> bool {
     const SECONDS: &str = "dddd-dd-ddTdd:dd:dd";
     let Some((head, tail)) = text.split_at_checked(SECONDS.len()) else { return false };
-    let offset = tail.strip_prefix('.').map_or(tail, |fraction| fraction.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let offset = tail
+        .strip_prefix('.')
+        .map_or(tail, |fraction| fraction.trim_start_matches(|c: char| c.is_ascii_digit()));
     let fraction_digits = tail.len() - offset.len();
     follows(head, SECONDS)
         && (tail.starts_with('.') == (2..=10).contains(&fraction_digits))
-        && (offset.eq_ignore_ascii_case("z") || (offset.starts_with(['+', '-']) && offset.get(1..).is_some_and(is_offset)))
+        && (offset.eq_ignore_ascii_case("z")
+            || (offset.starts_with(['+', '-']) && offset.get(1..).is_some_and(is_offset)))
 }
 
 /// Hours to 23 and minutes to 59; jiff reads hours to 25.
 fn is_offset(text: &str) -> bool {
-    follows(text, "dd:dd") && text.split_once(':').is_some_and(|(hours, minutes)| hours <= "23" && minutes <= "59")
+    follows(text, "dd:dd")
+        && text.split_once(':').is_some_and(|(hours, minutes)| hours <= "23" && minutes <= "59")
 }
 
-/// Whether `text` has a digit for every `d` of the pattern and otherwise the pattern's characters, in either case.
+/// Whether `text` has a digit for every `d` of the pattern and otherwise the pattern's characters, in either
+/// case.
 fn follows(text: &str, pattern: &str) -> bool {
     text.len() == pattern.len()
         && text.bytes().zip(pattern.bytes()).all(|(byte, expected)| match expected {

@@ -1,7 +1,7 @@
 //! One answer to "how much do we hold?": native sums, each converted once, and the receipt that proves them.
 //!
-//! Sums are exact and 256 bits wide, so they depend neither on the order of accounts nor on their number. What makes an
-//! account count (filters, permission) was decided before.
+//! Sums are exact and 256 bits wide, so they depend neither on the order of accounts nor on their number.
+//! What makes an account count (filters, permission) was decided before.
 
 use super::{Account, Amount, Asset, Pricing, Rate, TooLarge};
 use ethnum::I256;
@@ -29,7 +29,8 @@ pub struct Receipt {
     pub rate: Rate,
     /// `usd ÷ usd(target)` to 28 significant digits, as text.
     pub in_target: String,
-    /// How far a pegged token is from its peg, as text; `None` where there is no peg, or no usable rate of it.
+    /// How far a pegged token is from its peg, as text; `None` where there is no peg, or no usable rate of
+    /// it.
     pub peg_deviation: Option<String>,
 }
 
@@ -85,8 +86,8 @@ pub fn summarize<'a>(
     for (asset, holding) in holdings(accounts)? {
         let balance = Amount::from_wide(holding.units)?;
         let balance_in_base = pricing.convert(asset, holding.units)?;
-        let needs_rate =
-            asset != pricing.target && (holding.units != I256::ZERO || (rows == Rows::Converted && holding.has_balance));
+        let needs_rate = asset != pricing.target
+            && (holding.units != I256::ZERO || (rows == Rows::Converted && holding.has_balance));
         if needs_rate {
             match pricing.rate(asset).filter(|_| pricing.rate(pricing.target).is_some()) {
                 Some(_) => converted.push(asset),
@@ -108,7 +109,9 @@ pub fn summarize<'a>(
     })
 }
 
-fn holdings<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Result<BTreeMap<Asset, Holding>, TooLarge> {
+fn holdings<'a>(
+    accounts: impl IntoIterator<Item = &'a Account>,
+) -> Result<BTreeMap<Asset, Holding>, TooLarge> {
     let mut holdings = BTreeMap::<Asset, Holding>::new();
     for account in accounts {
         let holding = holdings.entry(account.asset).or_default();
@@ -127,7 +130,12 @@ fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
         let rate = pricing.rate(asset)?;
         let peg = asset.peg().and_then(|peg| pricing.rate(peg));
         let peg_deviation = peg.and_then(|peg| rate.usd.deviation(peg.usd));
-        Some(Receipt { asset, in_target: rate.usd.ratio_text(target.usd)?, peg_deviation, rate: rate.into_owned() })
+        Some(Receipt {
+            asset,
+            in_target: rate.usd.ratio_text(target.usd)?,
+            peg_deviation,
+            rate: rate.into_owned(),
+        })
     };
     assets.into_iter().filter_map(receipt).collect()
 }
@@ -139,8 +147,13 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    const PRICES: [(&str, &str); 5] =
-        [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5"), ("JPY", "0.006631"), ("ETH", "3123.123456789012345678")];
+    const PRICES: [(&str, &str); 5] = [
+        ("EUR", "1.1353"),
+        ("USDC", "0.99991"),
+        ("BTC", "97000.5"),
+        ("JPY", "0.006631"),
+        ("ETH", "3123.123456789012345678"),
+    ];
 
     /// Thirty accounts of this many units of the dearest asset still fit in the cheapest.
     const MOST: i128 = 10_i128.pow(27);
@@ -186,7 +199,8 @@ mod tests {
     }
 
     fn accounts() -> impl Strategy<Value = Vec<Account>> {
-        let account = (0_usize..PRICES.len(), -MOST..MOST).prop_map(|(index, units)| account(PRICES[index].0, units));
+        let account =
+            (0_usize..PRICES.len(), -MOST..MOST).prop_map(|(index, units)| account(PRICES[index].0, units));
         proptest::collection::vec(account, 0..30)
     }
 
@@ -231,7 +245,12 @@ mod tests {
     #[test]
     fn a_thousand_largest_balances_are_summed_without_wrapping() {
         let largest = account("EUR", 10_i128.pow(36) - 1);
-        let pricing = Pricing { target: Asset::parse("EUR").unwrap(), sheet: None, at: at(), limits: AgeLimits::STANDARD };
+        let pricing = Pricing {
+            target: Asset::parse("EUR").unwrap(),
+            sheet: None,
+            at: at(),
+            limits: AgeLimits::STANDARD,
+        };
         let many = std::iter::repeat_n(&largest, 1_000);
         assert_eq!(summarize(many, pricing, Rows::Omitted), Err(TooLarge));
         // What leaves the range on the way and comes back is exact, within a currency and across.

@@ -1,4 +1,5 @@
-//! The published error codes: the one table of what an error is called, its status, and when a caller gets it.
+//! The published error codes: the one table of what an error is called, its status, and when a caller gets
+//! it.
 
 use axum::http::StatusCode;
 
@@ -48,8 +49,12 @@ impl ErrorCode {
     /// Its name on the wire, its status, and when a caller gets it.
     const fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST, "`details.parameter` names what is wrong"),
-            Self::AuthenticationFailed => ("authentication_failed", StatusCode::UNAUTHORIZED, "no credential, a bad one, or two"),
+            Self::InvalidRequest => {
+                ("invalid_request", StatusCode::BAD_REQUEST, "`details.parameter` names what is wrong")
+            }
+            Self::AuthenticationFailed => {
+                ("authentication_failed", StatusCode::UNAUTHORIZED, "no credential, a bad one, or two")
+            }
             Self::InsufficientPermissions => ("insufficient_permissions", StatusCode::FORBIDDEN, "not yours"),
             Self::AccountNotFound => (
                 "account_not_found",
@@ -57,21 +62,29 @@ impl ErrorCode {
                 "no such account, or none yet at that time; who does not see everything gets a 403 for one that never was",
             ),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "no such route"),
-            Self::MethodNotAllowed => {
-                ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "the `Allow` header says what the route supports")
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "the `Allow` header says what the route supports",
+            ),
+            Self::UnpricedAssets => (
+                "unpriced_assets",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "`details.currencies` have no usable rate",
+            ),
+            Self::RateLimitExceeded => {
+                ("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, "with `Retry-After`")
             }
-            Self::UnpricedAssets => {
-                ("unpriced_assets", StatusCode::UNPROCESSABLE_ENTITY, "`details.currencies` have no usable rate")
-            }
-            Self::RateLimitExceeded => ("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, "with `Retry-After`"),
             Self::CustodyProviderError => (
                 "custody_provider_error",
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the custody provider failed; nothing stored is lost",
             ),
-            Self::InternalError => {
-                ("internal_error", StatusCode::INTERNAL_SERVER_ERROR, "the cause is in the log, under the request id")
-            }
+            Self::InternalError => (
+                "internal_error",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the cause is in the log, under the request id",
+            ),
             Self::ServiceUnavailable => (
                 "service_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,

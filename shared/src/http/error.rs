@@ -1,8 +1,12 @@
 //! Every error a caller can get: what they see, apart from what the log sees.
 //!
-//! A handler returns an [`ApiError`]; it travels in the response until [`render`] gives it its body, because only there is the
-//! request id known. What a 5xx was caused by goes to the log line of the request and never into a body.
-#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
+//! A handler returns an [`ApiError`]; it travels in the response until [`render`] gives it its body, because
+//! only there is the request id known. What a 5xx was caused by goes to the log line of the request and never
+//! into a body.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the derive of `JsonSchema` writes its literals with `to_value`"
+)]
 
 use super::code::ErrorCode;
 use super::reply::MAX_BODY_BYTES;
@@ -95,7 +99,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::ServiceUnavailable { cause: error.to_string() },
-            StoreError::Corrupt { .. } | StoreError::Refused(_) => Self::Internal { cause: error.to_string() },
+            StoreError::Corrupt { .. } | StoreError::Refused(_) => {
+                Self::Internal { cause: error.to_string() }
+            }
         }
     }
 }
@@ -109,7 +115,9 @@ impl From<SyncError> for ApiError {
                 Self::RateLimitExceeded { retry_after_seconds }
             }
             SyncError::Store(error) => error.into(),
-            SyncError::Provider(_) | SyncError::LeaseLost => Self::CustodyProvider { cause: error.to_string() },
+            SyncError::Provider(_) | SyncError::LeaseLost => {
+                Self::CustodyProvider { cause: error.to_string() }
+            }
         }
     }
 }
@@ -139,8 +147,7 @@ impl ApiError {
     /// A sum or conversion into the asked currency that does not fit an amount.
     #[must_use]
     pub fn too_large(TooLarge: TooLarge) -> Self {
-        let message =
-            "An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.";
+        let message = "An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.";
         InvalidParameter::new("currency", message).into()
     }
 
@@ -157,7 +164,8 @@ impl ApiError {
         match error {
             ListError::Store(error) => error.into(),
             ListError::TooMany => {
-                let message = format!("More than {MAX_LISTED_ACCOUNTS} accounts would have to be read; {advice}.");
+                let message =
+                    format!("More than {MAX_LISTED_ACCOUNTS} accounts would have to be read; {advice}.");
                 InvalidParameter::new(parameter, message).into()
             }
         }
@@ -170,7 +178,8 @@ impl ApiError {
         match error {
             PastError::Store(error) => error.into(),
             PastError::TooManyReads => {
-                let message = format!("More than {MAX_HISTORY_READS} accounts have changed since that time; {advice}.");
+                let message =
+                    format!("More than {MAX_HISTORY_READS} accounts have changed since that time; {advice}.");
                 InvalidParameter::new(parameter, message).into()
             }
         }
@@ -206,7 +215,9 @@ impl ApiError {
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::CustodyProvider { cause } | Self::Internal { cause } | Self::ServiceUnavailable { cause } => Some(cause),
+            Self::CustodyProvider { cause }
+            | Self::Internal { cause }
+            | Self::ServiceUnavailable { cause } => Some(cause),
             Self::AuthenticationFailed(reason) => Some(reason),
             Self::InvalidRequest(_)
             | Self::InsufficientPermissions
@@ -302,17 +313,24 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Gives an error its body and headers, now that the request's id is known; another response passes unchanged.
+/// Gives an error its body and headers, now that the request's id is known; another response passes
+/// unchanged.
 pub(super) fn render(mut response: Response, request_id: &str) -> (Response, Option<ApiError>) {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return (response, None) };
-    let body = ErrorBody { error: error.code().name(), message: error.message(), details: error.details(request_id) };
+    let body = ErrorBody {
+        error: error.code().name(),
+        message: error.message(),
+        details: error.details(request_id),
+    };
     // Strings and lists of strings always serialise.
     *response.body_mut() = serde_json::to_vec(&body).unwrap_or_default().into();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match &error {
-        ApiError::AuthenticationFailed(_) => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        ApiError::AuthenticationFailed(_) => {
+            drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+        }
         ApiError::ServiceUnavailable { .. } => drop(headers.insert(RETRY_AFTER, STORE_RETRY_AFTER)),
         ApiError::RateLimitExceeded { retry_after_seconds } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));

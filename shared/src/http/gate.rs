@@ -1,4 +1,5 @@
-//! The gate every route stands behind: authentication and the rate limit, as the first thing a handler asks for.
+//! The gate every route stands behind: authentication and the rate limit, as the first thing a handler asks
+//! for.
 
 use super::{ApiError, RequestTime};
 use crate::auth::{Authenticator, Caller, Headers};
@@ -40,7 +41,8 @@ impl Gate {
     }
 }
 
-/// The caller, proven and within their rate limit. As a handler's first argument it comes before every other check.
+/// The caller, proven and within their rate limit. As a handler's first argument it comes before every other
+/// check.
 #[derive(Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -59,7 +61,9 @@ where
         match limiter.check(&caller.id, now).await {
             Verdict::Admitted => {}
             Verdict::AdmittedUncounted => drop(Span::current().record("limiter", "unreachable")),
-            Verdict::Refused { retry_after_seconds } => return Err(ApiError::RateLimitExceeded { retry_after_seconds }),
+            Verdict::Refused { retry_after_seconds } => {
+                return Err(ApiError::RateLimitExceeded { retry_after_seconds });
+            }
         }
         Ok(Self(caller))
     }

@@ -1,8 +1,8 @@
 //! HTTP around the functions: what every route shares, and the one place that knows status codes.
 //!
-//! A function brings a router of its routes; [`service`] puts the fallbacks and layers around it, the same under Lambda and
-//! locally. Outermost first: `observe` (request id, clock, log line, error bodies), panics, then entity tags and
-//! compression.
+//! A function brings a router of its routes; [`service`] puts the fallbacks and layers around it, the same
+//! under Lambda and locally. Outermost first: `observe` (request id, clock, log line, error bodies), panics,
+//! then entity tags and compression.
 
 mod code;
 mod error;
@@ -35,8 +35,8 @@ use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// The routes with everything around them: 404 and 405 bodies, literal paths, panics, tags, compression, request ids and the log
-/// line.
+/// The routes with everything around them: 404 and 405 bodies, literal paths, panics, tags, compression,
+/// request ids and the log line.
 pub fn service(routes: Router) -> Router {
     routes
         .fallback(async || ApiError::NotFound)

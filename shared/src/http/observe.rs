@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 /// The header that every response carries.
 pub const REQUEST_ID: &str = "x-request-id";
-/// A request that takes longer is given up, before Lambda (20 s) or the gateway (30 s) would answer it in their words.
+/// A request that takes longer is given up, before Lambda (20 s) or the gateway (30 s) would answer it in
+/// their words.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Any other method is the caller's invention and not worth a line's space.
@@ -44,14 +45,18 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let span = span(&request, &request_id);
     let work = costed(timeout(REQUEST_TIMEOUT, next.run(request)));
     let (response, cost) = work.instrument(span.clone()).await;
-    let late = |_| ApiError::ServiceUnavailable { cause: format!("no answer within {REQUEST_TIMEOUT:?}") }.into_response();
+    let late = |_| {
+        ApiError::ServiceUnavailable { cause: format!("no answer within {REQUEST_TIMEOUT:?}") }
+            .into_response()
+    };
     let response = response.unwrap_or_else(late);
     let (mut response, error) = error::render(response, &request_id);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let status = response.status().as_u16();
-    let (error, cause) = (error.as_ref().map(|error| error.code().name()), error.as_ref().and_then(ApiError::cause));
+    let (error, cause) =
+        (error.as_ref().map(|error| error.code().name()), error.as_ref().and_then(ApiError::cause));
     span.in_scope(|| {
         if status >= 500 {
             costed_line!(error, cost, "request failed", status, server_errors = 1, error, cause);
@@ -71,6 +76,14 @@ fn request_id(request: &Request) -> String {
 fn span(request: &Request, request_id: &str) -> Span {
     // The route's pattern, not the path: paths can carry ids, and junk paths are the caller's words.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    let method = if STANDARD_METHODS.contains(request.method()) { request.method().as_str() } else { "other" };
-    tracing::info_span!(REQUEST_SPAN, request_id, method, route, caller = field::Empty, limiter = field::Empty)
+    let method =
+        if STANDARD_METHODS.contains(request.method()) { request.method().as_str() } else { "other" };
+    tracing::info_span!(
+        REQUEST_SPAN,
+        request_id,
+        method,
+        route,
+        caller = field::Empty,
+        limiter = field::Empty
+    )
 }

@@ -1,4 +1,5 @@
-//! One operation of the API as its reference describes it: declared beside its handler, from what the handler itself uses.
+//! One operation of the API as its reference describes it: declared beside its handler, from what the handler
+//! itself uses.
 //!
 //! Only the reference reads it; a running function never does.
 
@@ -38,7 +39,8 @@ pub enum Answer {
 
 impl Operation {
     /// Errors of every operation.
-    const ALWAYS: [ErrorCode; 3] = [ErrorCode::InvalidRequest, ErrorCode::InternalError, ErrorCode::ServiceUnavailable];
+    const ALWAYS: [ErrorCode; 3] =
+        [ErrorCode::InvalidRequest, ErrorCode::InternalError, ErrorCode::ServiceUnavailable];
     /// Errors of every operation that asks who calls.
     const OF_CALLERS: [ErrorCode; 3] =
         [ErrorCode::AuthenticationFailed, ErrorCode::InsufficientPermissions, ErrorCode::RateLimitExceeded];

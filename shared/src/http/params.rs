@@ -12,7 +12,10 @@ pub(super) const MAX_QUERY_BYTES: usize = 8_192;
 pub fn pairs(raw: Option<String>) -> Result<Vec<(String, String)>, InvalidParameter> {
     let raw = raw.filter(|raw| !raw.is_empty()).unwrap_or_default();
     if raw.len() > MAX_QUERY_BYTES {
-        return Err(InvalidParameter::new("query", format!("The query is longer than {MAX_QUERY_BYTES} bytes.")));
+        return Err(InvalidParameter::new(
+            "query",
+            format!("The query is longer than {MAX_QUERY_BYTES} bytes."),
+        ));
     }
     if raw.is_empty() {
         return Ok(Vec::new());
@@ -25,9 +28,11 @@ fn pair(raw: &str) -> Result<(String, String), InvalidParameter> {
     if raw_name.is_empty() {
         return Err(InvalidParameter::new("query", "The query has a part without a name."));
     }
-    let name = decode(raw_name).ok_or_else(|| InvalidParameter::new(raw_name, "The name is not valid percent-encoded UTF-8."))?;
-    let value = decode(raw_value)
-        .ok_or_else(|| InvalidParameter::new(name.as_str(), format!("`{name}` is not valid percent-encoded UTF-8.")))?;
+    let name = decode(raw_name)
+        .ok_or_else(|| InvalidParameter::new(raw_name, "The name is not valid percent-encoded UTF-8."))?;
+    let value = decode(raw_value).ok_or_else(|| {
+        InvalidParameter::new(name.as_str(), format!("`{name}` is not valid percent-encoded UTF-8."))
+    })?;
     Ok((name, value))
 }
 
@@ -53,7 +58,9 @@ mod tests {
 
     #[test]
     fn a_query_is_decoded_once_or_refused_by_name() {
-        let ok = |rows: &[(&str, &str)]| Ok(rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        let ok = |rows: &[(&str, &str)]| {
+            Ok(rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        };
         let rows = [
             ("", ok(&[])),
             ("a=1&b=2", ok(&[("a", "1"), ("b", "2")])),

@@ -1,15 +1,15 @@
 //! A read's answer on its way out: size limit, entity tag, 304, gzip.
 //!
-//! The tag is a hash of the body, so the work of the answer is done before a 304 is given: a caller who lost the right to see
-//! it gets the 403, not a 304.
+//! The tag is a hash of the body, so the work of the answer is done before a 304 is given: a caller who lost
+//! the right to see it gets the 403, not a 304.
 
 use super::{ApiError, Narrowing};
 use aws_lc_rs::digest;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -43,8 +43,13 @@ pub fn json(body: &impl Serialize, narrowing: Narrowing) -> Result<Response, Api
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response())
 }
 
-/// As [`json`], for a body that names the time of the request: its tag is weak and made of `timeless`, the body without it.
-pub fn json_of_now(body: &impl Serialize, timeless: &impl Serialize, narrowing: Narrowing) -> Result<Response, ApiError> {
+/// As [`json`], for a body that names the time of the request: its tag is weak and made of `timeless`, the
+/// body without it.
+pub fn json_of_now(
+    body: &impl Serialize,
+    timeless: &impl Serialize,
+    narrowing: Narrowing,
+) -> Result<Response, ApiError> {
     let mut response = json(body, narrowing)?;
     response.extensions_mut().insert(WeakTag(tag(&bytes(timeless)?)));
     Ok(response)
@@ -68,12 +73,15 @@ fn bytes(body: &impl Serialize) -> Result<Vec<u8>, ApiError> {
 /// Gives a successful read its tag, and its body only if the caller does not have it already.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let (known_tags, accepts_gzip) = (text(request.headers(), IF_NONE_MATCH.as_str()), accepts_gzip(request.headers()));
+    let (known_tags, accepts_gzip) =
+        (text(request.headers(), IF_NONE_MATCH.as_str()), accepts_gzip(request.headers()));
     let response = next.run(request).await;
     if !is_read || response.status() != StatusCode::OK {
         return response;
     }
-    tagged(response, &known_tags, accepts_gzip).await.unwrap_or_else(|cause| ApiError::Internal { cause }.into_response())
+    tagged(response, &known_tags, accepts_gzip)
+        .await
+        .unwrap_or_else(|cause| ApiError::Internal { cause }.into_response())
 }
 
 async fn tagged(response: Response, known_tags: &str, accepts_gzip: bool) -> Result<Response, String> {
@@ -85,7 +93,8 @@ async fn tagged(response: Response, known_tags: &str, accepts_gzip: bool) -> Res
     };
     let is_compressed = accepts_gzip && body.len() > MIN_GZIP_BYTES;
     let suffix = if is_compressed { GZIP_SUFFIX } else { "" };
-    let sent_tag = HeaderValue::from_str(&format!("{weak}\"{tag}{suffix}\"")).map_err(|error| error.to_string())?;
+    let sent_tag =
+        HeaderValue::from_str(&format!("{weak}\"{tag}{suffix}\"")).map_err(|error| error.to_string())?;
     head.headers.insert(ETAG, sent_tag);
     // What brings its own policy is public, whoever asks.
     if head.headers.contains_key(CACHE_CONTROL) {
@@ -121,20 +130,22 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Weak comparison (RFC 9110 section 8.8.3.2), and the compressed body's tag stands for the same answer.
 fn matches(known_tags: &str, tag: &str) -> bool {
-    let mut known = known_tags.split(',').map(str::trim).map(|known| known.strip_prefix("W/").unwrap_or(known));
+    let mut known =
+        known_tags.split(',').map(str::trim).map(|known| known.strip_prefix("W/").unwrap_or(known));
     known.any(|known| {
         let opaque = known.strip_prefix('"').and_then(|known| known.strip_suffix('"'));
         known == "*" || opaque.is_some_and(|opaque| opaque.strip_suffix(GZIP_SUFFIX).unwrap_or(opaque) == tag)
     })
 }
 
-/// Whether gzip is acceptable (RFC 9110 section 12.5.3): named, or covered by `*`, and not with a weight of zero.
+/// Whether gzip is acceptable (RFC 9110 section 12.5.3): named, or covered by `*`, and not with a weight of
+/// zero.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let weight_of = |coding: &str| {
         let accepted = text(headers, ACCEPT_ENCODING.as_str());
-        let entry = accepted
-            .split(',')
-            .find(|entry| entry.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(coding)));
+        let entry = accepted.split(',').find(|entry| {
+            entry.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(coding))
+        });
         entry.map(|entry| !entry.split(';').skip(1).any(is_zero_weight))
     };
     weight_of("gzip").or_else(|| weight_of("*")).unwrap_or(false)
@@ -142,7 +153,9 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 
 fn is_zero_weight(parameter: &str) -> bool {
     let weight = parameter.trim().split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    weight.is_some_and(|(_, weight)| weight.trim().trim_start_matches('0').trim_start_matches('.').trim_matches('0').is_empty())
+    weight.is_some_and(|(_, weight)| {
+        weight.trim().trim_start_matches('0').trim_start_matches('.').trim_matches('0').is_empty()
+    })
 }
 
 /// All lines of a list header as one.

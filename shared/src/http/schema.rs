@@ -1,4 +1,5 @@
-//! Schemas of what bodies hold, for their `JsonSchema`: the reference is derived from the types that are serialised.
+//! Schemas of what bodies hold, for their `JsonSchema`: the reference is derived from the types that are
+//! serialised.
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;

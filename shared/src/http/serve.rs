@@ -1,10 +1,10 @@
 //! The Lambda runtime around a function's routes, behind a guard.
 //!
-//! `lambda_http` builds a URI from API Gateway's already decoded path, its query and the caller's `Host`, and panics or reroutes
-//! where that is no URI. The guard leaves it nothing to stumble over: what no route of ours needs is dropped from the event, and
-//! a path that could not be a route becomes one that is none. So every event, however hostile, is answered by the routes
-//! themselves, with their bodies and log lines. An event that is no JSON of an HTTP API is refused by the runtime, and the
-//! process lives on.
+//! `lambda_http` builds a URI from API Gateway's already decoded path, its query and the caller's `Host`, and
+//! panics or reroutes where that is no URI. The guard leaves it nothing to stumble over: what no route of
+//! ours needs is dropped from the event, and a path that could not be a route becomes one that is none. So
+//! every event, however hostile, is answered by the routes themselves, with their bodies and log lines. An
+//! event that is no JSON of an HTTP API is refused by the runtime, and the process lives on.
 
 use super::params::MAX_QUERY_BYTES;
 use super::path::could_be_route;
@@ -21,8 +21,18 @@ use tower::ServiceExt;
 /// A path that no function routes.
 const NO_ROUTE: &str = "/-";
 /// What may not stand raw in a URI's query (RFC 3986 section 3.4).
-const NOT_IN_QUERY: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+const NOT_IN_QUERY: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Answers API Gateway's events until the runtime ends the process.
 pub async fn serve(routes: Router) -> Result<(), lambda_runtime::Error> {
@@ -59,7 +69,8 @@ fn harmless_event(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest
     event
 }
 
-/// Escapes what cannot stand in a URI; the parameters are decoded once, by their own parser. One that is too long stays too long.
+/// Escapes what cannot stand in a URI; the parameters are decoded once, by their own parser. One that is too
+/// long stays too long.
 fn harmless_query(query: &str) -> String {
     let end = query.char_indices().map(|(at, _)| at).find(|at| *at > MAX_QUERY_BYTES).unwrap_or(query.len());
     utf8_percent_encode(query.get(..end).unwrap_or_default(), NOT_IN_QUERY).to_string()

@@ -91,8 +91,11 @@ mod tests {
 
     #[test]
     fn a_choice_reads_as_a_sentence() {
-        let rows: [(Names, &str); 3] =
-            [(|| vec!["a"], "`a`"), (|| vec!["a", "b"], "`a` or `b`"), (|| vec!["a", "b", "c"], "`a`, `b` or `c`")];
+        let rows: [(Names, &str); 3] = [
+            (|| vec!["a"], "`a`"),
+            (|| vec!["a", "b"], "`a` or `b`"),
+            (|| vec!["a", "b", "c"], "`a`, `b` or `c`"),
+        ];
         for (names, expected) in rows {
             assert_eq!(Expected::OneOf(names).to_string(), expected);
         }

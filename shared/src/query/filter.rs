@@ -1,4 +1,5 @@
-//! Which accounts count: conditions declared once, with their operators, applied to accounts as they stood at the asked time.
+//! Which accounts count: conditions declared once, with their operators, applied to accounts as they stood at
+//! the asked time.
 
 use super::expected::Expected;
 use super::parameter::{InvalidParameter, Parameter, Parameters, parse_boolean, parse_list};
@@ -34,10 +35,13 @@ impl Needle {
     }
 }
 
-/// Lower case, character by character, with one sigma: a whole string's lower case depends on where its words end, and a part of
-/// it would not be found.
+/// Lower case, character by character, with one sigma: a whole string's lower case depends on where its words
+/// end, and a part of it would not be found.
 fn folded(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).map(|character| if character == 'ς' { 'σ' } else { character }).collect()
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .map(|character| if character == 'ς' { 'σ' } else { character })
+        .collect()
 }
 
 /// One thing asked of an account.
@@ -117,12 +121,22 @@ pub struct Operator {
 }
 
 /// An operator of the account list alone.
-const fn list(name: &'static str, about: &'static str, expects: Expected, parse: fn(&str) -> Option<Condition>) -> Operator {
+const fn list(
+    name: &'static str,
+    about: &'static str,
+    expects: Expected,
+    parse: fn(&str) -> Option<Condition>,
+) -> Operator {
     Operator { parameter: Parameter::new(name, about, expects, parse), is_of_balance: false }
 }
 
 /// An operator of the account list and of the balance.
-const fn both(name: &'static str, about: &'static str, expects: Expected, parse: fn(&str) -> Option<Condition>) -> Operator {
+const fn both(
+    name: &'static str,
+    about: &'static str,
+    expects: Expected,
+    parse: fn(&str) -> Option<Condition>,
+) -> Operator {
     Operator { is_of_balance: true, ..list(name, about, expects, parse) }
 }
 
@@ -142,44 +156,72 @@ static OPERATORS: &[Operator] = &[
         Expected::Text,
         |text| Some(Condition::Anywhere(Needle::new(text))),
     ),
-    list("search.id", "this account", Expected::Id(AccountId::PREFIX), |text| one(AccountId::parse(text)).map(Condition::Id)),
-    list("search.id.in", "these accounts", Expected::Ids, |text| parse_list(text, AccountId::parse).map(Condition::Id)),
+    list("search.id", "this account", Expected::Id(AccountId::PREFIX), |text| {
+        one(AccountId::parse(text)).map(Condition::Id)
+    }),
+    list("search.id.in", "these accounts", Expected::Ids, |text| {
+        parse_list(text, AccountId::parse).map(Condition::Id)
+    }),
     list("search.customer_id", "accounts of this customer", Expected::Id(CustomerId::PREFIX), |text| {
         one(CustomerId::parse(text)).map(Condition::Customer)
     }),
     list("search.customer_id.in", "accounts of these customers", Expected::Ids, |text| {
         parse_list(text, CustomerId::parse).map(Condition::Customer)
     }),
-    both("search.currency", "accounts in this currency", Expected::Asset, |text| one(Asset::parse(text)).map(Condition::Asset)),
+    both("search.currency", "accounts in this currency", Expected::Asset, |text| {
+        one(Asset::parse(text)).map(Condition::Asset)
+    }),
     list("search.currency.in", "accounts in these currencies", Expected::Assets, |text| {
         parse_list(text, Asset::parse).map(Condition::Asset)
     }),
-    list("search.iban", "this IBAN, as it is stored", Expected::Text, |text| Some(Condition::Iban(text.to_owned()))),
+    list("search.iban", "this IBAN, as it is stored", Expected::Text, |text| {
+        Some(Condition::Iban(text.to_owned()))
+    }),
     list("search.iban.like", "a text found, in any case, in the IBAN", Expected::Text, |text| {
         Some(Condition::IbanLike(Needle::new(text)))
     }),
     list("search.main_wallet_address", "this address, as it is stored", Expected::Text, |text| {
         Some(Condition::Address(text.to_owned()))
     }),
-    list("search.main_wallet_address.like", "a text found, in any case, in the address", Expected::Text, |text| {
-        Some(Condition::AddressLike(Needle::new(text)))
+    list(
+        "search.main_wallet_address.like",
+        "a text found, in any case, in the address",
+        Expected::Text,
+        |text| Some(Condition::AddressLike(Needle::new(text))),
+    ),
+    list(
+        "search.balance",
+        "a balance of exactly this, in the account's own currency",
+        Expected::Decimal,
+        |text| balance(Comparison::Equal, text),
+    ),
+    both(
+        "search.balance.gt",
+        "a balance above this, in the account's own currency",
+        Expected::Decimal,
+        |text| balance(Comparison::Greater, text),
+    ),
+    both("search.balance.gte", "a balance of at least this", Expected::Decimal, |text| {
+        balance(Comparison::GreaterOrEqual, text)
     }),
-    list("search.balance", "a balance of exactly this, in the account's own currency", Expected::Decimal, |text| {
-        balance(Comparison::Equal, text)
+    both("search.balance.lt", "a balance below this", Expected::Decimal, |text| {
+        balance(Comparison::Less, text)
     }),
-    both("search.balance.gt", "a balance above this, in the account's own currency", Expected::Decimal, |text| {
-        balance(Comparison::Greater, text)
+    both("search.balance.lte", "a balance of at most this", Expected::Decimal, |text| {
+        balance(Comparison::LessOrEqual, text)
     }),
-    both("search.balance.gte", "a balance of at least this", Expected::Decimal, |text| balance(Comparison::GreaterOrEqual, text)),
-    both("search.balance.lt", "a balance below this", Expected::Decimal, |text| balance(Comparison::Less, text)),
-    both("search.balance.lte", "a balance of at most this", Expected::Decimal, |text| balance(Comparison::LessOrEqual, text)),
     both("search.is_crypto", "crypto assets only, or fiat accounts only", Expected::Boolean, |text| {
         parse_boolean(text).map(Condition::IsCrypto)
     }),
-    both("search.active", "the account's own `active` flag, independent of its status", Expected::Boolean, |text| {
-        parse_boolean(text).map(Condition::Active)
+    both(
+        "search.active",
+        "the account's own `active` flag, independent of its status",
+        Expected::Boolean,
+        |text| parse_boolean(text).map(Condition::Active),
+    ),
+    both("search.status", "accounts of this status", STATUS, |text| {
+        Status::parse(text).ok().map(Condition::Status)
     }),
-    both("search.status", "accounts of this status", STATUS, |text| Status::parse(text).ok().map(Condition::Status)),
 ];
 
 /// The filters of the account list.
@@ -235,7 +277,9 @@ impl Filter {
     /// The only customers whose accounts can meet it, if it names any.
     #[must_use]
     pub fn customers(&self) -> Option<BTreeSet<CustomerId>> {
-        self.common(|condition| if let Condition::Customer(customers) = condition { Some(customers) } else { None })
+        self.common(
+            |condition| if let Condition::Customer(customers) = condition { Some(customers) } else { None },
+        )
     }
 
     /// Every customer it names.
@@ -247,7 +291,10 @@ impl Filter {
         named.flatten().copied()
     }
 
-    fn common<T: Ord + Copy>(&self, named: impl Fn(&Condition) -> Option<&BTreeSet<T>>) -> Option<BTreeSet<T>> {
+    fn common<T: Ord + Copy>(
+        &self,
+        named: impl Fn(&Condition) -> Option<&BTreeSet<T>>,
+    ) -> Option<BTreeSet<T>> {
         let sets = self.conditions.iter().filter_map(named).cloned();
         sets.reduce(|common, set| common.intersection(&set).copied().collect())
     }

@@ -1,7 +1,7 @@
 //! What a caller asks, parsed once into values and then applied to domain values.
 //!
-//! Every parameter is declared in one place, as a [`Parameter`] or a row of a filter table; the declaration drives parsing,
-//! matching and the error text. URLs and percent-encoding are `http`'s business.
+//! Every parameter is declared in one place, as a [`Parameter`] or a row of a filter table; the declaration
+//! drives parsing, matching and the error text. URLs and percent-encoding are `http`'s business.
 
 mod expected;
 pub mod filter;

@@ -1,7 +1,8 @@
 //! One page of a list: how long it is, where it starts, and the cursor that leads to the next.
 //!
-//! A cursor is the place of the last item, so that pages neither repeat nor skip what keeps its place, whatever is written
-//! meanwhile. It is readable and not signed: it carries no right, and a forged one only names another place.
+//! A cursor is the place of the last item, so that pages neither repeat nor skip what keeps its place,
+//! whatever is written meanwhile. It is readable and not signed: it carries no right, and a forged one only
+//! names another place.
 
 use super::expected::Expected;
 use super::parameter::{InvalidParameter, Parameter, Parameters, parse_whole_number};
@@ -22,15 +23,19 @@ const CURSOR_VERSION: &str = "1";
 const BINDING_BYTES: usize = 12;
 
 /// How many items a page has.
-pub static LIMIT: Parameter<usize> =
-    Parameter::new("limit", "items of a page, 50 unless given", Expected::Whole { min: 1, max: MAX_LIMIT }, |text| {
-        parse_whole_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit))
-    });
+pub static LIMIT: Parameter<usize> = Parameter::new(
+    "limit",
+    "items of a page, 50 unless given",
+    Expected::Whole { min: 1, max: MAX_LIMIT },
+    |text| parse_whole_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit)),
+);
 /// How many items are passed over.
-pub static OFFSET: Parameter<usize> =
-    Parameter::new("offset", "items to pass over, 0 unless given", Expected::Whole { min: 0, max: MAX_OFFSET }, |text| {
-        parse_whole_number(text).filter(|offset| *offset <= MAX_OFFSET)
-    });
+pub static OFFSET: Parameter<usize> = Parameter::new(
+    "offset",
+    "items to pass over, 0 unless given",
+    Expected::Whole { min: 0, max: MAX_OFFSET },
+    |text| parse_whole_number(text).filter(|offset| *offset <= MAX_OFFSET),
+);
 /// Where the page before ended.
 pub static CURSOR: Parameter<Cursor> = Parameter::new(
     "cursor",
@@ -48,7 +53,8 @@ pub struct Cursor {
 
 impl Cursor {
     fn parse(text: &str) -> Option<Self> {
-        let bytes = if text.len() <= MAX_CURSOR_BYTES { URL_SAFE_NO_PAD.decode(text).ok()? } else { return None };
+        let bytes =
+            if text.len() <= MAX_CURSOR_BYTES { URL_SAFE_NO_PAD.decode(text).ok()? } else { return None };
         let mut lines = std::str::from_utf8(&bytes).ok()?.split('\n').map(str::to_owned);
         let is_known = lines.next()? == CURSOR_VERSION;
         let binding = Binding(lines.next()?);
@@ -93,10 +99,16 @@ impl Page {
     pub fn read(parameters: &Parameters, binding: Binding) -> Result<Self, InvalidParameter> {
         let (offset, cursor) = (parameters.optional(&OFFSET)?, parameters.optional(&CURSOR)?);
         if offset.is_some() && cursor.is_some() {
-            return Err(InvalidParameter::new(OFFSET.name, "`offset` cannot be given together with `cursor`."));
+            return Err(InvalidParameter::new(
+                OFFSET.name,
+                "`offset` cannot be given together with `cursor`.",
+            ));
         }
         if cursor.as_ref().is_some_and(|cursor| cursor.binding != binding) {
-            return Err(InvalidParameter::new(CURSOR.name, "This `cursor` belongs to another query; start again without it."));
+            return Err(InvalidParameter::new(
+                CURSOR.name,
+                "This `cursor` belongs to another query; start again without it.",
+            ));
         }
         Ok(Self {
             limit: parameters.optional(&LIMIT)?.unwrap_or(DEFAULT_LIMIT),
@@ -107,8 +119,17 @@ impl Page {
     }
 
     /// This page of items that are all at hand, in the order of their places, as `sort` orders them.
-    pub fn of<T>(&self, items: Vec<T>, sort: &Sort, place: impl Fn(&T) -> Place) -> Result<Turned<T>, InvalidParameter> {
-        let after = self.after.as_ref().map(|texts| sort.parse_place(texts).ok_or_else(Self::misplaced)).transpose()?;
+    pub fn of<T>(
+        &self,
+        items: Vec<T>,
+        sort: &Sort,
+        place: impl Fn(&T) -> Place,
+    ) -> Result<Turned<T>, InvalidParameter> {
+        let after = self
+            .after
+            .as_ref()
+            .map(|texts| sort.parse_place(texts).ok_or_else(Self::misplaced))
+            .transpose()?;
         let mut placed: Vec<_> = items.into_iter().map(|item| (place(&item), item)).collect();
         placed.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         let total = placed.len();
@@ -116,7 +137,11 @@ impl Page {
         let turned: Vec<_> = placed.into_iter().skip(start).take(self.limit).collect();
         let last = turned.last().filter(|_| start + turned.len() < total);
         let next_cursor = last.map(|(place, _)| self.cursor(place.iter().map(ToString::to_string)));
-        Ok(Turned { items: turned.into_iter().map(|(_, item)| item).collect(), total: Some(total), next_cursor })
+        Ok(Turned {
+            items: turned.into_iter().map(|(_, item)| item).collect(),
+            total: Some(total),
+            next_cursor,
+        })
     }
 
     /// The cursor of what comes after a place.
@@ -149,7 +174,8 @@ mod tests {
     use super::super::Declared;
     use super::*;
 
-    static COLOUR: Parameter<String> = Parameter::new("colour", "", Expected::Text, |text| Some(text.to_owned()));
+    static COLOUR: Parameter<String> =
+        Parameter::new("colour", "", Expected::Text, |text| Some(text.to_owned()));
 
     fn read(view: &str, given: &[(&str, &str)]) -> Result<Page, String> {
         let declared: [&dyn Declared; 4] = [&COLOUR, &LIMIT, &OFFSET, &CURSOR];
@@ -179,9 +205,12 @@ mod tests {
 
     #[test]
     fn numbers_are_whole_and_within_their_limits() {
-        for (name, good, bad) in [("limit", ["1", "200"], ["0", "201"]), ("offset", ["0", "1000000"], ["-0", "1000001"])] {
+        for (name, good, bad) in
+            [("limit", ["1", "200"], ["0", "201"]), ("offset", ["0", "1000000"], ["-0", "1000001"])]
+        {
             assert!(good.iter().all(|text| read("", &[(name, text)]).is_ok()), "{name}");
-            for text in bad.into_iter().chain(["", "+1", "-1", "1.0", "1e2", "x", "99999999999999999999999"]) {
+            for text in bad.into_iter().chain(["", "+1", "-1", "1.0", "1e2", "x", "99999999999999999999999"])
+            {
                 assert_eq!(read("", &[(name, text)]), Err(name.to_owned()), "{text}");
             }
         }

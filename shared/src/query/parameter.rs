@@ -69,7 +69,12 @@ impl<T> Declared for Parameter<T> {
 
 impl<T> Parameter<T> {
     /// Declares a parameter.
-    pub const fn new(name: &'static str, about: &'static str, expects: Expected, parse: fn(&str) -> Option<T>) -> Self {
+    pub const fn new(
+        name: &'static str,
+        about: &'static str,
+        expects: Expected,
+        parse: fn(&str) -> Option<T>,
+    ) -> Self {
         Self { name, about, expects, is_required: false, parse }
     }
 
@@ -160,10 +165,16 @@ impl Parameters {
                 return Err(unknown(&name, declared));
             };
             if value.is_empty() {
-                return Err(InvalidParameter::new(name, format!("`{}` is empty; it must be {}.", known.name(), known.expects())));
+                return Err(InvalidParameter::new(
+                    name,
+                    format!("`{}` is empty; it must be {}.", known.name(), known.expects()),
+                ));
             }
             if values.insert(known.name(), value).is_some() {
-                return Err(InvalidParameter::new(name, format!("`{}` is given more than once.", known.name())));
+                return Err(InvalidParameter::new(
+                    name,
+                    format!("`{}` is given more than once.", known.name()),
+                ));
             }
         }
         Ok(Self { values })
@@ -180,7 +191,11 @@ impl Parameters {
     }
 
     /// The instant, if it was given, which must not lie after `now`.
-    pub fn optional_past(&self, parameter: &Parameter<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, InvalidParameter> {
+    pub fn optional_past(
+        &self,
+        parameter: &Parameter<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, InvalidParameter> {
         match self.optional(parameter)? {
             Some(at) if at > now => Err(parameter.malformed()),
             at => Ok(at),
@@ -189,8 +204,12 @@ impl Parameters {
 
     /// The parameter's value.
     pub fn required<T>(&self, parameter: &Parameter<T>) -> Result<T, InvalidParameter> {
-        let missing =
-            || InvalidParameter::new(parameter.name, format!("`{}` is required: {}.", parameter.name, parameter.expects));
+        let missing = || {
+            InvalidParameter::new(
+                parameter.name,
+                format!("`{}` is required: {}.", parameter.name, parameter.expects),
+            )
+        };
         self.optional(parameter)?.ok_or_else(missing)
     }
 }

@@ -138,7 +138,8 @@ impl Sort {
     pub fn parse(text: &str) -> Option<Self> {
         let mut keys: Vec<SortKey> = Vec::new();
         for element in text.split(',') {
-            let (name, is_descending) = element.strip_prefix('-').map_or((element, false), |name| (name, true));
+            let (name, is_descending) =
+                element.strip_prefix('-').map_or((element, false), |name| (name, true));
             let (_, field) = SortField::ALL.into_iter().find(|(known, _)| *known == name)?;
             if keys.iter().any(|key| key.field == field) {
                 return None;
@@ -176,7 +177,11 @@ impl Sort {
         if texts.len() != self.keys.len() {
             return None;
         }
-        self.keys.iter().zip(texts).map(|(key, text)| key.field.parse_value(text).map(|value| key.directed(value))).collect()
+        self.keys
+            .iter()
+            .zip(texts)
+            .map(|(key, text)| key.field.parse_value(text).map(|value| key.directed(value)))
+            .collect()
     }
 }
 
@@ -186,10 +191,23 @@ mod tests {
 
     #[test]
     fn only_known_fields_once_each_make_an_order() {
-        for text in ["id", "-id", "balance", "-balance,currency", "status,created_at,updated_at,id,currency,-balance"] {
+        for text in
+            ["id", "-id", "balance", "-balance,currency", "status,created_at,updated_at,id,currency,-balance"]
+        {
             assert!(Sort::parse(text).is_some(), "{text}");
         }
-        for text in ["", ",", "id,", "name", "Balance", "--balance", "+balance", " balance", "balance,-balance", "id,id"] {
+        for text in [
+            "",
+            ",",
+            "id,",
+            "name",
+            "Balance",
+            "--balance",
+            "+balance",
+            " balance",
+            "balance,-balance",
+            "id,id",
+        ] {
             assert_eq!(Sort::parse(text), None, "{text:?}");
         }
     }
@@ -197,7 +215,13 @@ mod tests {
     #[test]
     fn a_place_comes_back_from_its_text() {
         let sort = Sort::parse("-balance,currency,status,created_at").unwrap();
-        let texts = ["-0.1", "EURØP", "closed", "2026-01-01T00:00:00.123456789Z", "00000000-0000-4000-8000-000000000001"];
+        let texts = [
+            "-0.1",
+            "EURØP",
+            "closed",
+            "2026-01-01T00:00:00.123456789Z",
+            "00000000-0000-4000-8000-000000000001",
+        ];
         let texts = texts.map(str::to_owned);
         let place = sort.parse_place(&texts).unwrap();
         assert_eq!(place.iter().map(ToString::to_string).collect::<Vec<_>>(), texts);

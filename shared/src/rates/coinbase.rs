@@ -51,8 +51,9 @@ struct Data {
 /// The document's rates in dollars, `1 ÷ units per dollar`, as of `now`.
 pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
     let nonsense = |what: String| SourceError::Nonsense(what);
-    let Envelope { data: Data { currency, rates } } = serde_json::from_slice(document)
-        .map_err(|error| nonsense(format!("not the document: line {} column {}", error.line(), error.column())))?;
+    let Envelope { data: Data { currency, rates } } = serde_json::from_slice(document).map_err(|error| {
+        nonsense(format!("not the document: line {} column {}", error.line(), error.column()))
+    })?;
     if currency != Asset::USD.code() {
         return Err(nonsense("not the rates of the dollar".to_owned()));
     }

@@ -31,12 +31,18 @@ impl CoinGecko {
     /// A client of the server at `base_url`, which answers a few calls a minute without a key.
     pub fn new(base_url: &str, api_key: Option<Secret>) -> Result<Self, String> {
         let ids: Vec<_> = Asset::crypto().filter_map(id).collect();
-        Ok(Self { url: format!("{base_url}{PATH}{}", ids.join(",")), client: read::client(base_url)?, api_key })
+        Ok(Self {
+            url: format!("{base_url}{PATH}{}", ids.join(",")),
+            client: read::client(base_url)?,
+            api_key,
+        })
     }
 
     async fn ask(&self, now: Timestamp) -> Result<Answer, SourceError> {
         let api_key = match &self.api_key {
-            Some(secret) => Some(secret.text(now).await.map_err(|error| SourceError::Unavailable(error.to_string()))?),
+            Some(secret) => {
+                Some(secret.text(now).await.map_err(|error| SourceError::Unavailable(error.to_string()))?)
+            }
             None => None,
         };
         let request = || {
@@ -67,17 +73,20 @@ struct Price {
     last_updated_at: Option<i64>,
 }
 
-/// The document's prices, each as of the time it names. A price without one, or of the future, is not believed.
+/// The document's prices, each as of the time it names. A price without one, or of the future, is not
+/// believed.
 pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
-    let Entries(prices): Entries<Box<RawValue>> = serde_json::from_slice(document)
-        .map_err(|error| SourceError::Nonsense(format!("not the document: line {} column {}", error.line(), error.column())))?;
+    let Entries(prices): Entries<Box<RawValue>> = serde_json::from_slice(document).map_err(|error| {
+        SourceError::Nonsense(format!("not the document: line {} column {}", error.line(), error.column()))
+    })?;
     let assets: Vec<(Asset, &str)> = Asset::crypto().filter_map(|asset| Some((asset, id(asset)?))).collect();
     let mut answer = Answer::default();
     for (name, price) in prices {
         let Some((asset, _)) = assets.iter().find(|(_, id)| *id == name) else { continue };
         let Price { usd, last_updated_at } =
             serde_json::from_str(price.get()).unwrap_or(Price { usd: None, last_updated_at: None });
-        let observed_at = last_updated_at.and_then(|seconds| Timestamp::from_unix_milliseconds(seconds.checked_mul(1000)?));
+        let observed_at =
+            last_updated_at.and_then(|seconds| Timestamp::from_unix_milliseconds(seconds.checked_mul(1000)?));
         let observed_at = observed_at.filter(|at| *at <= now.plus(MAX_AHEAD));
         // What has no time of its own is no quote, whatever it says.
         let literal = observed_at.and(usd.as_ref()).map_or("", |usd| usd.get());

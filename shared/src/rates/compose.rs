@@ -1,13 +1,15 @@
-//! How one sheet is made of what the sources have said: pure, so that every rule of it can be tested as a table.
+//! How one sheet is made of what the sources have said: pure, so that every rule of it can be tested as a
+//! table.
 //!
-//! Of each asset the first source in precedence whose quote is young enough is taken. A quote that jumps is not believed, and the
-//! asset has no price, until a second source or the next run agrees with it: a rate that is missing is an error to whoever needs it,
-//! a wrong one is a wrong total.
+//! Of each asset the first source in precedence whose quote is young enough is taken. A quote that jumps is
+//! not believed, and the asset has no price, until a second source or the next run agrees with it: a rate
+//! that is missing is an error to whoever needs it, a wrong one is a wrong total.
 
 use super::{Answer, SourceError};
 use crate::domain::asset::{Market, Par};
 use crate::domain::{
-    AgeLimits, Asset, Factor, Method, Quote, QuoteBook, Rate, RateSheet, SourceName, Suspect, Timestamp, UsdPrice,
+    AgeLimits, Asset, Factor, Method, Quote, QuoteBook, Rate, RateSheet, SourceName, Suspect, Timestamp,
+    UsdPrice,
 };
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,8 +97,8 @@ const fn method(source: SourceName) -> Method {
     }
 }
 
-/// The sheet of `now` from what is remembered, the newest sheet before, and what the sources answered. A source that failed stands
-/// by its last answer until that is too old.
+/// The sheet of `now` from what is remembered, the newest sheet before, and what the sources answered. A
+/// source that failed stands by its last answer until that is too old.
 #[must_use]
 pub fn compose(
     mut book: QuoteBook,
@@ -105,10 +107,14 @@ pub fn compose(
     now: Timestamp,
     rules: Rules,
 ) -> Composition {
-    let heard: BTreeSet<SourceName> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(source, _)| *source).collect();
+    let heard: BTreeSet<SourceName> =
+        answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(source, _)| *source).collect();
     for (source, answer) in answers {
         // What an answer leaves out, or garbles, is as it was until that is too old.
-        book.answers.entry(*source).or_default().extend(answer.iter().flat_map(|answer| answer.quotes.clone()));
+        book.answers
+            .entry(*source)
+            .or_default()
+            .extend(answer.iter().flat_map(|answer| answer.quotes.clone()));
     }
     let sheet = RateSheet { observed_at: now, entries: BTreeMap::new() };
     let mut run = Composition { sheet, book, rejected: Vec::new(), disagreements: Vec::new() };
@@ -127,7 +133,8 @@ pub fn compose(
 impl Composition {
     fn price(&mut self, asset: Asset, last: Option<&RateSheet>, heard: &BTreeSet<SourceName>, rules: Rules) {
         let quotes = self.young_quotes(asset, rules);
-        let Some(((source, quote), others)) = quotes.split_first().map(|(first, others)| (*first, others)) else {
+        let Some(((source, quote), others)) = quotes.split_first().map(|(first, others)| (*first, others))
+        else {
             // Nobody speaks of it any more; what was suspected is forgotten with them.
             self.book.suspects.remove(&asset);
             return;
@@ -162,10 +169,11 @@ impl Composition {
         }
     }
 
-    /// Whether the first quote may price. A jump needs a second word: another source's, or the same source's in the next run.
+    /// Whether the first quote may price. A jump needs a second word: another source's, or the same source's
+    /// in the next run.
     ///
-    /// A source that tells the same observation again is outvoted by another that stands by the last price, and believed where
-    /// nobody else speaks. What a source said before it failed is no word of this run's.
+    /// A source that tells the same observation again is outvoted by another that stands by the last price,
+    /// and believed where nobody else speaks. What a source said before it failed is no word of this run's.
     fn verdict(
         &self,
         asset: Asset,
@@ -175,12 +183,19 @@ impl Composition {
         is_heard: bool,
         rules: Rules,
     ) -> Verdict {
-        let Some(last) = last.filter(|last| !quote.usd.is_within(rules.jump_factor, *last)) else { return Verdict::Believed };
+        let Some(last) = last.filter(|last| !quote.usd.is_within(rules.jump_factor, *last)) else {
+            return Verdict::Believed;
+        };
         if others.iter().any(|(_, other)| other.usd.is_within(AGREEMENT, quote.usd)) {
             return Verdict::Believed;
         }
         let is_next = |seen: &&Suspect| seen.seen_at.age_at(self.sheet.observed_at) >= SECOND_LOOK;
-        let seen = self.book.suspects.get(&asset).filter(|seen| seen.quote.usd.is_within(AGREEMENT, quote.usd)).filter(is_next);
+        let seen = self
+            .book
+            .suspects
+            .get(&asset)
+            .filter(|seen| seen.quote.usd.is_within(AGREEMENT, quote.usd))
+            .filter(is_next);
         let Some(seen) = seen else { return Verdict::Doubted };
         if is_heard && quote.observed_at > seen.quote.observed_at {
             return Verdict::Believed;
@@ -210,7 +225,13 @@ impl Composition {
     }
 
     /// What a first quote is held against: the last price, else its peg, else another source.
-    fn compared_with(&self, asset: Asset, last: Option<&RateSheet>, others: &[Said], rules: Rules) -> Option<UsdPrice> {
+    fn compared_with(
+        &self,
+        asset: Asset,
+        last: Option<&RateSheet>,
+        others: &[Said],
+        rules: Rules,
+    ) -> Option<UsdPrice> {
         let in_last = last.and_then(|sheet| sheet.entries.get(&asset)).map(|rate| rate.usd);
         let accepted = || self.book.accepted.get(&asset).copied();
         let peg = || asset.peg().and_then(|peg| self.peg_price(peg, rules)).map(|rate| rate.usd);
@@ -219,7 +240,12 @@ impl Composition {
 
     fn price_at_par(&mut self, asset: Asset, rules: Rules) {
         let Some(peg) = asset.peg().and_then(|peg| self.peg_price(peg, rules)) else { return };
-        let rate = Rate { usd: peg.usd, source: PAR.to_owned(), method: Method::Par, observed_at: self.sheet.observed_at };
+        let rate = Rate {
+            usd: peg.usd,
+            source: PAR.to_owned(),
+            method: Method::Par,
+            observed_at: self.sheet.observed_at,
+        };
         self.sheet.entries.entry(asset).or_insert(rate);
     }
 

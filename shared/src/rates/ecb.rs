@@ -1,5 +1,6 @@
-//! The European Central Bank's reference rates: units of some thirty currencies per euro, once on every TARGET day at about 16:00
-//! in Frankfurt. <https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates>
+//! The European Central Bank's reference rates: units of some thirty currencies per euro, once on every
+//! TARGET day at about 16:00 in Frankfurt.
+//! <https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates>
 
 use super::{Answer, Source, SourceError, read};
 use crate::domain::{Asset, SourceName, Timestamp, UsdPrice};
@@ -39,19 +40,24 @@ impl Source for Ecb {
     }
 }
 
-/// The document's rates in dollars: `USD per EUR ÷ units per EUR`. Without a rate of the dollar there are none.
+/// The document's rates in dollars: `USD per EUR ÷ units per EUR`. Without a rate of the dollar there are
+/// none.
 pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
     let nonsense = |what: &str| SourceError::Nonsense(what.to_owned());
     let text = std::str::from_utf8(document).map_err(|_| nonsense("not UTF-8"))?;
     let document = Document::parse(text).map_err(|_| nonsense("not XML"))?;
-    let mut days = document.descendants().filter(|node| node.tag_name().name() == "Cube" && node.has_attribute("time"));
+    let mut days =
+        document.descendants().filter(|node| node.tag_name().name() == "Cube" && node.has_attribute("time"));
     let (Some(day), None) = (days.next(), days.next()) else { return Err(nonsense("not one day's rates")) };
-    let observed_at = Timestamp::parse(&format!("{}{TIME_OF_DAY}", day.attribute("time").unwrap_or_default()));
+    let observed_at =
+        Timestamp::parse(&format!("{}{TIME_OF_DAY}", day.attribute("time").unwrap_or_default()));
     let observed_at = observed_at.map_err(|_| nonsense("the day is no date"))?;
     if observed_at > now.plus(MAX_AHEAD) {
         return Err(nonsense("the day is in the future"));
     }
-    let rates = day.children().filter_map(|rate| Some((rate.attribute("currency")?, rate.attribute("rate").unwrap_or_default())));
+    let rates = day
+        .children()
+        .filter_map(|rate| Some((rate.attribute("currency")?, rate.attribute("rate").unwrap_or_default())));
     let (dollars, rates): (Vec<_>, Vec<_>) = rates.partition(|(currency, _)| *currency == Asset::USD.code());
     let [(_, dollar)] = dollars.as_slice() else { return Err(nonsense("not one rate of the dollar")) };
     let euro = UsdPrice::quoted(dollar, "1").map_err(|_| nonsense("the rate of the dollar is no price"))?;

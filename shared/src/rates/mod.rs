@@ -1,7 +1,7 @@
 //! Rates: what sources say an asset is worth, and how one sheet is made of it.
 //!
-//! A source is an adapter that knows its vendor's document and nothing else; which of several is believed, and when none is, is
-//! decided in [`fn@compose`] alone. Where sheets are kept is not known here.
+//! A source is an adapter that knows its vendor's document and nothing else; which of several is believed,
+//! and when none is, is decided in [`fn@compose`] alone. Where sheets are kept is not known here.
 
 pub mod coinbase;
 pub mod coingecko;
@@ -43,7 +43,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Takes in what the document says of one asset. What is said twice, or is no price, is not believed in any form.
+    /// Takes in what the document says of one asset. What is said twice, or is no price, is not believed in
+    /// any form.
     fn add(&mut self, asset: Asset, price: Result<UsdPrice, PriceError>, observed_at: Timestamp) {
         let is_known_bad = self.unreadable.contains(&asset);
         match (price, self.quotes.entry(asset)) {

@@ -21,7 +21,8 @@ pub struct Sources(Arc<[Box<dyn Source>; 3]>);
 impl Sources {
     /// The configured sources. Nothing is connected and no secret is read yet.
     pub fn new(config: &RatesConfig, aws: &StoreConfig) -> Result<Self, String> {
-        let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_api_key, .. } = config;
+        let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_api_key, .. } =
+            config;
         let secret = |source| Secret::new(source, aws);
         Ok(Self(Arc::new([
             Box::new(Ecb::new(ecb_base_url)?),
@@ -32,12 +33,19 @@ impl Sources {
 
     /// Asks all at once; one that fails keeps nobody waiting longer than its own time-outs.
     pub async fn ask(&self, now: Timestamp) -> Answers {
-        let asked = self.0.iter().map(|source| async move { (source.name(), source.quotes(now).await.and_then(some)) });
+        let asked = self
+            .0
+            .iter()
+            .map(|source| async move { (source.name(), source.quotes(now).await.and_then(some)) });
         join_all(asked).await.into_iter().collect()
     }
 }
 
 /// A document that prices nothing is no answer: what its source said before stands.
 fn some(answer: Answer) -> Result<Answer, SourceError> {
-    if answer.quotes.is_empty() { Err(SourceError::Nonsense("it prices nothing of ours".to_owned())) } else { Ok(answer) }
+    if answer.quotes.is_empty() {
+        Err(SourceError::Nonsense("it prices nothing of ours".to_owned()))
+    } else {
+        Ok(answer)
+    }
 }

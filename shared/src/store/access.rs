@@ -46,7 +46,8 @@ fn api_key_key(sha256: &str) -> AttributeValue {
 
 /// The API key that an item of the table is, if it is one.
 pub(super) fn api_key_of(item: &Item) -> Result<Option<ApiKey>, StoreError> {
-    let key = item.get("key").and_then(|key| key.as_s().ok()).and_then(|key| key.strip_prefix(API_KEY_PREFIX));
+    let key =
+        item.get("key").and_then(|key| key.as_s().ok()).and_then(|key| key.strip_prefix(API_KEY_PREFIX));
     key.map(|sha256| api_key_from_item(sha256, item)).transpose()
 }
 
@@ -66,11 +67,17 @@ impl Store {
 
     /// Creates or replaces an API key. Only operators' tools call this.
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        self.client.put_item().table_name(&self.tables.access).set_item(Some(api_key_to_item(key))).send().await?;
+        self.client
+            .put_item()
+            .table_name(&self.tables.access)
+            .set_item(Some(api_key_to_item(key)))
+            .send()
+            .await?;
         Ok(())
     }
 
-    /// Revokes a key as of `now`; one that was revoked before stays so since then. `false`: there is no such key.
+    /// Revokes a key as of `now`; one that was revoked before stays so since then. `false`: there is no such
+    /// key.
     pub async fn revoke_api_key(&self, sha256: &str, now: Timestamp) -> Result<bool, StoreError> {
         let answer = self
             .client
@@ -87,7 +94,12 @@ impl Store {
 
     /// The cached JWKS, if one was ever fetched.
     pub async fn jwks(&self) -> Result<Option<StoredJwks>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.access).consistent_read(true).key("key", text(JWKS));
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.tables.access)
+            .consistent_read(true)
+            .key("key", text(JWKS));
         let answer = request.send().await?;
         let Some(item) = answer.item() else { return Ok(None) };
         let row = Row { table: TABLE, item };
@@ -96,7 +108,8 @@ impl Store {
         Ok(Some(StoredJwks { document, fetched_at: row.instant("fetched_at")? }))
     }
 
-    /// Claims the right to ask the issuer for its keys. `false`: another has claimed it within the last minute.
+    /// Claims the right to ask the issuer for its keys. `false`: another has claimed it within the last
+    /// minute.
     pub async fn claim_jwks_refresh(&self, now: Timestamp) -> Result<bool, StoreError> {
         let answer = self
             .client
@@ -133,7 +146,13 @@ impl Store {
 fn is_made<T>(answer: Result<T, SdkError<UpdateItemError>>) -> Result<bool, StoreError> {
     match answer {
         Ok(_) => Ok(true),
-        Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => Ok(false),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

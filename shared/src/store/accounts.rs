@@ -1,9 +1,11 @@
-//! The accounts table: one item per account, found by its customer, or by its merchant in the index `by_merchant`.
+//! The accounts table: one item per account, found by its customer, or by its merchant in the index
+//! `by_merchant`.
 
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::domain::{
-    Account, AccountId, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Status, Timestamp,
+    Account, AccountId, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Status,
+    Timestamp,
 };
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -27,7 +29,11 @@ pub enum ListError {
 
 impl Store {
     /// One account of a customer's, if there is one of this id: a strongly consistent read.
-    pub async fn account(&self, customer_id: CustomerId, id: AccountId) -> Result<Option<Account>, StoreError> {
+    pub async fn account(
+        &self,
+        customer_id: CustomerId,
+        id: AccountId,
+    ) -> Result<Option<Account>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
         let answer = request.set_key(Some(key(customer_id, id))).send().await?;
         answer.item().map(from_item).transpose()
@@ -44,7 +50,11 @@ impl Store {
     }
 
     /// The customer's accounts, unless there are more than `most`: then reading stops.
-    pub async fn customer_accounts_at_most(&self, customer_id: CustomerId, most: usize) -> Result<Vec<Account>, ListError> {
+    pub async fn customer_accounts_at_most(
+        &self,
+        customer_id: CustomerId,
+        most: usize,
+    ) -> Result<Vec<Account>, ListError> {
         self.at_most(self.by_customer(customer_id), most).await
     }
 
@@ -69,13 +79,16 @@ impl Store {
         query.expression_attribute_values(":customer", text(customer_id.to_string()))
     }
 
-    /// The accounts of a merchant within an organization, ordered by id. The index lags: a write of a moment ago may be missing.
+    /// The accounts of a merchant within an organization, ordered by id. The index lags: a write of a moment
+    /// ago may be missing.
     pub async fn merchant_accounts(
         &self,
         organization_id: OrganizationId,
         merchant_id: MerchantId,
     ) -> Result<Vec<Account>, ListError> {
-        let request = self.by_merchant(organization_id, merchant_id).key_condition_expression("merchant_key = :merchant");
+        let request = self
+            .by_merchant(organization_id, merchant_id)
+            .key_condition_expression("merchant_key = :merchant");
         self.at_most(request, MAX_LISTED_ACCOUNTS).await
     }
 
@@ -143,7 +156,9 @@ pub(super) fn to_item(account: &Account) -> Item {
         ("balance_at", instant(*balance_at)),
         ("created_at", instant(*created_at)),
     ];
-    let merchant_key = organization_id.zip(*merchant_id).map(|(organization, merchant)| merchant_key(organization, merchant));
+    let merchant_key = organization_id
+        .zip(*merchant_id)
+        .map(|(organization, merchant)| merchant_key(organization, merchant));
     let optional = [
         ("iban", iban.clone()),
         ("account_number", account_number.clone()),

@@ -1,5 +1,5 @@
-//! The DynamoDB client: configured by hand, because the default provider chain and the system's trust store are a quarter of
-//! a cold start.
+//! The DynamoDB client: configured by hand, because the default provider chain and the system's trust store
+//! are a quarter of a cold start.
 
 use super::usage::Meter;
 use crate::config::StoreConfig;
@@ -11,10 +11,12 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use std::time::Duration;
 
-/// The five roots of Amazon Trust Services, from <https://www.amazontrust.com/repository/>: narrower than the system's store.
+/// The five roots of Amazon Trust Services, from <https://www.amazontrust.com/repository/>: narrower than the
+/// system's store.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-trust-services.pem");
 
-/// A healthy table answers in single-digit milliseconds; beyond these something is wrong and the caller should know.
+/// A healthy table answers in single-digit milliseconds; beyond these something is wrong and the caller
+/// should know.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -24,9 +26,17 @@ const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 
 pub(super) fn new(config: &StoreConfig) -> Client {
-    let StoreConfig { region, endpoint_url, access_key_id, secret_access_key, session_token, secrets_endpoint_url: _, tables: _ } =
-        config;
-    let credentials = Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
+    let StoreConfig {
+        region,
+        endpoint_url,
+        access_key_id,
+        secret_access_key,
+        session_token,
+        secrets_endpoint_url: _,
+        tables: _,
+    } = config;
+    let credentials =
+        Credentials::new(access_key_id, secret_access_key, session_token.clone(), None, "environment");
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -37,7 +47,9 @@ pub(super) fn new(config: &StoreConfig) -> Client {
         .region(Region::new(region.clone()))
         .credentials_provider(credentials)
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF))
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF),
+        )
         .interceptor(Meter)
         .http_client(https_client());
     builder.set_endpoint_url(endpoint_url.clone());
@@ -49,7 +61,10 @@ pub(super) fn new(config: &StoreConfig) -> Client {
 pub fn https_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
     match TlsContext::builder().with_trust_store(roots).build() {
-        Ok(context) => Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https(),
+        Ok(context) => Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context)
+            .build_https(),
         // The roots are part of the binary, and a test parses them; without them the system's store serves.
         Err(_) => Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https(),
     }

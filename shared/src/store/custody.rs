@@ -1,13 +1,15 @@
-//! The custody table: one item per custody account, with its provider's last answer, its lease and when it is due.
+//! The custody table: one item per custody account, with its provider's last answer, its lease and when it is
+//! due.
 //!
-//! A lease makes one reader of the provider out of many. Its token grows with every claim and fences every write: a holder whose
-//! lease has expired and was claimed again can write nothing any more. What became of an attempt stays in the item, so that
-//! those who wait for it share it.
+//! A lease makes one reader of the provider out of many. Its token grows with every claim and fences every
+//! write: a holder whose lease has expired and was claimed again can write nothing any more. What became of
+//! an attempt stays in the item, so that those who wait for it share it.
 
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::domain::{
-    ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName, Timestamp,
+    ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName,
+    Timestamp,
 };
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -54,8 +56,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whether everything before it was completed: an attempt that did not succeed may have written projections that no snapshot
-    /// knows of.
+    /// Whether everything before it was completed: an attempt that did not succeed may have written
+    /// projections that no snapshot knows of.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.state.attempts.completed + 1 == self.token
@@ -100,11 +102,18 @@ impl Store {
     }
 
     /// Claims the right to ask the provider until `until`, unless another has it at `now`.
-    pub async fn claim_lease(&self, id: CustodyAccountId, now: Timestamp, until: Timestamp) -> Result<Claim, StoreError> {
+    pub async fn claim_lease(
+        &self,
+        id: CustodyAccountId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Claim, StoreError> {
         let request = self
             .update_custody(id)
             .update_expression("SET lease_until = :until ADD lease_token :one")
-            .condition_expression("attribute_exists(account_id) AND (attribute_not_exists(lease_until) OR lease_until <= :now)")
+            .condition_expression(
+                "attribute_exists(account_id) AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            )
             .expression_attribute_values(":until", instant(until))
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":one", number(1))
@@ -152,7 +161,9 @@ impl Store {
             Some(_) => format!("{failed}, next_sync_at = :next ADD failures :one REMOVE lease_until"),
             None => format!("{failed} REMOVE lease_until"),
         };
-        let mut request = self.update_leased(lease, &expression).expression_attribute_values(":yes", AttributeValue::Bool(true));
+        let mut request = self
+            .update_leased(lease, &expression)
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
         if let Some(at) = next_sync_at {
             request = request.expression_attribute_values(":next", instant(at));
             request = request.expression_attribute_values(":one", number(1));
@@ -162,8 +173,11 @@ impl Store {
 
     /// Gives a lease back unused: whoever waits for its outcome may claim one of their own.
     pub async fn abandon_attempt(&self, lease: &Lease) -> Result<Fenced, StoreError> {
-        let expression =
-            if lease.is_whole() { "SET attempt_completed = :token REMOVE lease_until" } else { "REMOVE lease_until" };
+        let expression = if lease.is_whole() {
+            "SET attempt_completed = :token REMOVE lease_until"
+        } else {
+            "REMOVE lease_until"
+        };
         fenced(self.update_leased(lease, expression)).await
     }
 
@@ -174,7 +188,8 @@ impl Store {
         conditional(request.expression_attribute_values(":at", instant(at))).await.map(drop)
     }
 
-    /// Claims the one sync that may be requested in a while: after `earliest`. `Err` is when the last one was requested.
+    /// Claims the one sync that may be requested in a while: after `earliest`. `Err` is when the last one was
+    /// requested.
     pub async fn claim_requested_sync(
         &self,
         id: CustodyAccountId,
@@ -194,13 +209,15 @@ impl Store {
             Update::Made(_) => Ok(Ok(())),
             Update::Refused(item) => {
                 let item = item.unwrap_or_default();
-                let requested_at = Row { table: TABLE, item: &item }.optional("requested_at", Timestamp::parse)?;
+                let requested_at =
+                    Row { table: TABLE, item: &item }.optional("requested_at", Timestamp::parse)?;
                 Ok(Err(requested_at.unwrap_or(now)))
             }
         }
     }
 
-    /// At most `limit` accounts of a logical shard that are due at `now`, the longest due first, each with when it was.
+    /// At most `limit` accounts of a logical shard that are due at `now`, the longest due first, each with
+    /// when it was.
     pub async fn due_custody_accounts(
         &self,
         shard: u32,
@@ -222,7 +239,10 @@ impl Store {
         while let Some(item) = items.next().await {
             let item = item?;
             let row = Row { table: TABLE, item: &item };
-            match row.instant("next_sync_at").and_then(|at| Ok((at, row.parsed("account_id", CustodyAccountId::parse)?))) {
+            match row
+                .instant("next_sync_at")
+                .and_then(|at| Ok((at, row.parsed("account_id", CustodyAccountId::parse)?)))
+            {
                 Ok(found) => due.push(found),
                 // It cannot even be named; the others are due all the same.
                 Err(cause) => tracing::error!(%cause, "a due account cannot be read"),
@@ -257,7 +277,9 @@ async fn conditional(request: UpdateItemFluentBuilder) -> Result<Update, StoreEr
     match request.send().await {
         Ok(answer) => Ok(Update::Made(answer.attributes.unwrap_or_default())),
         Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => Ok(Update::Refused(refused.item.clone())),
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                Ok(Update::Refused(refused.item.clone()))
+            }
             _ => Err(error.into()),
         },
     }
@@ -324,7 +346,8 @@ pub(super) fn from_item(item: &Item) -> Result<CustodyState, StoreError> {
             id: row.parsed("account_id", CustodyAccountId::parse)?,
             customer_id: row.parsed("customer_id", CustomerId::parse)?,
             provider,
-            provider_account: row.parsed("provider_account", |text| ProviderAccount::parse(provider, text))?,
+            provider_account: row
+                .parsed("provider_account", |text| ProviderAccount::parse(provider, text))?,
             positions: positions_from_item(row)?,
             synced_at: row.optional("synced_at", Timestamp::parse)?,
         },
@@ -340,9 +363,14 @@ pub(super) fn from_item(item: &Item) -> Result<CustodyState, StoreError> {
 }
 
 fn positions_from_item(row: Row<'_>) -> Result<BTreeMap<ChainAsset, Position>, StoreError> {
-    let positions = row.item.get("positions").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("positions"))?;
+    let positions = row
+        .item
+        .get("positions")
+        .and_then(|value| value.as_m().ok())
+        .ok_or_else(|| row.corrupt("positions"))?;
     let entry = |(name, value): (&String, &AttributeValue)| {
-        let held = name.split_once('#').and_then(|(blockchain, token)| ChainAsset::parse(blockchain, token).ok());
+        let held =
+            name.split_once('#').and_then(|(blockchain, token)| ChainAsset::parse(blockchain, token).ok());
         let item = value.as_m().map_err(|_| row.corrupt("positions"))?;
         Ok((held.ok_or_else(|| row.corrupt("positions"))?, position_from_item(Row { table: TABLE, item })?))
     };
@@ -350,6 +378,7 @@ fn positions_from_item(row: Row<'_>) -> Result<BTreeMap<ChainAsset, Position>, S
 }
 
 fn position_from_item(row: Row<'_>) -> Result<Position, StoreError> {
-    let position = Position::new(row.amount("balance")?, row.amount("available")?).map_err(|_| row.corrupt("available"))?;
+    let position = Position::new(row.amount("balance")?, row.amount("available")?)
+        .map_err(|_| row.corrupt("available"))?;
     Ok(position.last_moved(row.optional("last_transaction_at", Timestamp::parse)?))
 }

@@ -1,4 +1,5 @@
-//! Positions of custody accounts as accounts of the unified view: the same writes as any balance, under the lease's fence.
+//! Positions of custody accounts as accounts of the unified view: the same writes as any balance, under the
+//! lease's fence.
 
 use super::custody::{self, Fenced, Lease, NEWEST_LEASE};
 use super::record::{Refusal, Transaction, collision_backoff};
@@ -36,10 +37,12 @@ pub struct ProjectionWrites(Vec<TransactWriteItem>);
 impl Store {
     /// Compares projections with what is stored: only amounts that differ are to be written.
     ///
-    /// A balance is dated by its sync, but never before the one it replaces. What an earlier attempt has written is not written
-    /// again, so an attempt that was cut short is completed by the next.
+    /// A balance is dated by its sync, but never before the one it replaces. What an earlier attempt has
+    /// written is not written again, so an attempt that was cut short is completed by the next.
     pub async fn plan_projection(&self, projections: Vec<Account>) -> Result<ProjectionPlan, StoreError> {
-        let groups = stream::iter(projections).map(|account| self.projection_writes(account)).buffered(CONCURRENT_READS);
+        let groups = stream::iter(projections)
+            .map(|account| self.projection_writes(account))
+            .buffered(CONCURRENT_READS);
         let groups: Vec<Vec<TransactWriteItem>> = groups.try_collect().await?;
         Ok(ProjectionPlan { transactions: packed(groups, MAX_WRITES) })
     }
@@ -49,15 +52,21 @@ impl Store {
             // An asset that was never held needs no account.
             None if account.balance == Amount::ZERO => Ok(Vec::new()),
             None => Ok(self.creation(&account)?.into()),
-            Some(stored) if (stored.balance, stored.available) == (account.balance, account.available) => Ok(Vec::new()),
-            Some(stored) => {
-                Ok(self.advance(&Account { balance_at: after(stored.balance_at, account.balance_at), ..account })?.into())
+            Some(stored) if (stored.balance, stored.available) == (account.balance, account.available) => {
+                Ok(Vec::new())
             }
+            Some(stored) => Ok(self
+                .advance(&Account { balance_at: after(stored.balance_at, account.balance_at), ..account })?
+                .into()),
         }
     }
 
     /// Writes one transaction of a plan, if the lease is still the newest.
-    pub async fn write_projection(&self, lease: &Lease, writes: ProjectionWrites) -> Result<Fenced, StoreError> {
+    pub async fn write_projection(
+        &self,
+        lease: &Lease,
+        writes: ProjectionWrites,
+    ) -> Result<Fenced, StoreError> {
         let ProjectionWrites(writes) = writes;
         let fence = ConditionCheck::builder()
             .table_name(&self.tables.custody)
@@ -69,13 +78,17 @@ impl Store {
         let writes: Vec<_> = std::iter::once(fence).chain(writes).collect();
         let attempt = || async {
             match self.transact(writes.clone()).await {
-                Ok(Transaction::Collided) => Err(StoreError::Unavailable("concurrent writes to one account".to_owned())),
+                Ok(Transaction::Collided) => {
+                    Err(StoreError::Unavailable("concurrent writes to one account".to_owned()))
+                }
                 other => Ok(other),
             }
         };
         match attempt.retry(collision_backoff()).await?? {
             Transaction::Committed => Ok(Fenced::Written),
-            Transaction::Refused(refused) if refused.first().is_some_and(Refusal::is_refused) => Ok(Fenced::Lost),
+            Transaction::Refused(refused) if refused.first().is_some_and(Refusal::is_refused) => {
+                Ok(Fenced::Lost)
+            }
             // Nobody else writes a projection, so one that is refused is not what it was.
             Transaction::Refused(_) | Transaction::Collided => {
                 Err(StoreError::Corrupt { table: accounts::TABLE, attribute: accounts::CUSTODY })
@@ -107,7 +120,10 @@ mod tests {
     #[test]
     fn groups_are_never_torn() {
         let lengths = |groups: Vec<Vec<u8>>| packed(groups, 5).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(lengths(vec![vec![0; 3], vec![0; 2], vec![0; 3], vec![], vec![0; 3], vec![0; 1]]), [5, 3, 4]);
+        assert_eq!(
+            lengths(vec![vec![0; 3], vec![0; 2], vec![0; 3], vec![], vec![0; 3], vec![0; 1]]),
+            [5, 3, 4]
+        );
         assert!(lengths(vec![vec![], vec![]]).is_empty());
     }
 }

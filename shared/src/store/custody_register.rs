@@ -32,15 +32,24 @@ pub enum RegisterError {
 
 impl Store {
     /// Registers an account, due at once, or changes which assets a registered one supports. Safe to repeat.
-    pub async fn register_custody_account(&self, account: &CustodyAccount, now: Timestamp) -> Result<(), RegisterError> {
+    pub async fn register_custody_account(
+        &self,
+        account: &CustodyAccount,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
         if account.positions.len() > MAX_POSITIONS {
             return Err(RegisterError::TooManyAssets);
         }
         let fresh = CustodyAccount { synced_at: None, ..account.clone() };
-        let put = self.client.put_item().table_name(&self.tables.custody).set_item(Some(new_item(&fresh, now)));
+        let put =
+            self.client.put_item().table_name(&self.tables.custody).set_item(Some(new_item(&fresh, now)));
         match put.condition_expression("attribute_not_exists(account_id)").send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
                 self.change_assets(account, now).await
             }
             Err(error) => Err(StoreError::from(error).into()),
@@ -52,7 +61,9 @@ impl Store {
         let answer = request.set_key(Some(key(account.id))).send().await.map_err(StoreError::from)?;
         let state = from_item(&answer.item.unwrap_or_default())?;
         let stored = &state.account;
-        let owner = |account: &CustodyAccount| (account.customer_id, account.provider, account.provider_account.clone());
+        let owner = |account: &CustodyAccount| {
+            (account.customer_id, account.provider, account.provider_account.clone())
+        };
         if owner(stored) != owner(account) {
             return Err(RegisterError::OtherOwner);
         }
@@ -61,8 +72,8 @@ impl Store {
             return Ok(());
         }
         let Attempts { newest, held_until, ended, completed, has_failed: _ } = state.attempts;
-        // A sync under way would write back what it began with, and one that was cut short may have shown what no snapshot has.
-        // One that has lost its time is fenced off by the next token.
+        // A sync under way would write back what it began with, and one that was cut short may have shown
+        // what no snapshot has. One that has lost its time is fenced off by the next token.
         let has_less = stored.positions.keys().any(|held| !positions.contains_key(held));
         if held_until.is_some_and(|until| until > now) || (has_less && completed != newest) {
             return Err(RegisterError::Unfinished);
@@ -80,16 +91,25 @@ impl Store {
             .table_name(&self.tables.custody)
             .set_key(Some(key(account.id)))
             .update_expression(expression)
-            .condition_expression(format!("{NEWEST_LEASE} AND (attribute_not_exists(attempt_ended) OR attempt_ended = :ended)"))
+            .condition_expression(format!(
+                "{NEWEST_LEASE} AND (attribute_not_exists(attempt_ended) OR attempt_ended = :ended)"
+            ))
             .expression_attribute_values(":positions", positions_to_map(&positions))
             .expression_attribute_values(":token", number(newest))
             .expression_attribute_values(":ended", number(ended))
             .expression_attribute_values(":next", number(next))
-            .expression_attribute_values(":completed", number(if completed == newest { next } else { completed }))
+            .expression_attribute_values(
+                ":completed",
+                number(if completed == newest { next } else { completed }),
+            )
             .expression_attribute_values(":now", instant(now));
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
                 Err(RegisterError::Unfinished)
             }
             Err(error) => Err(StoreError::from(error).into()),
@@ -102,7 +122,9 @@ fn changed(
     stored: &BTreeMap<ChainAsset, Position>,
     wanted: &BTreeMap<ChainAsset, Position>,
 ) -> Result<BTreeMap<ChainAsset, Position>, RegisterError> {
-    let is_lost = |(held, position): &(&ChainAsset, &Position)| !wanted.contains_key(held) && position.balance() != Amount::ZERO;
+    let is_lost = |(held, position): &(&ChainAsset, &Position)| {
+        !wanted.contains_key(held) && position.balance() != Amount::ZERO
+    };
     if let Some((held, _)) = stored.iter().find(is_lost) {
         return Err(RegisterError::StillHeld(held.clone()));
     }

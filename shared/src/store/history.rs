@@ -40,7 +40,12 @@ pub enum End {
 
 impl Store {
     /// At most `limit` balances of an account with their instants, from one end of its history.
-    pub async fn balances(&self, id: AccountId, end: End, limit: usize) -> Result<Vec<(Amount, Timestamp)>, StoreError> {
+    pub async fn balances(
+        &self,
+        id: AccountId,
+        end: End,
+        limit: usize,
+    ) -> Result<Vec<(Amount, Timestamp)>, StoreError> {
         let request = self
             .client
             .query()
@@ -54,21 +59,31 @@ impl Store {
         request.send().await?.items().iter().map(balance_from_item).collect()
     }
 
-    /// The accounts with the balances they had at `at`, inclusive; those without a balance by then are left out.
+    /// The accounts with the balances they had at `at`, inclusive; those without a balance by then are left
+    /// out.
     ///
-    /// Only `balance` and `balance_at` are of that time. History is read for accounts whose latest balance is newer and whose
-    /// earliest is not, and for no other.
-    pub async fn accounts_as_of(&self, accounts: Vec<Account>, at: Timestamp) -> Result<Vec<Account>, PastError> {
+    /// Only `balance` and `balance_at` are of that time. History is read for accounts whose latest balance is
+    /// newer and whose earliest is not, and for no other.
+    pub async fn accounts_as_of(
+        &self,
+        accounts: Vec<Account>,
+        at: Timestamp,
+    ) -> Result<Vec<Account>, PastError> {
         let existing: Vec<_> = accounts.into_iter().filter(|account| account.created_at <= at).collect();
         if existing.iter().filter(|account| account.balance_at > at).count() > MAX_HISTORY_READS {
             return Err(PastError::TooManyReads);
         }
-        let as_of = stream::iter(existing).map(|account| self.account_as_of(account, at)).buffered(CONCURRENT_READS);
+        let as_of =
+            stream::iter(existing).map(|account| self.account_as_of(account, at)).buffered(CONCURRENT_READS);
         Ok(as_of.try_filter_map(|account| async { Ok(account) }).try_collect().await?)
     }
 
     /// The account with the balance it had at `at`, inclusive; none if it had none by then.
-    pub async fn account_as_of(&self, account: Account, at: Timestamp) -> Result<Option<Account>, StoreError> {
+    pub async fn account_as_of(
+        &self,
+        account: Account,
+        at: Timestamp,
+    ) -> Result<Option<Account>, StoreError> {
         if account.created_at > at {
             return Ok(None);
         }
@@ -80,7 +95,11 @@ impl Store {
     }
 
     /// The newest balance at or before `at`, and its instant.
-    async fn balance_as_of(&self, id: AccountId, at: Timestamp) -> Result<Option<(Amount, Timestamp)>, StoreError> {
+    async fn balance_as_of(
+        &self,
+        id: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<(Amount, Timestamp)>, StoreError> {
         let answer = self
             .client
             .query()
@@ -118,7 +137,10 @@ pub(super) fn to_item(account: &Account) -> Item {
 }
 
 pub(super) fn key(account: &Account) -> Item {
-    Item::from([("account_id".to_owned(), text(account.id.to_string())), ("balance_at".to_owned(), instant(account.balance_at))])
+    Item::from([
+        ("account_id".to_owned(), text(account.id.to_string())),
+        ("balance_at".to_owned(), instant(account.balance_at)),
+    ])
 }
 
 pub(super) fn owner_key(id: AccountId) -> Item {

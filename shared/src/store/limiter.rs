@@ -1,12 +1,14 @@
-//! The rate limit: calls per caller, route group and clock minute, counted in the store by all instances together.
+//! The rate limit: calls per caller, route group and clock minute, counted in the store by all instances
+//! together.
 //!
-//! An instance counts by itself and posts its count in batches, so most calls cost no write. One instance alone is exact. With
-//! `n` instances, each can admit less than one batch before it learns what the others counted: at most `n × (batch − 1)` calls
-//! beyond the limit in a minute, where the batch is a fiftieth of the limit, at least one. A limit below 100 has a batch of one
-//! and is exact over all instances.
+//! An instance counts by itself and posts its count in batches, so most calls cost no write. One instance
+//! alone is exact. With `n` instances, each can admit less than one batch before it learns what the others
+//! counted: at most `n × (batch − 1)` calls beyond the limit in a minute, where the batch is a fiftieth of
+//! the limit, at least one. A limit below 100 has a batch of one and is exact over all instances.
 //!
-//! A limiter must not take the system down: while the counter cannot be reached, every instance limits by its own count alone.
-//! A batch whose outcome is unknown is not posted again, because it may have been counted: callers are given the doubt.
+//! A limiter must not take the system down: while the counter cannot be reached, every instance limits by its
+//! own count alone. A batch whose outcome is unknown is not posted again, because it may have been counted:
+//! callers are given the doubt.
 
 use super::Store;
 use crate::domain::Timestamp;
@@ -19,11 +21,13 @@ use std::time::Duration;
 const WINDOW_SECONDS: i64 = 60;
 /// A batch is this fraction of the limit.
 const BATCHES_PER_LIMIT: u64 = 50;
-/// After this many seconds a quarter of a batch is posted too, so that other instances learn of a slow caller.
+/// After this many seconds a quarter of a batch is posted too, so that other instances learn of a slow
+/// caller.
 const POST_AFTER_SECONDS: i64 = 2;
 /// A counter that does not answer within this is not waited for.
 const POST_TIMEOUT: Duration = Duration::from_millis(500);
-/// Callers one instance counts at once; beyond, it forgets those of past minutes, then those it has posted, and at last all.
+/// Callers one instance counts at once; beyond, it forgets those of past minutes, then those it has posted,
+/// and at last all.
 const MAX_CALLERS: usize = 10_000;
 
 /// How the limiter decides.
@@ -119,7 +123,8 @@ impl RateLimiter {
         }
         count.own += 1;
         let calls = count.own - count.posted;
-        let is_due = calls >= batch || (now - count.posted_at >= POST_AFTER_SECONDS && calls >= batch.div_ceil(4));
+        let is_due =
+            calls >= batch || (now - count.posted_at >= POST_AFTER_SECONDS && calls >= batch.div_ceil(4));
         if count.is_posting || !is_due {
             return Step::Admit;
         }

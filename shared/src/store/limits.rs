@@ -11,7 +11,8 @@ const TABLE: &str = "limits";
 const KEPT_SECONDS: i64 = 3_600;
 
 impl Store {
-    /// Adds to the counter of `key` in the minute that ends at `window_end` (Unix seconds) and returns the sum of all instances.
+    /// Adds to the counter of `key` in the minute that ends at `window_end` (Unix seconds) and returns the
+    /// sum of all instances.
     ///
     /// Tried once: an addition that was made and not answered would be made again.
     pub async fn add_calls(&self, key: &str, calls: u64, window_end: i64) -> Result<u64, StoreError> {

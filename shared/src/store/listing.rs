@@ -27,7 +27,8 @@ pub struct TablePage {
 }
 
 impl Store {
-    /// The accounts of these ids that exist, ordered by id. `#owner` says where each lies, so nothing is searched.
+    /// The accounts of these ids that exist, ordered by id. `#owner` says where each lies, so nothing is
+    /// searched.
     pub async fn accounts_by_id(&self, ids: BTreeSet<AccountId>) -> Result<Vec<Account>, StoreError> {
         let found = stream::iter(ids).map(|id| self.account_by_id(id)).buffered(CONCURRENT_READS);
         found.try_filter_map(|account| async { Ok(account) }).try_collect().await
@@ -50,12 +51,19 @@ impl Store {
 
     /// At most `limit` accounts that the filter admits, in table order, from what lies after `after`.
     ///
-    /// A page reads a bounded part of the table. When little of it is admitted the page is short, even empty, and `next` leads on.
-    pub async fn table_page(&self, after: Option<TablePlace>, filter: &Filter, limit: usize) -> Result<TablePage, StoreError> {
+    /// A page reads a bounded part of the table. When little of it is admitted the page is short, even empty,
+    /// and `next` leads on.
+    pub async fn table_page(
+        &self,
+        after: Option<TablePlace>,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<TablePage, StoreError> {
         let mut page = TablePage { accounts: Vec::new(), next: after };
         for _ in 0..MAX_SCANS {
             let wanted = limit - page.accounts.len();
-            let scanned = self.scan(page.next, if filter.is_empty() { wanted } else { SCANNED_ITEMS }).await?;
+            let scanned =
+                self.scan(page.next, if filter.is_empty() { wanted } else { SCANNED_ITEMS }).await?;
             let mut admitted = scanned.accounts.into_iter().filter(|account| filter.admits(account));
             page.accounts.extend(admitted.by_ref().take(wanted));
             page.next = scanned.next;

@@ -1,7 +1,8 @@
 //! Accounts, their history, rate sheets and credentials in DynamoDB.
 //!
-//! Nothing else knows attribute values. A [`Store`] is a concrete client with no trait above it: tests run it against the
-//! embedded DynamoDB. It knows no parameters and no status codes, and it takes the time from its callers.
+//! Nothing else knows attribute values. A [`Store`] is a concrete client with no trait above it: tests run it
+//! against the embedded DynamoDB. It knows no parameters and no status codes, and it takes the time from its
+//! callers.
 
 mod access;
 mod accounts;

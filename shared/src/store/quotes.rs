@@ -1,4 +1,5 @@
-//! The one item of the rates table that is no sheet: what the sources said last, by which the next run is checked.
+//! The one item of the rates table that is no sheet: what the sources said last, by which the next run is
+//! checked.
 
 use super::rates::to_item;
 use super::record::Transaction;
@@ -40,8 +41,14 @@ impl Store {
         Ok(StoredBook { book: Some(book(row)?), revision: row.number("revision", str::parse)? })
     }
 
-    /// Keeps a sheet for ever and remembers the book it was made with, unless another run has written since `read`.
-    pub async fn put_sheet_and_book(&self, sheet: &RateSheet, book: &QuoteBook, read: &StoredBook) -> Result<Kept, StoreError> {
+    /// Keeps a sheet for ever and remembers the book it was made with, unless another run has written since
+    /// `read`.
+    pub async fn put_sheet_and_book(
+        &self,
+        sheet: &RateSheet,
+        book: &QuoteBook,
+        read: &StoredBook,
+    ) -> Result<Kept, StoreError> {
         let revision = number(read.revision + 1);
         let put_book = Put::builder()
             .table_name(&self.tables.rates)
@@ -50,7 +57,8 @@ impl Store {
             .expression_attribute_values(":read", number(read.revision));
         let put_sheet = Put::builder().table_name(&self.tables.rates).set_item(Some(to_item(sheet)));
         let put_sheet = put_sheet.condition_expression("attribute_not_exists(sheet)");
-        let writes = [put_book, put_sheet].map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()));
+        let writes =
+            [put_book, put_sheet].map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()));
         let writes = writes.into_iter().collect::<Result<Vec<_>, StoreError>>()?;
         Ok(match self.transact(writes).await? {
             Transaction::Committed => Kept::Written,
@@ -61,7 +69,10 @@ impl Store {
 
 fn book_to_item(book: &QuoteBook, revision: AttributeValue) -> Item {
     let QuoteBook { answers, accepted, suspects } = book;
-    let answers = answers.iter().map(|(source, quotes)| (source.name().to_owned(), to_map(quotes, quote_to_item))).collect();
+    let answers = answers
+        .iter()
+        .map(|(source, quotes)| (source.name().to_owned(), to_map(quotes, quote_to_item)))
+        .collect();
     Item::from([
         ("sheet".to_owned(), text(QUOTES)),
         ("observed_at".to_owned(), text(NEWEST)),
@@ -77,30 +88,43 @@ fn to_map<T>(values: &BTreeMap<Asset, T>, to_item: impl Fn(&T) -> AttributeValue
 }
 
 fn quote_to_item(Quote { usd, observed_at }: &Quote) -> AttributeValue {
-    AttributeValue::M([("usd".to_owned(), number(usd)), ("observed_at".to_owned(), instant(*observed_at))].into())
+    AttributeValue::M(
+        [("usd".to_owned(), number(usd)), ("observed_at".to_owned(), instant(*observed_at))].into(),
+    )
 }
 
 fn suspect_to_item(Suspect { quote, seen_at }: &Suspect) -> AttributeValue {
-    AttributeValue::M([("quote".to_owned(), quote_to_item(quote)), ("seen_at".to_owned(), instant(*seen_at))].into())
+    AttributeValue::M(
+        [("quote".to_owned(), quote_to_item(quote)), ("seen_at".to_owned(), instant(*seen_at))].into(),
+    )
 }
 
 fn book(row: Row<'_>) -> Result<QuoteBook, StoreError> {
     let map = |attribute| row.item.get(attribute).and_then(|value| value.as_m().ok());
     let known = |answers: &Item| {
         let known = answers.iter().filter_map(|(name, quotes)| Some((SourceName::parse(name)?, quotes)));
-        known.map(|(source, quotes)| Some((source, by_asset(quotes.as_m().ok()?, quote)?))).collect::<Option<_>>()
+        known
+            .map(|(source, quotes)| Some((source, by_asset(quotes.as_m().ok()?, quote)?)))
+            .collect::<Option<_>>()
     };
     let price = |value: &AttributeValue| value.as_n().ok().and_then(|usd| UsdPrice::parse(usd).ok());
     Ok(QuoteBook {
         answers: map("answers").and_then(known).ok_or_else(|| row.corrupt("answers"))?,
-        accepted: map("accepted").and_then(|values| by_asset(values, price)).ok_or_else(|| row.corrupt("accepted"))?,
-        suspects: map("suspects").and_then(|values| by_asset(values, suspect)).ok_or_else(|| row.corrupt("suspects"))?,
+        accepted: map("accepted")
+            .and_then(|values| by_asset(values, price))
+            .ok_or_else(|| row.corrupt("accepted"))?,
+        suspects: map("suspects")
+            .and_then(|values| by_asset(values, suspect))
+            .ok_or_else(|| row.corrupt("suspects"))?,
     })
 }
 
 fn quote(value: &AttributeValue) -> Option<Quote> {
     let row = Row { table: TABLE, item: value.as_m().ok()? };
-    Some(Quote { usd: row.number("usd", UsdPrice::parse).ok()?, observed_at: row.instant("observed_at").ok()? })
+    Some(Quote {
+        usd: row.number("usd", UsdPrice::parse).ok()?,
+        observed_at: row.instant("observed_at").ok()?,
+    })
 }
 
 fn suspect(value: &AttributeValue) -> Option<Suspect> {

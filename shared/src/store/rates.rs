@@ -39,7 +39,8 @@ impl Store {
     }
 }
 
-/// The rate sheets as one instance reads them: the newest from memory while it is fresh, the past always from the store.
+/// The rate sheets as one instance reads them: the newest from memory while it is fresh, the past always from
+/// the store.
 #[derive(Debug, Clone)]
 pub struct Sheets {
     store: Store,
@@ -67,7 +68,8 @@ impl Sheets {
     /// Reads the newest sheet ahead. A failure is only logged: the first request will try again.
     pub async fn warm(&self, now: Timestamp) {
         let sheet = self.newest(now).await;
-        sheet.map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
+        sheet
+            .map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
     }
 
     /// The newest sheet at `now`, read at most 30 s ago. Having none is not remembered.
@@ -77,7 +79,8 @@ impl Sheets {
             return Ok(Some(cached.sheet));
         }
         let sheet = self.store.sheet_as_of(now).await?.map(Arc::new);
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = sheet.clone().map(|sheet| Cached { sheet, read_at: now });
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
+            sheet.clone().map(|sheet| Cached { sheet, read_at: now });
         Ok(sheet)
     }
 
@@ -89,7 +92,10 @@ impl Sheets {
 
 pub(super) fn to_item(sheet: &RateSheet) -> Item {
     let RateSheet { observed_at, entries } = sheet;
-    let entries = entries.iter().map(|(asset, rate)| (asset.code().to_owned(), AttributeValue::M(rate_to_item(rate)))).collect();
+    let entries = entries
+        .iter()
+        .map(|(asset, rate)| (asset.code().to_owned(), AttributeValue::M(rate_to_item(rate))))
+        .collect();
     Item::from([
         ("sheet".to_owned(), text(USD_SHEETS)),
         ("observed_at".to_owned(), instant(*observed_at)),
@@ -109,14 +115,19 @@ fn rate_to_item(rate: &Rate) -> Item {
 
 fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
     let row = Row { table: TABLE, item };
-    let entries = item.get("entries").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("entries"))?;
-    // A code that is not in this version's table was written by another version; what can be held here needs none of it.
+    let entries =
+        item.get("entries").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("entries"))?;
+    // A code that is not in this version's table was written by another version; what can be held here needs
+    // none of it.
     let known = entries.iter().filter_map(|(code, value)| Some((Asset::parse(code).ok()?, value)));
     let entry = |(asset, value): (Asset, &AttributeValue)| {
         let rate = rate_from_item(value.as_m().map_err(|_| row.corrupt("entries"))?)?;
         Ok::<_, StoreError>((asset, rate))
     };
-    Ok(RateSheet { observed_at: row.instant("observed_at")?, entries: known.map(entry).collect::<Result<BTreeMap<_, _>, _>>()? })
+    Ok(RateSheet {
+        observed_at: row.instant("observed_at")?,
+        entries: known.map(entry).collect::<Result<BTreeMap<_, _>, _>>()?,
+    })
 }
 
 fn rate_from_item(item: &Item) -> Result<Rate, StoreError> {

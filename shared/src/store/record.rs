@@ -1,7 +1,8 @@
 //! The one way a balance is written: history and account in one transaction, safe to repeat and in any order.
 //!
-//! Whatever order updates arrive in, and however often, the account ends as its newest update says and history holds them all.
-//! Refusals are read in this order: another owner or currency, another balance at that instant, an older instant, the same one.
+//! Whatever order updates arrive in, and however often, the account ends as its newest update says and
+//! history holds them all. Refusals are read in this order: another owner or currency, another balance at
+//! that instant, an older instant, the same one.
 
 use super::accounts::CUSTODY;
 use super::row::{Item, Row, instant, number, text};
@@ -70,12 +71,15 @@ enum Attempt {
 }
 
 impl Store {
-    /// Records what a source says of an account at an instant. Only `created_at` is the store's own: the earliest instant recorded.
+    /// Records what a source says of an account at an instant. Only `created_at` is the store's own: the
+    /// earliest instant recorded.
     pub async fn record(&self, update: &Account) -> Result<Outcome, RecordError> {
         let attempt = || async {
             match self.attempt(update).await {
                 Ok(Attempt::Done(outcome)) => Ok(Ok(outcome)),
-                Ok(Attempt::Changed) => Err(StoreError::Unavailable("concurrent writes to one account".to_owned())),
+                Ok(Attempt::Changed) => {
+                    Err(StoreError::Unavailable("concurrent writes to one account".to_owned()))
+                }
                 Err(error) => Ok(Err(error)),
             }
         };
@@ -90,7 +94,8 @@ impl Store {
             Transaction::Refused(refused) => refused,
         };
         let Some(stored) = refused.first().and_then(Refusal::found) else {
-            // Refused and not found: there is no such account. Not refused: history was, by another balance at this instant.
+            // Refused and not found: there is no such account. Not refused: history was, by another balance
+            // at this instant.
             let is_missing = refused.first().is_some_and(Refusal::is_refused);
             return if is_missing { self.create(update).await } else { Err(Rejection::Conflict.into()) };
         };
@@ -118,11 +123,21 @@ impl Store {
             Transaction::Refused(refused) => refused,
         };
         if let Some(owner) = refused.first().and_then(Refusal::found) {
-            let owner = Row { table: history::TABLE, item: owner }.parsed("customer_id", CustomerId::parse)?;
-            return Err(if owner == update.customer_id { Rejection::OtherCurrency } else { Rejection::OtherCustomer }.into());
+            let owner =
+                Row { table: history::TABLE, item: owner }.parsed("customer_id", CustomerId::parse)?;
+            return Err(if owner == update.customer_id {
+                Rejection::OtherCurrency
+            } else {
+                Rejection::OtherCustomer
+            }
+            .into());
         }
         // Created by another a moment ago, or a history that outlived its account.
-        if refused.get(1).is_some_and(Refusal::is_refused) { Ok(Attempt::Changed) } else { Err(Rejection::Conflict.into()) }
+        if refused.get(1).is_some_and(Refusal::is_refused) {
+            Ok(Attempt::Changed)
+        } else {
+            Err(Rejection::Conflict.into())
+        }
     }
 
     /// Adds an older balance to history alone, and lets the account remember if it is the oldest.
@@ -133,7 +148,9 @@ impl Store {
         }
         match self.transact(writes).await? {
             Transaction::Committed => Ok(Attempt::Done(Outcome::Superseded)),
-            Transaction::Refused(refused) if refused.first().is_some_and(Refusal::is_refused) => Err(Rejection::Conflict.into()),
+            Transaction::Refused(refused) if refused.first().is_some_and(Refusal::is_refused) => {
+                Err(Rejection::Conflict.into())
+            }
             Transaction::Collided | Transaction::Refused(_) => Ok(Attempt::Changed),
         }
     }
@@ -142,11 +159,14 @@ impl Store {
     fn advance_account(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
         let mut item = accounts::to_item(account);
         item.retain(|name, _| !["customer_id", "account_id", "created_at"].contains(&name.as_str()));
-        let cleared =
-            accounts::OPTIONAL_ATTRIBUTES.iter().filter(|name| !item.contains_key(**name)).map(|name| format!("#{name}"));
+        let cleared = accounts::OPTIONAL_ATTRIBUTES
+            .iter()
+            .filter(|name| !item.contains_key(**name))
+            .map(|name| format!("#{name}"));
         let cleared = cleared.collect::<Vec<_>>().join(", ");
         let set = item.keys().map(|name| format!("#{name} = :{name}")).collect::<Vec<_>>().join(", ");
-        let expression = if cleared.is_empty() { format!("SET {set}") } else { format!("SET {set} REMOVE {cleared}") };
+        let expression =
+            if cleared.is_empty() { format!("SET {set}") } else { format!("SET {set} REMOVE {cleared}") };
         let custody = match account.custody_account_id {
             Some(_) => format!("#{CUSTODY} = :{CUSTODY}"),
             None => format!("attribute_not_exists(#{CUSTODY})"),
@@ -158,7 +178,9 @@ impl Store {
             .table_name(&self.tables.accounts)
             .set_key(Some(accounts::key(account.customer_id, account.id)))
             .update_expression(expression)
-            .condition_expression(format!("#balance_at < :balance_at AND #currency = :currency AND {custody}"))
+            .condition_expression(format!(
+                "#balance_at < :balance_at AND #currency = :currency AND {custody}"
+            ))
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -208,15 +230,21 @@ impl Store {
         let put = Put::builder()
             .table_name(&self.tables.history)
             .set_item(Some(history::owner_to_item(account)))
-            .condition_expression("attribute_not_exists(account_id) OR (customer_id = :customer AND currency = :currency)")
+            .condition_expression(
+                "attribute_not_exists(account_id) OR (customer_id = :customer AND currency = :currency)",
+            )
             .expression_attribute_values(":customer", text(account.customer_id.to_string()))
             .expression_attribute_values(":currency", text(account.asset.code()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    pub(super) async fn transact(&self, writes: impl IntoIterator<Item = TransactWriteItem>) -> Result<Transaction, StoreError> {
-        let request = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().collect()));
+    pub(super) async fn transact(
+        &self,
+        writes: impl IntoIterator<Item = TransactWriteItem>,
+    ) -> Result<Transaction, StoreError> {
+        let request =
+            self.client.transact_write_items().set_transact_items(Some(writes.into_iter().collect()));
         match request.send().await {
             Ok(_) => Ok(Transaction::Committed),
             Err(error) => Transaction::from_error(error),
@@ -257,7 +285,9 @@ impl Refusal {
 impl Transaction {
     fn from_error(error: SdkError<TransactWriteItemsError>) -> Result<Self, StoreError> {
         let reasons = match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons().to_vec(),
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                cancelled.cancellation_reasons().to_vec()
+            }
             _ => return Err(error.into()),
         };
         let mut refusals = Vec::with_capacity(reasons.len());

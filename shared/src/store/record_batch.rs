@@ -33,21 +33,31 @@ enum Step {
 impl Store {
     /// Records updates of different accounts; the answer has an entry for each, in their order.
     ///
-    /// What is stored is read first: accounts that are new share a transaction, so do those that are older than their updates, and
-    /// what is there already costs no write. The outcomes are those of [`Store::record`] in every case.
-    pub async fn record_many(&self, updates: &[Account]) -> Result<Vec<Result<Outcome, RecordError>>, StoreError> {
+    /// What is stored is read first: accounts that are new share a transaction, so do those that are older
+    /// than their updates, and what is there already costs no write. The outcomes are those of
+    /// [`Store::record`] in every case.
+    pub async fn record_many(
+        &self,
+        updates: &[Account],
+    ) -> Result<Vec<Result<Outcome, RecordError>>, StoreError> {
         let batches = stream::iter(updates.chunks(ACCOUNTS_PER_TRANSACTION));
-        let outcomes: Vec<_> = batches.map(|batch| self.record_batch(batch)).buffered(CONCURRENCY).try_collect().await?;
+        let outcomes: Vec<_> =
+            batches.map(|batch| self.record_batch(batch)).buffered(CONCURRENCY).try_collect().await?;
         Ok(outcomes.into_iter().flatten().collect())
     }
 
-    async fn record_batch(&self, updates: &[Account]) -> Result<Vec<Result<Outcome, RecordError>>, StoreError> {
+    async fn record_batch(
+        &self,
+        updates: &[Account],
+    ) -> Result<Vec<Result<Outcome, RecordError>>, StoreError> {
         let stored = self.stored(updates).await?;
-        let mut steps: Vec<Step> = updates.iter().map(|update| step(update, stored.get(&update.id))).collect();
+        let mut steps: Vec<Step> =
+            updates.iter().map(|update| step(update, stored.get(&update.id))).collect();
         self.find_past(updates, &stored, &mut steps).await?;
         for shared in [Step::Create, Step::Advance] {
             let writes = self.writes(updates, &steps, shared)?;
-            let is_refused = !writes.is_empty() && !matches!(self.transact(writes).await?, Transaction::Committed);
+            let is_refused =
+                !writes.is_empty() && !matches!(self.transact(writes).await?, Transaction::Committed);
             if is_refused {
                 steps.iter_mut().filter(|step| **step == shared).for_each(|step| *step = Step::Single);
             }
@@ -61,7 +71,12 @@ impl Store {
         Ok(stream::iter(outcomes).buffered(CONCURRENCY).collect().await)
     }
 
-    fn writes(&self, updates: &[Account], steps: &[Step], shared: Step) -> Result<Vec<TransactWriteItem>, StoreError> {
+    fn writes(
+        &self,
+        updates: &[Account],
+        steps: &[Step],
+        shared: Step,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let mut writes = Vec::new();
         for (update, _) in updates.iter().zip(steps).filter(|(_, step)| **step == shared) {
             match shared {
@@ -73,7 +88,8 @@ impl Store {
         Ok(writes)
     }
 
-    /// The accounts that are there and readable, as far as one read tells: what it leaves out is written with care all the same.
+    /// The accounts that are there and readable, as far as one read tells: what it leaves out is written with
+    /// care all the same.
     async fn stored(&self, updates: &[Account]) -> Result<HashMap<AccountId, Account>, StoreError> {
         let keys = updates.iter().map(|update| accounts::key(update.customer_id, update.id)).collect();
         let items = self.batch(&self.tables.accounts, keys).await?;
@@ -89,9 +105,12 @@ impl Store {
         steps: &mut [Step],
     ) -> Result<(), StoreError> {
         let is_older = |update: &Account| {
-            let same =
-                |account: &Account| (account.asset, account.custody_account_id) == (update.asset, update.custody_account_id);
-            let is_within = |account: &Account| account.created_at <= update.balance_at && update.balance_at < account.balance_at;
+            let same = |account: &Account| {
+                (account.asset, account.custody_account_id) == (update.asset, update.custody_account_id)
+            };
+            let is_within = |account: &Account| {
+                account.created_at <= update.balance_at && update.balance_at < account.balance_at
+            };
             stored.get(&update.id).is_some_and(|account| is_within(account) && same(account))
         };
         let keys: Vec<_> = updates.iter().filter(|update| is_older(update)).map(history::key).collect();
@@ -119,7 +138,9 @@ fn step(update: &Account, stored: Option<&Account>) -> Step {
     match stored {
         None => Step::Create,
         Some(stored) if stored.balance_at < update.balance_at => Step::Advance,
-        Some(stored) if (Account { created_at: stored.created_at, ..update.clone() }) == *stored => Step::Keep,
+        Some(stored) if (Account { created_at: stored.created_at, ..update.clone() }) == *stored => {
+            Step::Keep
+        }
         Some(_) => Step::Single,
     }
 }

@@ -1,4 +1,5 @@
-//! Attribute values by hand: a number never passes through a float, and a missing or mistyped attribute says its name.
+//! Attribute values by hand: a number never passes through a float, and a missing or mistyped attribute says
+//! its name.
 
 use super::StoreError;
 use crate::domain::{Amount, Timestamp};
@@ -78,7 +79,11 @@ impl<'a> Row<'a> {
     }
 
     pub(super) fn flag(&self, attribute: &'static str) -> Result<bool, StoreError> {
-        self.item.get(attribute).and_then(|value| value.as_bool().ok()).copied().ok_or_else(|| self.corrupt(attribute))
+        self.item
+            .get(attribute)
+            .and_then(|value| value.as_bool().ok())
+            .copied()
+            .ok_or_else(|| self.corrupt(attribute))
     }
 
     /// A list of strings, each parsed; an absent list is empty.

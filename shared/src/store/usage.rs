@@ -1,9 +1,11 @@
 //! What the store charges for a piece of work: calls and capacity units, as DynamoDB itself counts them.
 //!
-//! Every call of the client asks for its consumed capacity; the sum belongs to the task that made it, so that a request's log line
-//! can say what the request cost.
+//! Every call of the client asks for its consumed capacity; the sum belongs to the task that made it, so that
+//! a request's log line can say what the request cost.
 
-use aws_sdk_dynamodb::config::interceptors::{BeforeSerializationInterceptorContextMut, FinalizerInterceptorContextRef};
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeSerializationInterceptorContextMut, FinalizerInterceptorContextRef,
+};
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};

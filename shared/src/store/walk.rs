@@ -31,9 +31,14 @@ impl Store {
         let request = self.client.scan().table_name(&self.tables.accounts).consistent_read(true);
         let start = after.map(|(customer_id, id)| accounts::key(customer_id, id));
         let answer = request.set_exclusive_start_key(start).send().await?;
-        let key = |item: &Item| format!("{} of customer {}", part(item, "account_id"), part(item, "customer_id"));
-        let row = |item: &Item| accounts::from_item(item).map_err(|error| CorruptRow { key: key(item), error });
-        Ok((answer.items().iter().map(row).collect(), answer.last_evaluated_key().map(listing::place).transpose()?))
+        let key =
+            |item: &Item| format!("{} of customer {}", part(item, "account_id"), part(item, "customer_id"));
+        let row =
+            |item: &Item| accounts::from_item(item).map_err(|error| CorruptRow { key: key(item), error });
+        Ok((
+            answer.items().iter().map(row).collect(),
+            answer.last_evaluated_key().map(listing::place).transpose()?,
+        ))
     }
 
     /// Whose accounts history knows, after this place of the table. It reads the whole history for it.
@@ -49,7 +54,8 @@ impl Store {
             let row = Row { table: history::TABLE, item };
             Ok((row.parsed("customer_id", CustomerId::parse)?, row.parsed("account_id", AccountId::parse)?))
         };
-        let row = |item: &Item| owner(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error });
+        let row =
+            |item: &Item| owner(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error });
         Ok((answer.items().iter().map(row).collect(), answer.last_evaluated_key.map(OwnerPlace)))
     }
 
@@ -60,14 +66,23 @@ impl Store {
     ) -> Result<(Vec<Result<CustodyState, CorruptRow>>, Option<CustodyAccountId>), StoreError> {
         let request = self.client.scan().table_name(&self.tables.custody).consistent_read(true);
         let answer = request.set_exclusive_start_key(after.map(custody::key)).send().await?;
-        let row = |item: &Item| custody::from_item(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error });
+        let row = |item: &Item| {
+            custody::from_item(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error })
+        };
         let accounts = answer.items().iter().map(row).collect();
         Ok((accounts, answer.last_evaluated_key().map(custody::id_of).transpose()?))
     }
 
     /// Every API key there is, revoked and expired ones included, in no order.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        let mut items = self.client.scan().table_name(&self.tables.access).consistent_read(true).into_paginator().items().send();
+        let mut items = self
+            .client
+            .scan()
+            .table_name(&self.tables.access)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
         let mut keys = Vec::new();
         while let Some(item) = items.next().await {
             keys.extend(access::api_key_of(&item?)?);

@@ -49,11 +49,14 @@ async fn forward(State(capacity): State<Capacity>, mut headers: HeaderMap, body:
     headers.remove(header::CONTENT_LENGTH);
     let mut request: Value = serde_json::from_slice(&body).unwrap_or_default();
     request["ReturnConsumedCapacity"] = json!("TOTAL");
-    let answer = capacity.client.post(&capacity.target).headers(headers).body(request.to_string()).send().await;
+    let answer =
+        capacity.client.post(&capacity.target).headers(headers).body(request.to_string()).send().await;
     let Ok(answer) = answer else { return axum::http::StatusCode::BAD_GATEWAY.into_response() };
     let status = answer.status();
-    let mut answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap_or_default()).unwrap_or_default();
-    let consumed = answer.as_object_mut().and_then(|answer| answer.remove("ConsumedCapacity")).unwrap_or_default();
+    let mut answer: Value =
+        serde_json::from_slice(&answer.bytes().await.unwrap_or_default()).unwrap_or_default();
+    let consumed =
+        answer.as_object_mut().and_then(|answer| answer.remove("ConsumedCapacity")).unwrap_or_default();
     let mut sum = capacity.sum.lock().unwrap_or_else(PoisonError::into_inner);
     sum.calls += 1;
     // One table, or one entry for each table of a transaction.

@@ -1,4 +1,5 @@
-//! The scheduled custody sync: what one account costs, idle and changed, at a provider that takes 50 ms for an answer.
+//! The scheduled custody sync: what one account costs, idle and changed, at a provider that takes 50 ms for
+//! an answer.
 
 use crate::Result;
 use crate::capacity::{Capacity, Usage};
@@ -15,8 +16,11 @@ const RUN: &str = r#"{"shard": 0, "shards": 1}"#;
 
 /// Syncs `accounts` custody accounts of four assets each, of which two are held.
 pub(crate) async fn measure(accounts: u32) -> Result<()> {
-    let stack =
-        Stack::start(Options { dataset: Dataset::parse(&dataset(accounts).to_string(), "bench")?, ..Options::default() }).await?;
+    let stack = Stack::start(Options {
+        dataset: Dataset::parse(&dataset(accounts).to_string(), "bench")?,
+        ..Options::default()
+    })
+    .await?;
     stack.sandbox().set_delay(PROVIDER_LATENCY);
     let proxy = Capacity::start(stack.dynamodb_url()).await?;
     let mut environment = stack.environment();
@@ -24,7 +28,8 @@ pub(crate) async fn measure(accounts: u32) -> Result<()> {
     environment.push(("SYNC_INTERVAL_SECONDS".to_owned(), "0".to_owned()));
     let mut counted = environment.clone();
     counted.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url.clone()));
-    let (mut direct, mut observed) = (Function::spawn(FUNCTION, &environment).await?, Function::spawn(FUNCTION, &counted).await?);
+    let (mut direct, mut observed) =
+        (Function::spawn(FUNCTION, &environment).await?, Function::spawn(FUNCTION, &counted).await?);
     println!(
         "{FUNCTION}, {accounts} accounts, provider latency {PROVIDER_LATENCY:?}, per account: ms, store calls, read units, write units, provider calls"
     );
@@ -60,7 +65,11 @@ pub(crate) async fn measure(accounts: u32) -> Result<()> {
 async fn run(function: &mut Function, accounts: u32) -> Result<Duration> {
     let (time, report) = function.job(RUN).await?;
     let synced = report["synced"].as_u64();
-    if synced == Some(u64::from(accounts)) { Ok(time) } else { Err(format!("not every account was synced: {report}").into()) }
+    if synced == Some(u64::from(accounts)) {
+        Ok(time)
+    } else {
+        Err(format!("not every account was synced: {report}").into())
+    }
 }
 
 /// Gives every vault other amounts of one asset.

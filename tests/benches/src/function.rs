@@ -27,7 +27,10 @@ impl Function {
     pub(crate) async fn spawn(name: &str, environment: &[(String, String)]) -> Result<Self, Box<dyn Error>> {
         let api = RuntimeApi::start().await?;
         let mut command = Command::new(binary(name));
-        command.env_clear().envs(environment.iter().cloned()).env("AWS_LAMBDA_RUNTIME_API", api.address.to_string());
+        command
+            .env_clear()
+            .envs(environment.iter().cloned())
+            .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string());
         command
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
@@ -61,10 +64,20 @@ impl Function {
     /// CPU time so far, user and system.
     pub(crate) fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
         let stat = self.proc("stat")?;
-        let fields: Vec<u64> =
-            stat.rsplit(')').next().unwrap_or("").split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
-        // The fields after the command name start with the third of proc(5); utime and stime are the 14th and 15th.
-        let ticks = fields.get(11).zip(fields.get(12)).map(|(user, system)| user + system).ok_or("no CPU time in /proc")?;
+        let fields: Vec<u64> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or("")
+            .split_whitespace()
+            .map(|field| field.parse().unwrap_or(0))
+            .collect();
+        // The fields after the command name start with the third of proc(5); utime and stime are the 14th and
+        // 15th.
+        let ticks = fields
+            .get(11)
+            .zip(fields.get(12))
+            .map(|(user, system)| user + system)
+            .ok_or("no CPU time in /proc")?;
         Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
     }
 

@@ -30,7 +30,9 @@ pub(crate) async fn events(count: u32) -> Result<()> {
     let mut states = Vec::new();
     // What is taken one after the other: an account's events in their order, or each for itself.
     let by_account = usize::try_from(BALANCES)?;
-    for (title, events, in_order) in [("each account's in order", ordered, by_account), ("shuffled, some twice", shuffled, 1)] {
+    for (title, events, in_order) in
+        [("each account's in order", ordered, by_account), ("shuffled, some twice", shuffled, 1)]
+    {
         let stack = Stack::start(Options::default()).await?;
         let (started, now) = (Instant::now(), Timestamp::now());
         let ingest = Ingest::new(&stack.config().store);
@@ -61,7 +63,11 @@ pub(crate) async fn import(count: u32) -> Result<()> {
     println!("ballast accounts import, {count} rows of CSV");
     let mut text = "id,customer_id,currency,balance,balance_at,account_number,description\n".to_owned();
     for number in 0..count {
-        writeln!(text, "{},{CUSTOMER},EUR,{number}.25,2026-01-01T00:00:00Z,{number:012},account {number}", id(number))?;
+        writeln!(
+            text,
+            "{},{CUSTOMER},EUR,{number}.25,2026-01-01T00:00:00Z,{number:012},account {number}",
+            id(number)
+        )?;
     }
     let file = File(std::env::temp_dir().join(format!("ballast-bench-{}.csv", std::process::id())));
     std::fs::write(&file.0, text)?;
@@ -153,9 +159,17 @@ async fn state(stack: &Stack) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let mut state = BTreeMap::new();
     for table in ["AccountsTable", "HistoryTable"] {
         let store = stack.store();
-        let items =
-            store.client().scan().table_name(table).into_paginator().items().send().collect::<std::result::Result<Vec<_>, _>>();
-        let shown = |item: &std::collections::HashMap<String, _>| format!("{:?}", item.iter().collect::<BTreeMap<_, _>>());
+        let items = store
+            .client()
+            .scan()
+            .table_name(table)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<std::result::Result<Vec<_>, _>>();
+        let shown = |item: &std::collections::HashMap<String, _>| {
+            format!("{:?}", item.iter().collect::<BTreeMap<_, _>>())
+        };
         let mut items: Vec<String> = items.await?.iter().map(shown).collect();
         items.sort_unstable();
         state.insert(table, items);

@@ -1,7 +1,9 @@
-//! What the function costs: cold start, warm latency, CPU, memory and store capacity, against yardsticks in the same run.
+//! What the function costs: cold start, warm latency, CPU, memory and store capacity, against yardsticks in
+//! the same run.
 //!
-//! `tests/benches/run` builds the release binaries and starts this. Yardsticks and function take turns, so that a slow moment of
-//! the machine hits all of them; figures are medians, and what is worth quoting are the ratios.
+//! `tests/benches/run` builds the release binaries and starts this. Yardsticks and function take turns, so
+//! that a slow moment of the machine hits all of them; figures are medians, and what is worth quoting are the
+//! ratios.
 
 mod capacity;
 mod custody;
@@ -45,8 +47,12 @@ async fn main() -> Result<()> {
         Some(other) => return Err(format!("unknown argument {other}; the only one is --quick").into()),
     };
     let dataset = Dataset::parse(&dataset().to_string(), "bench")?;
-    let stack =
-        Stack::start(Options { dataset, rate_limit_per_minute: DEFAULT_RATE_LIMIT_PER_MINUTE, ..Options::default() }).await?;
+    let stack = Stack::start(Options {
+        dataset,
+        rate_limit_per_minute: DEFAULT_RATE_LIMIT_PER_MINUTE,
+        ..Options::default()
+    })
+    .await?;
     let bench = Bench { stack, rounds };
     bench.sizes()?;
     bench.cold().await?;
@@ -95,7 +101,11 @@ impl Bench {
         let base = median(noop);
         println!("cold start, p50 of {} runs", self.rounds.cold);
         for (name, times) in names.iter().zip(&times) {
-            println!("  {name:<18} {:>8.2} ms  {:>5.2} × no-op", ms(median(times)), ratio(median(times), base));
+            println!(
+                "  {name:<18} {:>8.2} ms  {:>5.2} × no-op",
+                ms(median(times)),
+                ratio(median(times), base)
+            );
         }
         Ok(())
     }
@@ -170,10 +180,18 @@ impl Bench {
     }
 
     /// A question of a caller: one for each measurement, who stays within the deployed rate limit.
-    fn event(&self, caller: &str, accounts: u32, has_details: bool, credential: Credential) -> Result<String> {
+    fn event(
+        &self,
+        caller: &str,
+        accounts: u32,
+        has_details: bool,
+        credential: Credential,
+    ) -> Result<String> {
         let details = if has_details { "&details=true" } else { "" };
         let (name, value) = match credential {
-            Jwt => ("authorization", format!("Bearer {}", token(&self.stack, &format!("{caller} {accounts}"))?)),
+            Jwt => {
+                ("authorization", format!("Bearer {}", token(&self.stack, &format!("{caller} {accounts}"))?))
+            }
             ApiKey => ("x-api-key", api_key(accounts, has_details)),
         };
         let query = format!("customer_id={}&currency=EUR{details}", customer(accounts));
@@ -200,7 +218,8 @@ fn customer(accounts: u32) -> String {
     format!("00000000-0000-4000-8000-{accounts:012}")
 }
 
-/// Customers whose accounts are in four currencies and half of whom have an address, as in life; a sheet of today.
+/// Customers whose accounts are in four currencies and half of whom have an address, as in life; a sheet of
+/// today.
 fn dataset() -> Value {
     let now = shared::domain::Timestamp::now().to_millis_text();
     let account = |of: u32, number: u32| {
@@ -230,7 +249,9 @@ fn api_key(accounts: u32, has_details: bool) -> String {
 fn token(stack: &Stack, caller: &str) -> Result<String> {
     let customers: Vec<_> = CUSTOMERS.iter().map(|of| Value::from(customer(*of))).collect();
     let claims: Map<_, _> =
-        [("sub".to_owned(), caller.into()), ("customer_ids".to_owned(), customers.into())].into_iter().collect();
+        [("sub".to_owned(), caller.into()), ("customer_ids".to_owned(), customers.into())]
+            .into_iter()
+            .collect();
     Ok(stack.token(claims)?)
 }
 

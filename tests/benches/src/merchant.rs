@@ -42,7 +42,9 @@ pub(crate) async fn measure(stack: &Stack, rounds: usize) -> Result<()> {
     let mut base = None;
     for (title, query, history_reads) in DATES {
         let path = format!("/api/v1/organizations/{ORGANIZATION}/merchants/{MERCHANT}/accounts/balances");
-        let claims = [("sub".to_owned(), title.into()), ("merchant_ids".to_owned(), json!([MERCHANT]))].into_iter().collect();
+        let claims = [("sub".to_owned(), title.into()), ("merchant_ids".to_owned(), json!([MERCHANT]))]
+            .into_iter()
+            .collect();
         let event = event::get(&path, query, ("authorization", format!("Bearer {}", stack.token(claims)?)));
         let mut function = Function::spawn(FUNCTION, &stack.environment()).await?;
         function.first(&event).await?;
@@ -62,7 +64,10 @@ pub(crate) async fn measure(stack: &Stack, rounds: usize) -> Result<()> {
         observed.warm(&event).await?;
         let Usage { calls, read, write: _ } = proxy.take();
         let memory = function.peak_memory_kib()? as f64 / 1024.0;
-        println!("  {title:<20} {:>8.2} ms {per_read:>8} {calls:>6} {read:>8.1} {memory:>6.1} MiB", ms(latency));
+        println!(
+            "  {title:<20} {:>8.2} ms {per_read:>8} {calls:>6} {read:>8.1} {memory:>6.1} MiB",
+            ms(latency)
+        );
     }
     Ok(())
 }

@@ -44,8 +44,11 @@ impl RuntimeApi {
     pub(crate) async fn start() -> std::io::Result<Self> {
         let (events, waiting_events) = channel(1);
         let (answers, waiting_answers) = channel(1);
-        let shared =
-            Shared { events: Arc::new(Mutex::new(waiting_events)), handed_out: Arc::new(Mutex::new(Instant::now())), answers };
+        let shared = Shared {
+            events: Arc::new(Mutex::new(waiting_events)),
+            handed_out: Arc::new(Mutex::new(Instant::now())),
+            answers,
+        };
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
@@ -74,7 +77,10 @@ async fn next(State(shared): State<Shared>) -> impl IntoResponse {
     *shared.handed_out.lock().await = Instant::now();
     let deadline = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + DEADLINE;
     let headers = [
-        (HeaderName::from_static("lambda-runtime-aws-request-id"), "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+        (
+            HeaderName::from_static("lambda-runtime-aws-request-id"),
+            "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
+        ),
         (HeaderName::from_static("lambda-runtime-deadline-ms"), deadline.as_millis().to_string()),
         (
             HeaderName::from_static("lambda-runtime-invoked-function-arn"),

@@ -1,5 +1,8 @@
 //! The balance on the wire. Numbers are exact literals; the order of fields is the reference's.
-#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the derive of `JsonSchema` writes its literals with `to_value`"
+)]
 
 use super::query::BalanceQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -126,8 +129,9 @@ impl Body {
     ) -> Result<Self, TooLarge> {
         let Summary { total, fiat, crypto, stacks, unpriced, receipts } = summary;
         let in_target = |amount| Number::of(query.target, amount);
-        let unpriced =
-            unpriced.iter().map(|(asset, sum)| UnpricedBody { currency: asset.code(), balance: Number::of(*asset, *sum) });
+        let unpriced = unpriced
+            .iter()
+            .map(|(asset, sum)| UnpricedBody { currency: asset.code(), balance: Number::of(*asset, *sum) });
         Ok(Self {
             total_balance: in_target(*total),
             currency: query.target.code(),
@@ -156,7 +160,10 @@ fn stack_body(stack: &Stack, pricing: Pricing<'_>) -> StackBody {
 fn details(accounts: &[Account], pricing: Pricing<'_>) -> Result<Details, TooLarge> {
     let (crypto, fiat): (Vec<_>, Vec<_>) = accounts.iter().partition(|account| account.asset.is_crypto());
     let rows = |accounts: Vec<&Account>| {
-        let rows = accounts.into_iter().map(|account| account_body(account, pricing)).collect::<Result<Vec<_>, _>>()?;
+        let rows = accounts
+            .into_iter()
+            .map(|account| account_body(account, pricing))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok((!rows.is_empty()).then_some(rows))
     };
     Ok(Details { fiat_accounts: rows(fiat)?, crypto_assets: rows(crypto)? })

@@ -33,8 +33,12 @@ pub(crate) async fn get(
     }
     let accounts = accounts(&app, &query).await?;
     let sheet = sheet(&app.sheets, &query, now).await?;
-    let pricing =
-        Pricing { target: query.target, sheet: sheet.as_deref(), at: query.as_of.unwrap_or(now), limits: app.age_limits };
+    let pricing = Pricing {
+        target: query.target,
+        sheet: sheet.as_deref(),
+        at: query.as_of.unwrap_or(now),
+        limits: app.age_limits,
+    };
     let summary = summarize(&accounts, pricing, query.rows()).map_err(ApiError::too_large)?;
     if !query.is_partial && !summary.unpriced.is_empty() {
         let currencies = summary.unpriced.iter().map(|(asset, _)| *asset).collect();
@@ -49,14 +53,19 @@ async fn accounts(app: &App, query: &BalanceQuery) -> Result<Vec<Account>, ApiEr
     let mut accounts = app.store.customer_accounts(query.customer_id).await?;
     if let Some(at) = query.as_of {
         accounts.retain(|account| query.filter.admits_at_some_balance(account));
-        accounts = app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
+        accounts =
+            app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
     }
     accounts.retain(|account| query.filter.admits(account));
     accounts.sort_unstable_by_key(|account| (account.asset, account.id));
     Ok(accounts)
 }
 
-async fn sheet(sheets: &Sheets, query: &BalanceQuery, now: Timestamp) -> Result<Option<Arc<RateSheet>>, StoreError> {
+async fn sheet(
+    sheets: &Sheets,
+    query: &BalanceQuery,
+    now: Timestamp,
+) -> Result<Option<Arc<RateSheet>>, StoreError> {
     match query.as_of {
         None => sheets.newest(now).await,
         Some(at) => sheets.as_of(at).await,

@@ -8,9 +8,12 @@ use shared::query::{Declared, Filter, InvalidParameter, Parameter, Parameters};
 use std::sync::LazyLock;
 
 static CUSTOMER_ID: Parameter<CustomerId> = Parameter::customer_id("customer_id", "whose balance").required();
-static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "what everything is converted into").required();
-static DETAILS: Parameter<bool> = Parameter::boolean("details", "adds every account, and the rates that were used");
-static AS_OF: Parameter<Timestamp> = Parameter::instant("as_of", "balances and rates as they stood at that instant");
+static CURRENCY: Parameter<Asset> =
+    Parameter::asset("currency", "what everything is converted into").required();
+static DETAILS: Parameter<bool> =
+    Parameter::boolean("details", "adds every account, and the rates that were used");
+static AS_OF: Parameter<Timestamp> =
+    Parameter::instant("as_of", "balances and rates as they stood at that instant");
 static PARTIAL: Parameter<bool> =
     Parameter::boolean("partial", "leaves holdings without a rate out of the totals, and names them");
 

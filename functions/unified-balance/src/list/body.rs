@@ -1,5 +1,8 @@
 //! The account list on the wire. Numbers are exact literals, and absent fields are left out.
-#![expect(clippy::disallowed_methods, reason = "the derive of `JsonSchema` writes its literals with `to_value`")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the derive of `JsonSchema` writes its literals with `to_value`"
+)]
 
 use super::query::ListQuery;
 use crate::icon;
@@ -111,7 +114,8 @@ impl ListBody {
             return Self::of_accounts(query, turned);
         }
         let currencies = sort.of_currencies();
-        let turned = page.of(groups(accounts), &currencies, |(asset, _)| currencies.place_of_currency(*asset))?;
+        let turned =
+            page.of(groups(accounts), &currencies, |(asset, _)| currencies.place_of_currency(*asset))?;
         Self::of_groups(query, turned)
     }
 
@@ -196,7 +200,11 @@ fn account_body(account: &Account) -> Result<AccountBody, TooLarge> {
         description: description.clone(),
         created_at: created_at.to_millis_text(),
         updated_at: balance_at.to_millis_text(),
-        metadata: Metadata { icon_url: icon::url(*asset), name: asset.name().to_owned(), issuer: asset.issuer() },
+        metadata: Metadata {
+            icon_url: icon::url(*asset),
+            name: asset.name().to_owned(),
+            issuer: asset.issuer(),
+        },
     })
 }
 

@@ -1,7 +1,7 @@
 //! `GET /v2/accounts`: the accounts behind the balance, searched, sorted, grouped and paged.
 //!
-//! Accounts of named customers, or by their ids, are read whole and then ordered. All customers together are too many for that:
-//! they come in the table's own order, a bounded part of it per page.
+//! Accounts of named customers, or by their ids, are read whole and then ordered. All customers together are
+//! too many for that: they come in the table's own order, a bounded part of it per page.
 
 pub(crate) mod body;
 pub(crate) mod query;
@@ -17,8 +17,10 @@ use shared::query::{Page, Turned};
 use shared::store::{MAX_LISTED_ACCOUNTS, Store, TablePage, TablePlace};
 use std::collections::BTreeSet;
 
-const TOO_MANY: Narrowing =
-    Narrowing { parameter: "search.customer_id", advice: "ask for fewer customers, or for single accounts with `search.id.in`" };
+const TOO_MANY: Narrowing = Narrowing {
+    parameter: "search.customer_id",
+    advice: "ask for fewer customers, or for single accounts with `search.id.in`",
+};
 const PAGE_TOO_LARGE: Narrowing = Narrowing { parameter: "limit", advice: "ask for a smaller `limit`" };
 const GROUPS_TOO_LARGE: Narrowing =
     Narrowing { parameter: "stack", advice: "leave `stack` out or narrow it with `search.currency`" };
@@ -34,13 +36,19 @@ pub(crate) async fn get(
     }
     let body = match (&query.reach, query.filter.ids()) {
         (Reach::Everybody, None) => ListBody::of_accounts(&query, table_page(&app.store, &query).await?)?,
-        (Reach::Customers(customers), None) => ListBody::new(&query, of_customers(&app.store, customers, &query).await?)?,
+        (Reach::Customers(customers), None) => {
+            ListBody::new(&query, of_customers(&app.store, customers, &query).await?)?
+        }
         (reach, Some(ids)) => ListBody::new(&query, by_id(&app.store, ids, reach, &query).await?)?,
     };
     http::json(&body, if query.has_stacks { GROUPS_TOO_LARGE } else { PAGE_TOO_LARGE })
 }
 
-async fn of_customers(store: &Store, customers: &BTreeSet<CustomerId>, query: &ListQuery) -> Result<Vec<Account>, ApiError> {
+async fn of_customers(
+    store: &Store,
+    customers: &BTreeSet<CustomerId>,
+    query: &ListQuery,
+) -> Result<Vec<Account>, ApiError> {
     let (mut accounts, mut left) = (Vec::new(), MAX_LISTED_ACCOUNTS);
     for customer in customers {
         let read = store.customer_accounts_at_most(*customer, left).await;
@@ -51,16 +59,27 @@ async fn of_customers(store: &Store, customers: &BTreeSet<CustomerId>, query: &L
     Ok(accounts)
 }
 
-async fn by_id(store: &Store, ids: BTreeSet<AccountId>, reach: &Reach, query: &ListQuery) -> Result<Vec<Account>, ApiError> {
+async fn by_id(
+    store: &Store,
+    ids: BTreeSet<AccountId>,
+    reach: &Reach,
+    query: &ListQuery,
+) -> Result<Vec<Account>, ApiError> {
     let mut accounts = store.accounts_by_id(ids).await?;
     accounts.retain(|account| reach.covers(account.customer_id) && query.filter.admits(account));
     Ok(accounts)
 }
 
 async fn table_page(store: &Store, query: &ListQuery) -> Result<Turned<Account>, ApiError> {
-    let after = query.page.after.as_deref().map(|texts| parse_place(texts).ok_or_else(Page::misplaced)).transpose()?;
+    let after = query
+        .page
+        .after
+        .as_deref()
+        .map(|texts| parse_place(texts).ok_or_else(Page::misplaced))
+        .transpose()?;
     let TablePage { accounts, next } = store.table_page(after, &query.filter, query.page.limit).await?;
-    let next_cursor = next.map(|(customer_id, id)| query.page.cursor([customer_id.to_string(), id.to_string()]));
+    let next_cursor =
+        next.map(|(customer_id, id)| query.page.cursor([customer_id.to_string(), id.to_string()]));
     Ok(Turned { items: accounts, total: None, next_cursor })
 }
 

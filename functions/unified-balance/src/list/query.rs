@@ -5,12 +5,18 @@ use shared::domain::{CustomerId, Grants};
 use shared::query::filter::list_filters;
 use shared::query::page::{CURSOR, LIMIT, OFFSET};
 use shared::query::sort::field_names;
-use shared::query::{Binding, Declared, Expected, Filter, InvalidParameter, Page, Parameter, Parameters, Sort};
+use shared::query::{
+    Binding, Declared, Expected, Filter, InvalidParameter, Page, Parameter, Parameters, Sort,
+};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-static SORT: Parameter<Sort> =
-    Parameter::new("sort", "the order, `id` unless given; ties are broken by id", Expected::Order(field_names), Sort::parse);
+static SORT: Parameter<Sort> = Parameter::new(
+    "sort",
+    "the order, `id` unless given; ties are broken by id",
+    Expected::Order(field_names),
+    Sort::parse,
+);
 
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
@@ -90,6 +96,8 @@ impl ListQuery {
 fn refuse_order(parameters: &Parameters) -> Result<(), InvalidParameter> {
     let orders = [STACK.name, SORT.name, OFFSET.name];
     let Some((name, _)) = parameters.given().find(|(name, _)| orders.contains(name)) else { return Ok(()) };
-    let message = format!("`{name}` needs `search.customer_id` or `search.customer_id.in`; across all customers use `cursor`.");
+    let message = format!(
+        "`{name}` needs `search.customer_id` or `search.customer_id.in`; across all customers use `cursor`."
+    );
     Err(InvalidParameter::new(name, message))
 }

@@ -1,7 +1,8 @@
 //! `ballast accounts import`: a file of accounts into the store, as events would bring them.
 //!
-//! The store is its only memory. What is there already is read and not written again, so an import that was cut short is run again,
-//! and the same file brings the same end however often. Rows of one account are recorded one after the other.
+//! The store is its only memory. What is there already is read and not written again, so an import that was
+//! cut short is run again, and the same file brings the same end however often. Rows of one account are
+//! recorded one after the other.
 
 use super::rejects::Rejects;
 use super::rows::Rows;
@@ -49,7 +50,8 @@ pub(super) async fn run(
     let ImportArguments { file, format, rejects } = arguments;
     let mut rows = Rows::open(&file, format)?;
     let mut import = Import { store, tally: Tally::default(), rejects: Rejects::new(&file, rejects)? };
-    let length = std::fs::metadata(&file).map_err(|source| CliError::File { path: file.clone(), source })?.len();
+    let length =
+        std::fs::metadata(&file).map_err(|source| CliError::File { path: file.clone(), source })?.len();
     let (bar, started, now) = (bar(length), Instant::now(), Timestamp::now());
     while import.chunk(&mut rows, now).await? {
         bar.set_position(rows.bytes_read());
@@ -59,7 +61,8 @@ pub(super) async fn run(
     let Import { mut tally, rejects, .. } = import;
     tally.rejects = rejects.finish()?;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-    (tally.seconds, tally.rows_per_second) = (milliseconds / 1_000, tally.rows.saturating_mul(1_000) / milliseconds);
+    (tally.seconds, tally.rows_per_second) =
+        (milliseconds / 1_000, tally.rows.saturating_mul(1_000) / milliseconds);
     output.document(&tally, printed)?;
     Ok(if tally.rejected == 0 { Ending::Done } else { Ending::InPart })
 }
@@ -116,7 +119,9 @@ impl Import<'_> {
             return Ok(false);
         }
         let done = self.tally.rows;
-        record(self.store, &mut pending).await.map_err(|source| CliError::Interrupted { rows: done, source })?;
+        record(self.store, &mut pending)
+            .await
+            .map_err(|source| CliError::Interrupted { rows: done, source })?;
         for Pending { line, outcome, .. } in pending {
             self.tally.rows += 1;
             match outcome {
@@ -133,7 +138,8 @@ impl Import<'_> {
     }
 }
 
-/// Records the rows' states in waves, each of which has an account once. A row ends with its first state that is rejected.
+/// Records the rows' states in waves, each of which has an account once. A row ends with its first state that
+/// is rejected.
 async fn record(store: &Store, pending: &mut [Pending]) -> Result<(), StoreError> {
     let mut left: Vec<(usize, Account)> = Vec::new();
     for (index, row) in pending.iter_mut().enumerate() {
@@ -146,17 +152,22 @@ async fn record(store: &Store, pending: &mut [Pending]) -> Result<(), StoreError
         let recorded = (|| wave_recorded(store, &states)).retry(patience()).when(is_passing).await?;
         for ((index, state), outcome) in indexes.into_iter().zip(&states).zip(recorded) {
             if let Some(row) = pending.get_mut(index).filter(|row| row.outcome.is_ok()) {
-                row.outcome = outcome.map_err(|reason| format!("{reason} ({})", state.balance_at.to_stored_text()));
+                row.outcome =
+                    outcome.map_err(|reason| format!("{reason} ({})", state.balance_at.to_stored_text()));
             }
         }
-        let is_alive = |(index, _): &(usize, Account)| pending.get(*index).is_some_and(|row| row.outcome.is_ok());
+        let is_alive =
+            |(index, _): &(usize, Account)| pending.get(*index).is_some_and(|row| row.outcome.is_ok());
         left = later.into_iter().filter(is_alive).collect();
     }
     Ok(())
 }
 
 /// One wave's outcomes. What may pass is an error of the whole, because a wave can be recorded again.
-async fn wave_recorded(store: &Store, states: &[Account]) -> Result<Vec<Result<Outcome, String>>, StoreError> {
+async fn wave_recorded(
+    store: &Store,
+    states: &[Account],
+) -> Result<Vec<Result<Outcome, String>>, StoreError> {
     let outcomes = store.record_many(states).await?.into_iter().map(|outcome| match outcome {
         Ok(outcome) => Ok(Ok(outcome)),
         Err(RecordError::Rejected(reason)) => Ok(Err(reason.to_string())),

@@ -36,7 +36,12 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { reader: BufReader::new(File::open(path)?), given_back: VecDeque::new(), number: 0, bytes: 0 })
+        Ok(Self {
+            reader: BufReader::new(File::open(path)?),
+            given_back: VecDeque::new(),
+            number: 0,
+            bytes: 0,
+        })
     }
 
     /// How far into the file reading has come.

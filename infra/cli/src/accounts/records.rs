@@ -1,7 +1,8 @@
 //! CSV as it was meant (RFC 4180): a record that is not well-formed costs its own first line and no other.
 //!
-//! A reader that forgives a stray quote takes everything up to the next one for a single cell, and the rows between are gone without
-//! a word. So a record is only as long as its quotes say, and every quote must open or close a whole cell.
+//! A reader that forgives a stray quote takes everything up to the next one for a single cell, and the rows
+//! between are gone without a word. So a record is only as long as its quotes say, and every quote must open
+//! or close a whole cell.
 
 use super::lines::{Line, Lines, TOO_LONG};
 use csv::StringRecord;
@@ -11,7 +12,8 @@ const MAX_RECORD_LINES: usize = 50;
 /// Every cell of an account is far shorter.
 const MAX_RECORD_BYTES: usize = 64 * 1024;
 
-/// The next record and the line it begins on, or why that line is none; `None` after the last. Blank lines are passed over.
+/// The next record and the line it begins on, or why that line is none; `None` after the last. Blank lines
+/// are passed over.
 pub(super) fn next(lines: &mut Lines) -> std::io::Result<Option<(u64, Result<StringRecord, String>)>> {
     let Some(first) = not_blank(lines)? else { return Ok(None) };
     if first.is_cut {
@@ -51,11 +53,13 @@ fn is_open(text: &[u8]) -> bool {
 fn parse(text: &[u8]) -> Result<StringRecord, String> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8")?;
     if !has_sound_quotes(text.trim_end_matches(['\r', '\n'])) {
-        return Err("a quote that neither opens nor closes a cell; inside a quoted cell it is written twice".to_owned());
+        return Err("a quote that neither opens nor closes a cell; inside a quoted cell it is written twice"
+            .to_owned());
     }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut records = reader.records();
-    let record = records.next().unwrap_or_else(|| Ok(StringRecord::new())).map_err(|error| error.to_string())?;
+    let record =
+        records.next().unwrap_or_else(|| Ok(StringRecord::new())).map_err(|error| error.to_string())?;
     // A lone carriage return ends a record too, and what follows it would be lost.
     if records.next().is_some() { Err("a carriage return outside quotes".to_owned()) } else { Ok(record) }
 }

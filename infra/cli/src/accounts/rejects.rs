@@ -27,24 +27,32 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// A list at `path`, which must be free, or beside the imported file, where that of an earlier import is replaced.
+    /// A list at `path`, which must be free, or beside the imported file, where that of an earlier import is
+    /// replaced.
     pub(super) fn new(imported: &Path, path: Option<PathBuf>) -> Result<Self, CliError> {
         if path.as_ref().is_some_and(|path| path.symlink_metadata().is_ok()) {
             return Err(CliError::argument("--rejects", "there is something of that name already"));
         }
         let path = path.unwrap_or_else(|| with_suffix(imported, REJECTS));
         let unfinished = with_suffix(&path, UNFINISHED);
-        if unfinished.canonicalize().is_ok_and(|unfinished| imported.canonicalize().is_ok_and(|imported| imported == unfinished))
+        if unfinished
+            .canonicalize()
+            .is_ok_and(|unfinished| imported.canonicalize().is_ok_and(|imported| imported == unfinished))
         {
-            return Err(CliError::argument("--rejects", "the list would be written over the file that is imported"));
+            return Err(CliError::argument(
+                "--rejects",
+                "the list would be written over the file that is imported",
+            ));
         }
-        let file = File::create(&unfinished).map_err(|source| CliError::File { path: unfinished.clone(), source })?;
+        let file = File::create(&unfinished)
+            .map_err(|source| CliError::File { path: unfinished.clone(), source })?;
         Ok(Self { path, unfinished, file: BufWriter::new(file), rows: 0 })
     }
 
     pub(super) fn add(&mut self, line: u64, reason: &str) -> Result<(), CliError> {
         self.rows += 1;
-        let written = serde_json::to_writer(&mut self.file, &Reject { line, reason }).map_err(std::io::Error::from);
+        let written =
+            serde_json::to_writer(&mut self.file, &Reject { line, reason }).map_err(std::io::Error::from);
         let written = written.and_then(|()| self.file.write_all(b"\n"));
         written.map_err(|source| CliError::File { path: self.unfinished.clone(), source })
     }

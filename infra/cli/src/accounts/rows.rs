@@ -1,4 +1,5 @@
-//! A file of accounts, row by row: CSV with a header, or JSON Lines. A row that cannot be read is a row with a reason.
+//! A file of accounts, row by row: CSV with a header, or JSON Lines. A row that cannot be read is a row with
+//! a reason.
 
 use super::lines::{Lines, TOO_LONG};
 use super::records;
@@ -66,7 +67,8 @@ impl Rows {
             ImportFormat::Csv => {
                 let first = records::next(&mut lines).map_err(unreadable)?;
                 let refused = |problem: String| CliError::Format { path: path.to_owned(), problem };
-                let header = first.map_or_else(|| Ok(StringRecord::new()), |(_, header)| header).map_err(refused)?;
+                let header =
+                    first.map_or_else(|| Ok(StringRecord::new()), |(_, header)| header).map_err(refused)?;
                 let header: Vec<_> = header.iter().map(|name| name.trim().to_owned()).collect();
                 checked(&header).map_err(refused)?;
                 Format::Csv { header }
@@ -85,7 +87,9 @@ impl Rows {
         let read = match &self.format {
             Format::Csv { header } => {
                 let record = records::next(&mut self.lines);
-                record.map(|record| record.map(|(line, record)| (line, record.and_then(|record| of_record(&record, header)))))
+                record.map(|record| {
+                    record.map(|(line, record)| (line, record.and_then(|record| of_record(&record, header))))
+                })
             }
             Format::JsonLines => json_entry(&mut self.lines),
         };
@@ -97,16 +101,26 @@ impl Rows {
 fn by_name(path: &Path) -> Option<ImportFormat> {
     let extension = path.extension()?.to_str()?;
     let is = |names: &[&str]| names.iter().any(|name| extension.eq_ignore_ascii_case(name));
-    if is(&["csv"]) { Some(ImportFormat::Csv) } else { is(&["jsonl", "ndjson"]).then_some(ImportFormat::Jsonl) }
+    if is(&["csv"]) {
+        Some(ImportFormat::Csv)
+    } else {
+        is(&["jsonl", "ndjson"]).then_some(ImportFormat::Jsonl)
+    }
 }
 
 fn checked(header: &[String]) -> Result<(), String> {
     if let Some(missing) = REQUIRED_COLUMNS.iter().find(|name| !header.iter().any(|column| column == *name)) {
-        return Err(format!("the header lacks the column {missing}; it must have {}", REQUIRED_COLUMNS.join(", ")));
+        return Err(format!(
+            "the header lacks the column {missing}; it must have {}",
+            REQUIRED_COLUMNS.join(", ")
+        ));
     }
     for (index, name) in header.iter().enumerate() {
         if !COLUMNS.contains(&name.as_str()) {
-            return Err(format!("the header has an unknown column {name:?}; known are {}", COLUMNS.join(", ")));
+            return Err(format!(
+                "the header has an unknown column {name:?}; known are {}",
+                COLUMNS.join(", ")
+            ));
         }
         if header.iter().take(index).any(|earlier| earlier == name) {
             return Err(format!("the header has the column {name} twice"));
@@ -127,7 +141,8 @@ fn of_record(record: &StringRecord, header: &[String]) -> Result<AccountEntry, S
         };
         (name.clone(), value)
     };
-    let filled: Map<_, _> = header.iter().zip(record).filter(|(_, text)| !text.is_empty()).map(cell).collect();
+    let filled: Map<_, _> =
+        header.iter().zip(record).filter(|(_, text)| !text.is_empty()).map(cell).collect();
     from_object(Value::Object(filled))
 }
 
@@ -153,7 +168,9 @@ fn without_place(error: &serde_json::Error) -> String {
 fn states(entry: &AccountEntry, now: Timestamp) -> Result<Vec<Account>, String> {
     let states = entry.states().map_err(|error| error.to_string())?;
     match states.last() {
-        Some(latest) if is_ahead(latest.balance_at, now) => Err("balance_at: more than 5 minutes ahead".to_owned()),
+        Some(latest) if is_ahead(latest.balance_at, now) => {
+            Err("balance_at: more than 5 minutes ahead".to_owned())
+        }
         _ => Ok(states),
     }
 }

@@ -47,10 +47,14 @@ pub(super) async fn run(
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
     let id = AccountId::parse(id).map_err(|error| CliError::argument("ID", error))?;
-    let account = store.account_by_id(id).await?.ok_or_else(|| CliError::NotFound(format!("there is no account {id}")))?;
+    let account = store
+        .account_by_id(id)
+        .await?
+        .ok_or_else(|| CliError::NotFound(format!("there is no account {id}")))?;
     let asset = account.asset;
     let past = store.balances(id, End::Newest, history).await?.into_iter();
-    let past = past.map(|(balance, at)| Past { balance: asset.print(balance), balance_at: at.to_stored_text() });
+    let past =
+        past.map(|(balance, at)| Past { balance: asset.print(balance), balance_at: at.to_stored_text() });
     output.document(&shown(account, asset, past.collect()), printed)?;
     Ok(Ending::Done)
 }
@@ -121,6 +125,7 @@ fn printed(shown: &Shown) -> String {
         ("contact", shown.contact_id.clone()),
         ("custody account", shown.custody_account_id.clone()),
     ]);
-    let history = shown.history.iter().map(|Past { balance, balance_at }| [balance_at.clone(), balance.clone()]);
+    let history =
+        shown.history.iter().map(|Past { balance, balance_at }| [balance_at.clone(), balance.clone()]);
     format!("{account}\n{}", table(["at", "balance"], history))
 }

@@ -124,7 +124,10 @@ pub(super) fn page(vaults: &BTreeMap<String, VaultEntry>, query: &HashMap<String
 }
 
 /// One incoming transaction of every asset that has ever moved.
-pub(super) fn transactions(vaults: &BTreeMap<String, VaultEntry>, query: &HashMap<String, String>) -> Response {
+pub(super) fn transactions(
+    vaults: &BTreeMap<String, VaultEntry>,
+    query: &HashMap<String, String>,
+) -> Response {
     let text = |name: &str| query.get(name).map(String::as_str);
     let after = text("after").and_then(|after| after.parse().ok()).unwrap_or(i64::MIN);
     let wanted: Vec<&str> = text("assets").map(|assets| assets.split(',').collect()).unwrap_or_default();
@@ -133,7 +136,8 @@ pub(super) fn transactions(vaults: &BTreeMap<String, VaultEntry>, query: &HashMa
     };
     let moved = |entry: &VaultAssetEntry| entry.last_transaction_at.map(Timestamp::unix_milliseconds);
     let assets = vault.assets.iter().filter(|entry| wanted.is_empty() || wanted.contains(&entry.id.as_str()));
-    let mut sorted: Vec<_> = assets.filter_map(|entry| Some((moved(entry).filter(|at| *at >= after)?, entry))).collect();
+    let mut sorted: Vec<_> =
+        assets.filter_map(|entry| Some((moved(entry).filter(|at| *at >= after)?, entry))).collect();
     sorted.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let transactions = sorted.into_iter().map(|(at, entry)| Transaction {
         id: format!("{id}-{}-{at}", entry.id),

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// A fault as the control endpoint writes it. Without a body, status 200 is the true answer after the delay, and any other is the
-/// vendor's own failure of that status. Without `times` it lasts until it is cleared.
+/// A fault as the control endpoint writes it. Without a body, status 200 is the true answer after the delay,
+/// and any other is the vendor's own failure of that status. Without `times` it lasts until it is cleared.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {

@@ -1,7 +1,8 @@
-//! A sandbox of the Fireblocks API: vaults that are set through control endpoints, read by requests signed as the vendor asks.
+//! A sandbox of the Fireblocks API: vaults that are set through control endpoints, read by requests signed as
+//! the vendor asks.
 //!
-//! It answers what the adapter and the vendor's own SDK read: one vault, pages of vaults, transactions. Its credentials are in
-//! this repository, known to everybody and good for nothing else.
+//! It answers what the adapter and the vendor's own SDK read: one vault, pages of vaults, transactions. Its
+//! credentials are in this repository, known to everybody and good for nothing else.
 
 mod answers;
 mod faults;
@@ -100,7 +101,12 @@ impl Sandbox {
 }
 
 /// Counts a call, lets it go wrong if it is to, and checks its signature.
-async fn guarded(State(sandbox): State<Sandbox>, OriginalUri(uri): OriginalUri, request: Request, next: Next) -> Response {
+async fn guarded(
+    State(sandbox): State<Sandbox>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+    next: Next,
+) -> Response {
     let (fault, delay) = {
         let mut inner = sandbox.lock();
         let path = uri.path().trim_start_matches(MOUNT).to_owned();
@@ -130,6 +136,9 @@ async fn vaults(State(sandbox): State<Sandbox>, Query(query): Query<HashMap<Stri
     answers::page(&sandbox.lock().vaults, &query)
 }
 
-async fn transactions(State(sandbox): State<Sandbox>, Query(query): Query<HashMap<String, String>>) -> Response {
+async fn transactions(
+    State(sandbox): State<Sandbox>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     answers::transactions(&sandbox.lock().vaults, &query)
 }

@@ -1,4 +1,5 @@
-//! Whether a request is signed as the vendor asks: <https://developers.fireblocks.com/reference/signing-a-request-jwt-structure>.
+//! Whether a request is signed as the vendor asks:
+//! <https://developers.fireblocks.com/reference/signing-a-request-jwt-structure>.
 
 use super::answers::failure;
 use super::{API_KEY, MOUNT};

@@ -12,7 +12,8 @@ pub struct VaultEntry {
     pub assets: Vec<VaultAssetEntry>,
 }
 
-/// One wallet. Amounts are answered as they are written here, nonsense included: that is what a sandbox is for.
+/// One wallet. Amounts are answered as they are written here, nonsense included: that is what a sandbox is
+/// for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VaultAssetEntry {

@@ -36,7 +36,11 @@ impl BitGo {
         Ok(Self { base_url, client, secret, budget })
     }
 
-    async fn wallet_by(&self, account: &CustodyAccount, deadline: Instant) -> Result<Holdings, ProviderError> {
+    async fn wallet_by(
+        &self,
+        account: &CustodyAccount,
+        deadline: Instant,
+    ) -> Result<Holdings, ProviderError> {
         if Instant::now() >= deadline {
             return Err(ProviderError::NotReached);
         }

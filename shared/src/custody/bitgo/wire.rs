@@ -5,7 +5,8 @@ use crate::domain::{Amount, ChainAsset, CustodyAccount, Position};
 use crate::entries::Entries;
 use serde::Deserialize;
 
-/// Coins and tokens as BitGo names them, with the blockchain, the asset and the digits of a base unit on that chain.
+/// Coins and tokens as BitGo names them, with the blockchain, the asset and the digits of a base unit on that
+/// chain.
 const KNOWN: [(&str, &str, &str, usize); 13] = [
     ("btc", "BTC", "BTC", 8),
     ("eth", "ETH", "ETH", 18),
@@ -52,8 +53,9 @@ impl Wallet {
         let tokens = self.tokens.0.iter().map(|(name, balance)| (name, balance));
         for (name, balance) in std::iter::once((&self.coin, &self.own)).chain(tokens) {
             let known = KNOWN.iter().find(|(known, ..)| known == name);
-            let held =
-                known.and_then(|(_, blockchain, token, digits)| Some((ChainAsset::parse(blockchain, token).ok()?, *digits)));
+            let held = known.and_then(|(_, blockchain, token, digits)| {
+                Some((ChainAsset::parse(blockchain, token).ok()?, *digits))
+            });
             match held.filter(|(held, _)| account.positions.contains_key(held)) {
                 Some((held, digits)) => {
                     if holdings.positions.insert(held, balance.position(digits)?).is_some() {
@@ -70,11 +72,11 @@ impl Wallet {
 impl Balance {
     fn position(&self, digits: usize) -> Result<Position, ProviderError> {
         let nonsense = |what: &str| ProviderError::Nonsense(what.to_owned());
-        let total = from_base_units(&self.balance, digits).ok_or_else(|| nonsense("an amount is no whole number"))?;
-        let spendable = self
-            .spendable
-            .as_deref()
-            .map(|text| from_base_units(text, digits).ok_or_else(|| nonsense("an amount is no whole number")));
+        let total =
+            from_base_units(&self.balance, digits).ok_or_else(|| nonsense("an amount is no whole number"))?;
+        let spendable = self.spendable.as_deref().map(|text| {
+            from_base_units(text, digits).ok_or_else(|| nonsense("an amount is no whole number"))
+        });
         let available = spendable.transpose()?.unwrap_or(total);
         Position::new(total, available).map_err(|error| nonsense(&error.to_string()))
     }

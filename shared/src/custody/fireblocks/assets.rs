@@ -4,8 +4,8 @@ use crate::domain::ChainAsset;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// Ids seen in the vendor's workspaces, with the blockchain and the asset. USDC on Polygon has two contracts, the native one and
-/// the bridged one: both are that chain's USDC, and are added up.
+/// Ids seen in the vendor's workspaces, with the blockchain and the asset. USDC on Polygon has two contracts,
+/// the native one and the bridged one: both are that chain's USDC, and are added up.
 const KNOWN: [(&str, &str, &str); 14] = [
     ("BTC", "BTC", "BTC"),
     ("ETH", "ETH", "ETH"),
@@ -37,7 +37,9 @@ pub struct AssetIds {
 impl AssetIds {
     /// The known ids and `more`: `ID=BLOCKCHAIN:TOKEN` separated by commas, where a row replaces a known one.
     pub fn parse(more: &str) -> Result<Self, AssetIdsError> {
-        let known = KNOWN.iter().map(|(id, blockchain, token)| ((*id).to_owned(), ChainAsset::parse(blockchain, token)));
+        let known = KNOWN
+            .iter()
+            .map(|(id, blockchain, token)| ((*id).to_owned(), ChainAsset::parse(blockchain, token)));
         let more = more.split(',').map(str::trim).filter(|row| !row.is_empty()).map(row);
         let more = more.collect::<Result<Vec<_>, _>>()?.into_iter().map(|(id, held)| (id, Ok(held)));
         let rows = known.chain(more).map(|(id, held)| held.map(|held| (id, held)).map_err(|_| AssetIdsError));
@@ -60,7 +62,8 @@ impl AssetIds {
 fn row(text: &str) -> Result<(String, ChainAsset), AssetIdsError> {
     let (id, held) = text.split_once('=').ok_or(AssetIdsError)?;
     let (blockchain, token) = held.split_once(':').ok_or(AssetIdsError)?;
-    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    let is_id = !id.is_empty()
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     let held = ChainAsset::parse(blockchain, token).map_err(|_| AssetIdsError)?;
     if is_id { Ok((id.to_owned(), held)) } else { Err(AssetIdsError) }
 }
@@ -72,7 +75,8 @@ mod tests {
     #[test]
     fn ids_are_looked_up_and_never_taken_apart() {
         let ids = AssetIds::parse("EURC_ETH=ETH:EURC, USDC=SOL:USDC").unwrap();
-        let named = |id: &str| ids.get(id).map(|held| format!("{}:{}", held.blockchain.name(), held.asset.code()));
+        let named =
+            |id: &str| ids.get(id).map(|held| format!("{}:{}", held.blockchain.name(), held.asset.code()));
         for (id, expected) in [
             ("TRX_USDT_S2UZ", Some("TRX:USDT")),
             ("EURC_ETH", Some("ETH:EURC")),

@@ -1,7 +1,8 @@
 //! Fireblocks: a custody account is a vault, its positions are the vault's assets.
 //!
-//! Requests are signed one by one (<https://developers.fireblocks.com/reference/signing-a-request-jwt-structure>). What an asset
-//! id stands for is a table's business, never a parser's: `USDT_ERC20` and `TRX_USDT_S2UZ` follow no rule.
+//! Requests are signed one by one
+//! (<https://developers.fireblocks.com/reference/signing-a-request-jwt-structure>). What an asset id stands
+//! for is a table's business, never a parser's: `USDT_ERC20` and `TRX_USDT_S2UZ` follow no rule.
 
 pub mod assets;
 mod sign;
@@ -28,7 +29,8 @@ use wire::{Failure, Transaction, Vault, VaultPage};
 const PAGE_VAULTS: usize = 500;
 /// A batch of at least so many vaults is looked for in pages; below, each is asked for by itself.
 const MIN_PAGED_BATCH: usize = 5;
-/// Vaults of a batch that must still be missing for each page that was read, or the rest is asked for one by one.
+/// Vaults of a batch that must still be missing for each page that was read, or the rest is asked for one by
+/// one.
 const MISSING_PER_PAGE: usize = 10;
 /// Transactions of one page; the newest come first, so the first page nearly always tells.
 const PAGE_TRANSACTIONS: usize = 200;
@@ -55,7 +57,12 @@ pub struct Fireblocks {
 
 impl Fireblocks {
     /// A client of the API at `base_url`, such as `https://api.fireblocks.io`.
-    pub fn new(base_url: String, secret: Secret, ids: AssetIds, budget: Budget) -> Result<Self, ProviderError> {
+    pub fn new(
+        base_url: String,
+        secret: Secret,
+        ids: AssetIds,
+        budget: Budget,
+    ) -> Result<Self, ProviderError> {
         let client = outgoing::client(CALL_TIMEOUT, &base_url).map_err(ProviderError::Unavailable)?;
         Ok(Self { base_url, client, secret, ids, budget })
     }
@@ -84,8 +91,9 @@ impl Fireblocks {
         }
     }
 
-    /// The batch's vaults as far as the first pages have them, by id. A page is worth its call while ten vaults are missing for each that
-    /// was read: in a workspace of few pages all are found so, and in a large one the rest is asked for one by one.
+    /// The batch's vaults as far as the first pages have them, by id. A page is worth its call while ten
+    /// vaults are missing for each that was read: in a workspace of few pages all are found so, and in a
+    /// large one the rest is asked for one by one.
     async fn paged_vaults(&self, accounts: &[CustodyAccount]) -> Result<Found, ProviderError> {
         let wanted: BTreeSet<&str> = accounts.iter().map(|account| account.provider_account.name()).collect();
         let (mut found, mut after) = (Found::new(), String::new());
@@ -100,13 +108,19 @@ impl Fireblocks {
         Ok(found)
     }
 
-    async fn batch(&self, accounts: &[CustodyAccount], deadline: Instant) -> Vec<Result<Holdings, ProviderError>> {
+    async fn batch(
+        &self,
+        accounts: &[CustodyAccount],
+        deadline: Instant,
+    ) -> Vec<Result<Holdings, ProviderError>> {
         let mut paged = Found::new();
         if accounts.len() >= MIN_PAGED_BATCH {
             match timeout_at(deadline, self.paged_vaults(accounts)).await {
                 Ok(Ok(found)) => paged = found,
                 // Pages that cannot be read are no fault of the vaults.
-                Ok(Err(ProviderError::Nonsense(_) | ProviderError::UnknownAccount(_) | ProviderError::NoWallet)) => {}
+                Ok(Err(
+                    ProviderError::Nonsense(_) | ProviderError::UnknownAccount(_) | ProviderError::NoWallet,
+                )) => {}
                 Ok(Err(error)) => return accounts.iter().map(|_| Err(error.clone())).collect(),
                 Err(_) => return accounts.iter().map(|_| Err(ProviderError::NotReached)).collect(),
             }
@@ -115,23 +129,37 @@ impl Fireblocks {
         stream::iter(reads).buffered(CONCURRENT_CALLS).collect().await
     }
 
-    async fn one(&self, account: &CustodyAccount, paged: &Found, deadline: Instant) -> Result<Holdings, ProviderError> {
+    async fn one(
+        &self,
+        account: &CustodyAccount,
+        paged: &Found,
+        deadline: Instant,
+    ) -> Result<Holdings, ProviderError> {
         match paged.get(account.provider_account.name()) {
             Some(vault) => vault.clone()?.holdings(account, &self.ids),
             None if Instant::now() >= deadline => Err(ProviderError::NotReached),
-            None => timeout_at(deadline, self.vault(account)).await.unwrap_or_else(|_| Err(ProviderError::too_slow())),
+            None => timeout_at(deadline, self.vault(account))
+                .await
+                .unwrap_or_else(|_| Err(ProviderError::too_slow())),
         }
     }
 
-    /// The newest transaction of each asset in one direction: `sourceType=VAULT_ACCOUNT&sourceId=…` or the destination's.
-    async fn newest(&self, side: &str, assets: &[ChainAsset], since: Timestamp) -> Result<LastMoves, ProviderError> {
+    /// The newest transaction of each asset in one direction: `sourceType=VAULT_ACCOUNT&sourceId=…` or the
+    /// destination's.
+    async fn newest(
+        &self,
+        side: &str,
+        assets: &[ChainAsset],
+        since: Timestamp,
+    ) -> Result<LastMoves, ProviderError> {
         let (after, ids) = (since.unix_milliseconds(), self.ids.of(assets).join(","));
         // None at all would ask for every asset's.
         if ids.is_empty() {
             return Ok(LastMoves::new());
         }
-        let path =
-            format!("/v1/transactions?after={after}&{side}&assets={ids}&orderBy=createdAt&sort=DESC&limit={PAGE_TRANSACTIONS}");
+        let path = format!(
+            "/v1/transactions?after={after}&{side}&assets={ids}&orderBy=createdAt&sort=DESC&limit={PAGE_TRANSACTIONS}"
+        );
         let (mut newest, mut page) = (BTreeMap::new(), String::new());
         for _ in 0..MAX_TRANSACTION_PAGES {
             let (transactions, headers) = match self.get::<Vec<Transaction>>(&format!("{path}{page}")).await {
@@ -142,7 +170,8 @@ impl Fireblocks {
             for (held, at) in transactions.iter().filter_map(|transaction| transaction.moved(&self.ids)) {
                 keep_newest(&mut newest, held, at);
             }
-            let next = headers.get(NEXT_PAGE).and_then(|next| next.to_str().ok()).filter(|next| is_token(next));
+            let next =
+                headers.get(NEXT_PAGE).and_then(|next| next.to_str().ok()).filter(|next| is_token(next));
             let Some(next) = next.filter(|_| !is_last && newest.len() < assets.len()) else { break };
             page = format!("&next={next}");
         }
@@ -152,7 +181,10 @@ impl Fireblocks {
 
 /// What may stand in a query as it is.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'='))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'='))
 }
 
 impl Provider for Fireblocks {
@@ -172,10 +204,15 @@ impl Provider for Fireblocks {
     ) -> BoxFuture<'a, Result<LastMoves, ProviderError>> {
         async move {
             let vault = account.provider_account.name();
-            let (source, destination) =
-                (format!("sourceType=VAULT_ACCOUNT&sourceId={vault}"), format!("destType=VAULT_ACCOUNT&destId={vault}"));
-            let (mut out, into) =
-                futures::future::try_join(self.newest(&source, assets, since), self.newest(&destination, assets, since)).await?;
+            let (source, destination) = (
+                format!("sourceType=VAULT_ACCOUNT&sourceId={vault}"),
+                format!("destType=VAULT_ACCOUNT&destId={vault}"),
+            );
+            let (mut out, into) = futures::future::try_join(
+                self.newest(&source, assets, since),
+                self.newest(&destination, assets, since),
+            )
+            .await?;
             for (held, at) in into {
                 keep_newest(&mut out, held, at);
             }
@@ -190,10 +227,15 @@ fn keep_newest(moves: &mut LastMoves, held: ChainAsset, at: Timestamp) {
     *known = at.max(*known);
 }
 
-/// Sorts an answer that is no success: by the vendor's code, whatever status it comes with, else by the status.
+/// Sorts an answer that is no success: by the vendor's code, whatever status it comes with, else by the
+/// status.
 fn refusal(answer: &Answer) -> ProviderError {
     let Failure { code } = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let said = format!("status {}, code {}", answer.status, code.map_or_else(|| "none".to_owned(), |code| code.to_string()));
+    let said = format!(
+        "status {}, code {}",
+        answer.status,
+        code.map_or_else(|| "none".to_owned(), |code| code.to_string())
+    );
     match (answer.status, code) {
         (_, Some(-12..=-1)) | (401 | 403, _) => ProviderError::Credentials(said),
         (_, Some(1004 | 11001)) => ProviderError::UnknownAccount(said),

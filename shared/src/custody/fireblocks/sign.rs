@@ -13,7 +13,8 @@ const LIFETIME_SECONDS: i64 = 29;
 /// Hex SHA-256 of nothing: reads have no body.
 const EMPTY_BODY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// The secret's text: `{"api_key": "…", "private_key": "…"}`, the key in PEM, or only what stands between PEM's lines.
+/// The secret's text: `{"api_key": "…", "private_key": "…"}`, the key in PEM, or only what stands between
+/// PEM's lines.
 #[derive(Deserialize)]
 struct Document {
     api_key: String,
@@ -40,10 +41,10 @@ struct Claims<'a> {
 impl Credentials {
     pub(super) fn parse(secret: &SecretString) -> Result<Self, ProviderError> {
         let unusable = |what: &str| ProviderError::Credentials(format!("the secret is not usable: {what}"));
-        let Document { api_key, private_key } =
-            serde_json::from_str(secret.expose_secret()).map_err(|_| unusable("no JSON of an api_key and a private_key"))?;
-        let key =
-            EncodingKey::from_rsa_pem(pem(private_key.expose_secret()).as_bytes()).map_err(|_| unusable("no RSA key in PEM"))?;
+        let Document { api_key, private_key } = serde_json::from_str(secret.expose_secret())
+            .map_err(|_| unusable("no JSON of an api_key and a private_key"))?;
+        let key = EncodingKey::from_rsa_pem(pem(private_key.expose_secret()).as_bytes())
+            .map_err(|_| unusable("no RSA key in PEM"))?;
         Ok(Self { api_key, key })
     }
 

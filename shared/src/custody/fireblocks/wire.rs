@@ -15,8 +15,8 @@ pub struct Vault {
     assets: Vec<Asset>,
 }
 
-/// One wallet of a vault. Amounts are decimal strings, which is asked only of assets that an account lists; other members vary in
-/// type and are not looked at.
+/// One wallet of a vault. Amounts are decimal strings, which is asked only of assets that an account lists;
+/// other members vary in type and are not looked at.
 #[derive(Debug, Clone, Deserialize)]
 struct Asset {
     id: String,
@@ -26,7 +26,8 @@ struct Asset {
     available: Value,
 }
 
-/// A page of vaults: `GET /v1/vault/accounts_paged`. Each vault is read for itself, so that one we do not know spoils no other.
+/// A page of vaults: `GET /v1/vault/accounts_paged`. Each vault is read for itself, so that one we do not
+/// know spoils no other.
 #[derive(Debug, Deserialize)]
 pub struct VaultPage {
     accounts: Vec<Box<RawValue>>,
@@ -66,8 +67,9 @@ pub struct Failure {
 const UNMOVED: [&str; 4] = ["CANCELLED", "REJECTED", "BLOCKED", "FAILED"];
 
 impl Vault {
-    /// What the vault holds of what the account lists. An amount that cannot be meant, or an asset told twice, makes the account's
-    /// answer nonsense: half of it could not be trusted either. What is not listed is counted and not looked at.
+    /// What the vault holds of what the account lists. An amount that cannot be meant, or an asset told
+    /// twice, makes the account's answer nonsense: half of it could not be trusted either. What is not listed
+    /// is counted and not looked at.
     pub fn holdings(&self, account: &CustodyAccount, ids: &AssetIds) -> Result<Holdings, ProviderError> {
         if self.id != account.provider_account.name() {
             return Err(ProviderError::Nonsense("another vault than was asked for".to_owned()));
@@ -91,18 +93,25 @@ impl Asset {
     fn position(&self) -> Result<Position, ProviderError> {
         let amount = |value: &Value| value.as_str().and_then(|text| Amount::parse(text).ok());
         let amounts = amount(&self.total).zip(amount(&self.available));
-        let (total, available) = amounts.ok_or_else(|| ProviderError::Nonsense("an amount is no decimal".to_owned()))?;
+        let (total, available) =
+            amounts.ok_or_else(|| ProviderError::Nonsense("an amount is no decimal".to_owned()))?;
         Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))
     }
 }
 
 /// Two ids can stand for one asset; their amounts are added up.
-fn add(positions: &mut BTreeMap<ChainAsset, Position>, held: &ChainAsset, more: Position) -> Result<(), ProviderError> {
+fn add(
+    positions: &mut BTreeMap<ChainAsset, Position>,
+    held: &ChainAsset,
+    more: Position,
+) -> Result<(), ProviderError> {
     let known = positions.get(held).copied().unwrap_or_default();
     let sum = |left: Amount, right: Amount| Amount::from_wide(left.wide() + right.wide());
-    let sums = sum(known.balance(), more.balance()).and_then(|total| Ok((total, sum(known.available(), more.available())?)));
+    let sums = sum(known.balance(), more.balance())
+        .and_then(|total| Ok((total, sum(known.available(), more.available())?)));
     let (total, available) = sums.map_err(|error| ProviderError::Nonsense(error.to_string()))?;
-    let position = Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))?;
+    let position =
+        Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))?;
     positions.insert(held.clone(), position);
     Ok(())
 }
@@ -115,10 +124,18 @@ impl VaultPage {
     }
 
     /// Those of its vaults that are wanted, by id, each readable or not.
-    pub fn wanted(&self, is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (String, Result<Vault, ProviderError>)> {
-        let named = self.accounts.iter().filter_map(|vault| Some((serde_json::from_str::<VaultId>(vault.get()).ok()?.id, vault)));
+    pub fn wanted(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (String, Result<Vault, ProviderError>)> {
+        let named = self
+            .accounts
+            .iter()
+            .filter_map(|vault| Some((serde_json::from_str::<VaultId>(vault.get()).ok()?.id, vault)));
         named.filter(move |(id, _)| is_wanted(id)).map(|(id, vault)| {
-            let unreadable = |error: serde_json::Error| ProviderError::Nonsense(format!("a vault, column {}", error.column()));
+            let unreadable = |error: serde_json::Error| {
+                ProviderError::Nonsense(format!("a vault, column {}", error.column()))
+            };
             (id, serde_json::from_str(vault.get()).map_err(unreadable))
         })
     }
