@@ -329,7 +329,7 @@ async fn every_faulty_parameter_is_named() {
     customer_id=0a11ce00-0000-4000-8000-000000000001
       customer_id: This is not a parameter of this route;
     ");
-    assert_snapshot!(list(&app, "colour=red").await, @r#"400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows search, search.id, search.id.in, search.customer_id, search.customer_id.in, search.currency, search.currency.in, search.iban, search.iban.like, search.main_wallet_address, search.main_wallet_address.like, search.balance, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, sort, limit, offset, cursor.","details":{"parameter":"colour","request_id":"…"}}"#);
+    assert_snapshot!(list(&app, "colour=red").await, @r#"400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows search, search.id, search.id.in, search.customer_id, search.customer_id.in, search.currency, search.currency.in, search.iban, search.iban.like, search.main_wallet_address, search.main_wallet_address.like, search.balance, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, as_of, known_at, stack, sort, limit, offset, cursor.","details":{"parameter":"colour","request_id":"…"}}"#);
 }
 
 #[tokio::test]

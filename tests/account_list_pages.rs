@@ -4,7 +4,7 @@ use crate::harness::{ALICE, App, BOB, account, admin, dataset, with};
 use crate::record::update;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use shared::domain::{Account, Timestamp};
+use shared::domain::{AccountUpdate, EntryKey, Timestamp};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -139,8 +139,9 @@ async fn what_existed_throughout_comes_exactly_once_while_accounts_are_written()
         }
         let existing = store.customer_accounts(alice.into()).await.unwrap().into_iter().next_back().unwrap();
         let balance_at = Timestamp::parse("2026-06-10T00:00:00Z").unwrap();
-        let newer =
-            Account { asset: existing.asset, balance_at, ..update(alice, existing.id.uuid(), "77", 0) };
+        let newer = update(alice, existing.account.id.uuid(), "77", 0);
+        let entry = EntryKey { balance_at, ..newer.entry };
+        let newer = AccountUpdate { asset: existing.account.asset, entry, ..newer };
         store.record(&newer).await.unwrap();
     };
     for (claims, order) in [

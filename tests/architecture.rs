@@ -4,20 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of `shared` and the modules it may know.
-const FLOORS: [(&str, &[&str]); 13] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
+    ("clock", &["domain"]),
     ("config", &["domain"]),
     ("entries", &[]),
     ("telemetry", &[]),
     ("query", &["domain"]),
-    ("store", &["config", "domain", "query"]),
+    ("store", &["clock", "config", "domain", "query"]),
     ("cost", &["store"]),
     ("outgoing", &["config"]),
     ("secret", &["config", "domain", "store"]),
     ("auth", &["config", "domain", "outgoing", "secret", "store"]),
     ("rates", &["config", "domain", "entries", "outgoing", "secret"]),
-    ("custody", &["config", "domain", "entries", "outgoing", "secret", "store"]),
-    ("http", &["auth", "config", "cost", "custody", "domain", "query", "store", "telemetry"]),
+    ("custody", &["clock", "config", "domain", "entries", "outgoing", "secret", "store"]),
+    ("http", &["auth", "clock", "config", "cost", "custody", "domain", "query", "store", "telemetry"]),
 ];
 
 fn root() -> PathBuf {

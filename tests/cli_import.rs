@@ -1,10 +1,11 @@
 //! The import of accounts: what is read, what is rejected, and what becomes of one that is cut short.
 
 use crate::harness::{ALICE, App, BOB, account, id, with};
+use balance_ingest::{AccountEntry, EntrySource};
 use ballast::Ending;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use shared::domain::AccountId;
+use shared::domain::{AccountId, AccountUpdate};
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -76,12 +77,12 @@ async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
     assert_eq!(ran.ending, Ok(Ending::InPart));
     assert_eq!(counts(&ran.json()), [14, 3, 1, 1, 9]);
     assert_snapshot!(file.rejects().unwrap(), @r#"
-    {"line":6,"reason":"the account has a different balance or different fields at this balance_at (2026-06-01T00:00:00.000000000Z)"}
-    {"line":8,"reason":"the account belongs to another customer (2026-07-01T00:00:00.000000000Z)"}
+    {"line":6,"reason":"balance_at: this balance_at and version were recorded with other values; give a higher version (2026-06-01T00:00:00.000000000Z)"}
+    {"line":8,"reason":"customer_id: the account belongs to another customer (2026-07-01T00:00:00.000000000Z)"}
     {"line":9,"reason":"currency: not a known asset"}
     {"line":10,"reason":"balance: not a decimal number"}
-    {"line":11,"reason":"missing field `balance`"}
-    {"line":12,"reason":"invalid type: string \"yes\", expected a boolean"}
+    {"line":11,"reason":"balance: missing"}
+    {"line":12,"reason":"active: expected true or false"}
     {"line":13,"reason":"balance_at: more than 5 minutes ahead"}
     {"line":14,"reason":"5 cells under a header of 8"}
     {"line":16,"reason":"not UTF-8"}
@@ -97,7 +98,7 @@ async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
         json!("two\nlines, one cell")
     );
     // Again: nothing new, the same rejects.
-    assert_eq!(counts(&import(&app, &file).await), [14, 0, 1, 4, 9]);
+    assert_eq!(counts(&import(&app, &file).await), [14, 0, 0, 5, 9]);
     let mended = File::new("csv", text[..3].concat());
     assert_eq!(counts(&import(&app, &mended).await), [2, 0, 0, 2, 0]);
     assert_eq!(mended.rejects(), None);
@@ -128,8 +129,8 @@ async fn json_lines_may_bring_their_history() {
     assert_snapshot!(file.rejects().unwrap(), @r#"
     {"line":3,"reason":"history[0].balance: not a decimal number"}
     {"line":4,"reason":"EOF while parsing an object"}
-    {"line":5,"reason":"not a JSON object"}
-    {"line":6,"reason":"unknown field `colour`, expected one of `id`, `customer_id`, `currency`, `balance`, `available`, `active`, `status`, `balance_at`, `iban`, `account_number`, `address`, `address_tag`, `network`, `description`, `organization_id`, `merchant_id`, `contact_id`, `history`"}
+    {"line":5,"reason":"expected an object"}
+    {"line":6,"reason":"colour: unknown field; known are id, customer_id, currency, balance, available, active, status, balance_at, version, iban, account_number, address, address_tag, network, description, organization_id, merchant_id, contact_id"}
     {"line":7,"reason":"a member is named twice"}
     "#);
     assert_eq!(app.ballast_json(&["accounts", "show", &id(1)]).await["history"][2]["balance"], json!("1.00"));
@@ -156,7 +157,7 @@ async fn a_file_that_is_no_import_is_refused_before_anything_is_recorded() {
     --format: the file's name does not tell: give csv or jsonl
     FILE: the header lacks the column id; it must have id, customer_id, currency, balance, balance_at
     FILE: the header lacks the column balance_at; it must have id, customer_id, currency, balance, balance_at
-    FILE: the header has an unknown column "colour"; known are id, customer_id, currency, balance, available, active, status, balance_at, iban, account_number, address, address_tag, network, description, organization_id, merchant_id, contact_id
+    FILE: the header has an unknown column "colour"; known are id, customer_id, currency, balance, available, active, status, balance_at, version, iban, account_number, address, address_tag, network, description, organization_id, merchant_id, contact_id
     FILE: the header has the column id twice
     /nowhere/at.csv: No such file or directory (os error 2)
     "#);
@@ -253,8 +254,8 @@ async fn a_row_ends_with_its_first_state_that_is_rejected() {
     let file = File::new("jsonl", rows.map(|row| row.to_string()).join("\n"));
     assert_eq!(counts(&import(&app, &file).await), [2, 0, 0, 0, 2]);
     assert_snapshot!(file.rejects().unwrap(), @r#"
-    {"line":1,"reason":"the account has a different balance or different fields at this balance_at (2026-01-01T00:00:00.000000000Z)"}
-    {"line":2,"reason":"history[1].balance_at: has another balance too"}
+    {"line":1,"reason":"balance_at: this balance_at and version were recorded with other values; give a higher version (2026-01-01T00:00:00.000000000Z)"}
+    {"line":2,"reason":"history[1].balance_at: another entry has this balance_at and version too"}
     "#);
     assert_eq!(app.ballast_json(&["accounts", "show", &id(1)]).await["balance"], json!("1.00"));
 }
@@ -274,16 +275,15 @@ async fn what_is_older_than_the_latest_is_not_written_again() {
     assert_eq!(counts(&import(&app, &file).await), [40, 40, 0, 0, 0]);
     let store = app.stack.store();
     let (again, usage) = shared::store::measured(store.record_many(&of(&rows[..38]))).await;
-    assert!(again.unwrap().iter().all(|outcome| matches!(outcome, Ok(shared::store::Outcome::Superseded))));
+    assert!(again.unwrap().iter().all(|outcome| matches!(outcome, Ok(shared::store::Outcome::Duplicate))));
     assert_eq!(usage.write_tenths, 0);
-    assert_eq!(counts(&import(&app, &file).await), [40, 0, 38, 2, 0]);
+    assert_eq!(counts(&import(&app, &file).await), [40, 0, 0, 40, 0]);
 }
 
 /// Two accounts' states at a time.
-fn of(rows: &[Value]) -> Vec<shared::domain::Account> {
-    let entry = |row: &Value| {
-        serde_json::from_value::<balance_ingest::AccountEntry>(row.clone()).unwrap().parse().unwrap()
-    };
+fn of(rows: &[Value]) -> Vec<AccountUpdate> {
+    let entry =
+        |row: &Value| AccountEntry::of(row.clone()).unwrap().updates(EntrySource::Import).unwrap().remove(0);
     rows.iter().take(2).map(entry).collect()
 }
 

@@ -101,12 +101,17 @@ pub async fn second_instance(app: &App) -> String {
         app.stack.config(),
         app.stack.custody_config(),
         shared::domain::AgeLimits::NONE,
+        app.stack.clock().clone(),
     )
     .unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(
-        axum::serve(listener, shared::http::service(custody_balances::routes(instance))).into_future(),
+        axum::serve(
+            listener,
+            shared::http::service(custody_balances::routes(instance), app.stack.clock().clone()),
+        )
+        .into_future(),
     );
     url
 }

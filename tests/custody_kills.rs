@@ -6,7 +6,10 @@ use futures::future::{BoxFuture, FutureExt, pending, ready};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::custody::{Hook, Providers, Step, Syncs};
-use shared::domain::{Account, Amount, CustodyAccount, CustodyAccountId, CustomerId, Timestamp};
+use shared::domain::{
+    Account, AccountState, Amount, CustodyAccount, CustodyAccountId, CustomerId, Timestamp,
+};
+use shared::store::HistoryEnd;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,22 +56,19 @@ async fn snapshot(app: &App) -> CustodyAccount {
 }
 
 async fn projections(app: &App) -> Vec<Account> {
-    app.stack.store().customer_accounts(CustomerId::parse(ALICE).unwrap()).await.unwrap()
+    let stored = app.stack.store().customer_accounts(CustomerId::parse(ALICE).unwrap()).await.unwrap();
+    stored.into_iter().map(|stored| stored.account).collect()
 }
 
 /// Every account's balance is its history's newest one, available and locked make it up, and nothing is
 /// counted twice.
 async fn check_invariants(app: &App, when: &str) {
     for account in projections(app).await {
-        assert_eq!(
-            account.balance.wide(),
-            account.available.wide() + account.locked().unwrap().wide(),
-            "{when}"
-        );
-        let now = account.balance_at;
-        let later = Account { balance_at: now.plus(SignedDuration::from_secs(1)), ..account.clone() };
-        let newest = app.stack.store().account_as_of(later, now).await.unwrap().unwrap();
-        assert_eq!((newest.balance, newest.balance_at), (account.balance, now), "{when}");
+        let AccountState { balance, available, .. } = account.state;
+        let locked = account.state.locked().unwrap();
+        assert_eq!(balance.wide(), available.wide() + locked.wide(), "{when}");
+        let newest = app.stack.store().entries(account.id, HistoryEnd::Newest, 1).await.unwrap();
+        assert_eq!((newest[0].state, newest[0].key), (account.state, account.entry), "{when}");
     }
 }
 
@@ -83,7 +83,7 @@ async fn killed_at_any_step_it_is_completed_by_the_next_run() {
     for (step, n) in steps {
         for then in [["5", "0", "7", "2"], ["1", "2", "3", "4"]] {
             let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
-            let start = Timestamp::now();
+            let start = Timestamp::of_machine();
             ask(&syncs(&app), &app, start).await;
             let before = snapshot(&app).await;
             // The vault changes, the sync of that is killed, and by the next one the vault may have changed
@@ -131,7 +131,7 @@ async fn many_positions_are_written_in_several_transactions_each_of_which_may_be
             0,
             config.sync_interval(),
         );
-        let start = Timestamp::now();
+        let start = Timestamp::of_machine();
         kill(syncs.clone(), &app, start, (Step::WriteProjection, n)).await;
         check_invariants(&app, &format!("killed before transaction {n}")).await;
         assert_eq!(projections(&app).await.len(), 33 * (n - 1), "{n}");
@@ -146,7 +146,7 @@ async fn many_positions_are_written_in_several_transactions_each_of_which_may_be
 #[tokio::test]
 async fn killed_while_a_failure_is_noted_it_is_tried_again() {
     let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
-    let start = Timestamp::now();
+    let start = Timestamp::of_machine();
     app.fault(json!({"status": 401, "times": 1})).await;
     kill(syncs(&app), &app, start, (Step::Fail, 1)).await;
     ask(&syncs(&app), &app, start.plus(SignedDuration::from_mins(1))).await;
@@ -155,7 +155,7 @@ async fn killed_while_a_failure_is_noted_it_is_tried_again() {
 
 /// What the unified view shows, by account.
 fn shown(accounts: &[Account]) -> BTreeMap<String, Amount> {
-    accounts.iter().map(|account| (account.id.to_string(), account.balance)).collect()
+    accounts.iter().map(|account| (account.id.to_string(), account.state.balance)).collect()
 }
 
 /// What the snapshot says it must show; an asset that was never held has no account.

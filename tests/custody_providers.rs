@@ -184,13 +184,13 @@ async fn at_provider_with(
             .into(),
         synced_at: None,
     };
-    store.register_custody_account(&registered, Timestamp::now()).await.unwrap();
+    store.register_custody_account(&registered, Timestamp::of_machine()).await.unwrap();
     (registered.id, Syncs::new(store, providers, config.provider_reads_per_caller, config.sync_interval()))
 }
 
 async fn read(syncs: &Syncs, app: &App, id: CustodyAccountId) -> Result<CustodyAccount, SyncError> {
     let account = app.stack.store().custody_account(id).await.unwrap().unwrap().account;
-    let now = Timestamp::now();
+    let now = Timestamp::of_machine();
     syncs.fresh(account, now, "caller", now).await
 }
 

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use shared::custody::{Providers, Report, Share, Sweep, Syncs};
 use shared::domain::{CustodyAccount, CustodyAccountId, ProviderAccount, ProviderName, Timestamp};
 use std::collections::BTreeMap;
@@ -67,7 +68,7 @@ fn counts(report: Report) -> [usize; 4] {
 #[tokio::test]
 async fn what_is_due_is_synced_once_and_due_again_after_its_interval() {
     let app = App::start(many(30)).await;
-    let (sweep, now) = (sweep(&app), Timestamp::now());
+    let (sweep, now) = (sweep(&app), Timestamp::of_machine());
     let all = [30, 30, 0, 0];
     assert_eq!(counts(sweep.run(Share::WHOLE, now, LONG).await.unwrap()), all);
     // Neighbours come in pages, not one by one.
@@ -85,7 +86,7 @@ async fn what_is_due_is_synced_once_and_due_again_after_its_interval() {
 #[tokio::test]
 async fn shards_divide_the_work_without_overlap() {
     let app = App::start(many(40)).await;
-    let (sweep, now) = (sweep(&app), Timestamp::now());
+    let (sweep, now) = (sweep(&app), Timestamp::of_machine());
     for of in [1, 2, 4, 8, 16] {
         let mut due = 0;
         let now = now.plus(MINUTE * 20 * i32::try_from(of).unwrap());
@@ -109,7 +110,7 @@ async fn a_failing_account_backs_off_and_holds_up_nobody() {
         "1".to_owned(),
         serde_json::from_value(json!({"assets": [{"id": "USDT_ERC20", "total": "-1"}]})).unwrap(),
     );
-    let (sweep, mut now) = (sweep(&app), Timestamp::now());
+    let (sweep, mut now) = (sweep(&app), Timestamp::of_machine());
     let mut pauses = Vec::new();
     for round in 0..4 {
         let report = sweep.run(Share::WHOLE, now, LONG).await.unwrap();
@@ -144,7 +145,7 @@ async fn what_cannot_be_read_holds_up_nobody() {
             .sandbox()
             .set_vault(vault.to_owned(), serde_json::from_value(json!({"assets": [asset]})).unwrap());
     }
-    let (sweep, now) = (sweep(&app), Timestamp::now());
+    let (sweep, now) = (sweep(&app), Timestamp::of_machine());
     assert_eq!(counts(sweep.run(Share::WHOLE, now, LONG).await.unwrap()), [10, 8, 2, 0]);
     // Both are out of the way for a while.
     assert_eq!(counts(sweep.run(Share::WHOLE, now, LONG).await.unwrap()), [0; 4]);
@@ -160,8 +161,8 @@ async fn a_position_that_cannot_be_stored_backs_off_and_lets_its_lease_go() {
     let held = account.positions.keys().next().unwrap();
     let squatter =
         crate::record::update(account.customer_id.uuid(), account.projection_id(held).uuid(), "1", 1);
-    store.record(&shared::domain::Account { asset: held.asset, ..squatter }).await.unwrap();
-    let (sweep, now) = (sweep(&app), Timestamp::now());
+    store.record(&shared::domain::AccountUpdate { asset: held.asset, ..squatter }).await.unwrap();
+    let (sweep, now) = (sweep(&app), Timestamp::of_machine());
     assert_eq!(counts(sweep.run(Share::WHOLE, now, LONG).await.unwrap()), [3, 2, 1, 0]);
     assert_eq!(
         counts(sweep.run(Share::WHOLE, now.plus(SignedDuration::from_secs(1)), LONG).await.unwrap()),
@@ -182,7 +183,7 @@ async fn a_row_that_cannot_be_named_holds_up_nobody() {
             app.stack.store().client().put_item().table_name("CustodyTable").item("account_id", text(name));
         put.item("shard", text("00")).item("next_sync_at", text(due)).send().await.unwrap();
     }
-    let report = sweep(&app).run(Share::WHOLE, Timestamp::now(), LONG).await.unwrap();
+    let report = sweep(&app).run(Share::WHOLE, Timestamp::of_machine(), LONG).await.unwrap();
     assert_eq!(counts(report), [3, 3, 0, 0]);
 }
 
@@ -199,10 +200,10 @@ async fn accounts_that_the_provider_does_not_know_cost_the_others_nothing() {
                 .unwrap(),
             ..known.clone()
         };
-        store.register_custody_account(&lost, Timestamp::now()).await.unwrap();
+        store.register_custody_account(&lost, Timestamp::of_machine()).await.unwrap();
     }
     app.stack.sandbox().set_delay(Duration::from_millis(20));
-    let report = sweep(&app).run(Share::WHOLE, Timestamp::now(), LONG).await.unwrap();
+    let report = sweep(&app).run(Share::WHOLE, Timestamp::of_machine(), LONG).await.unwrap();
     assert_eq!(counts(report), [70, 40, 30, 0]);
 }
 
@@ -214,14 +215,14 @@ async fn who_asks_in_vain_does_not_move_an_account_out_of_the_schedules_reach() 
         assert_eq!(app.custody("?max_age=0").await.status, 500);
     }
     app.fault(json!({})).await;
-    let report = sweep(&app).run(Share::WHOLE, Timestamp::now(), LONG).await.unwrap();
+    let report = sweep(&app).run(Share::WHOLE, Timestamp::of_machine(), LONG).await.unwrap();
     assert_eq!((report.due, report.synced), (1, 1));
 }
 
 #[tokio::test]
 async fn a_run_stops_before_its_time_is_up_and_the_next_one_goes_on() {
     let app = App::start(many(5)).await;
-    let (sweep, now) = (sweep(&app), Timestamp::now());
+    let (sweep, now) = (sweep(&app), Timestamp::of_machine());
     let stopped = sweep.run(Share::WHOLE, now, Duration::from_secs(14)).await.unwrap();
     assert_eq!(counts(stopped), [5, 0, 0, 5]);
     assert_eq!(sweep.run(Share::WHOLE, now, LONG).await.unwrap().synced, 5);
@@ -238,7 +239,7 @@ async fn a_budget_is_divided_among_the_shards_and_the_rest_stays_due() {
     // Each first sync takes three calls: the vault, and its transactions in both directions.
     let mut synced = 0;
     for index in 0..8 {
-        let report = sweep.run(Share { index, of: 8 }, Timestamp::now(), LONG).await.unwrap();
+        let report = sweep.run(Share { index, of: 8 }, Timestamp::of_machine(), LONG).await.unwrap();
         assert_eq!((report.failed, report.synced + report.remaining), (0, report.due), "{index}");
         synced += report.synced;
     }
@@ -260,9 +261,10 @@ async fn the_control_endpoint_runs_it_once() {
 #[tokio::test]
 async fn an_event_that_names_no_shard_is_refused() {
     let app = App::start(json!({})).await;
-    let job = custody_sync::Job::new(&app.stack.config().store, app.stack.custody_config()).unwrap();
+    let job = custody_sync::Job::new(&app.stack.config().store, app.stack.custody_config(), Clock::system())
+        .unwrap();
     for (shard, shards) in [(0, 0), (1, 1), (0, 3), (8, 8), (0, 32)] {
         let event = custody_sync::Event::Shard(custody_sync::ShardEvent { shard, shards });
-        assert!(job.run(event, Timestamp::now(), LONG).await.is_err(), "{shard} of {shards}");
+        assert!(job.run(event, Timestamp::of_machine(), LONG).await.is_err(), "{shard} of {shards}");
     }
 }

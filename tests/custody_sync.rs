@@ -7,7 +7,7 @@ use futures::future::join_all;
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::{Account, ChainAsset, CustodyAccount, Position, Timestamp};
+use shared::domain::{AccountUpdate, ChainAsset, CustodyAccount, EntryKey, Position, Timestamp};
 use shared::store::{Claim, Fenced, Lease, RecordError, RegisterError, Rejection, Store, Written};
 use std::time::Duration;
 use uuid::Uuid;
@@ -143,7 +143,7 @@ async fn only_who_sees_the_account_and_may_sync_can() {
 #[tokio::test]
 async fn a_last_transaction_is_never_replaced_by_none_or_an_older_one() {
     let app = app().await;
-    let now = Timestamp::now();
+    let now = Timestamp::of_machine();
     let ago = |days: i64| now.minus(jiff::SignedDuration::from_hours(24 * days)).to_millis_text();
     // What the vault holds, when it says that last moved, and what is known then.
     let rows = [
@@ -202,7 +202,7 @@ async fn a_lease_that_has_expired_cannot_overwrite_a_newer_result() {
     assert_eq!(store.complete_attempt(&slow, &older, slow_at).await.unwrap(), Fenced::Lost);
     assert_eq!(store.fail_attempt(&slow, Written::Nothing, Some(slow_at)).await.unwrap(), Fenced::Lost);
     assert_eq!(store.abandon_attempt(&slow).await.unwrap(), Fenced::Lost);
-    let projection = Account {
+    let projection = AccountUpdate {
         custody_account_id: Some(slow.state.account.id),
         ..update(Uuid::parse_str(ALICE).unwrap(), Uuid::new_v4(), "10", 1)
     };
@@ -224,19 +224,21 @@ async fn a_clock_that_runs_behind_cannot_hide_a_newer_balance() {
         let lease = lease(&store, at(now)).await;
         let account = holding(&lease.state.account, total, at(now));
         let id = account.projection_id(&ChainAsset::parse("ETH", "USDT").unwrap());
-        let projection = Account {
+        let projection = update(Uuid::parse_str(ALICE).unwrap(), id.uuid(), total, 0);
+        let projection = AccountUpdate {
             custody_account_id: Some(account.id),
-            balance_at: at(now),
+            entry: EntryKey { balance_at: at(now), ..projection.entry },
             asset: shared::domain::Asset::parse("USDT").unwrap(),
-            ..update(Uuid::parse_str(ALICE).unwrap(), id.uuid(), total, 0)
+            ..projection
         };
         for writes in store.plan_projection(vec![projection]).await.unwrap().transactions() {
             assert_eq!(store.write_projection(&lease, writes).await.unwrap(), Fenced::Written);
         }
         store.complete_attempt(&lease, &account, at(now)).await.unwrap();
-        let stored = store.customer_accounts(account.customer_id).await.unwrap().remove(0);
-        assert_eq!(stored.balance.to_string(), total);
-        assert!(last.replace(stored.balance_at).is_none_or(|last| last < stored.balance_at));
+        let stored = store.customer_accounts(account.customer_id).await.unwrap().remove(0).account;
+        assert_eq!(stored.state.balance.to_string(), total);
+        let balance_at = stored.entry.balance_at;
+        assert!(last.replace(balance_at).is_none_or(|last| last < balance_at));
     }
     assert_eq!(last.unwrap(), at("2026-03-01T00:00:00.002Z"));
 }
@@ -248,17 +250,13 @@ async fn nobody_else_writes_a_projection() {
     let store = app.stack.store();
     let alice = Uuid::parse_str(ALICE).unwrap();
     let projected = store.customer_accounts(alice.into()).await.unwrap().remove(0);
-    for minute in [0, 30] {
-        let foreign = Account { asset: projected.asset, ..update(alice, projected.id.uuid(), "1", minute) };
-        assert_eq!(
-            store.record(&foreign).await,
-            Err(RecordError::Rejected(Rejection::InCustody)),
-            "{minute}"
-        );
+    for balance_at in ["2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
+        let foreign = update(alice, projected.account.id.uuid(), "1", 0);
+        let entry = EntryKey { balance_at: at(balance_at), ..foreign.entry };
+        let foreign = AccountUpdate { asset: projected.account.asset, entry, ..foreign };
+        let refused = Err(RecordError::Rejected(Rejection::InCustody));
+        assert_eq!(store.record(&foreign).await, refused, "{balance_at}");
     }
-    let newer =
-        Account { balance_at: at("2099-01-01T00:00:00Z"), custody_account_id: None, ..projected.clone() };
-    assert_eq!(store.record(&newer).await, Err(RecordError::Rejected(Rejection::InCustody)));
     assert_eq!(store.customer_accounts(alice.into()).await.unwrap().remove(0), projected);
 }
 
@@ -273,7 +271,7 @@ async fn a_supported_asset_is_removed_only_at_zero() {
         account.positions.remove(&ChainAsset::parse(blockchain, token).unwrap()).unwrap();
         account
     };
-    let now = Timestamp::now();
+    let now = Timestamp::of_machine();
     let refused = store.register_custody_account(&without("BTC", "BTC"), now).await.unwrap_err();
     assert_snapshot!(refused, @"BTC on BTC cannot be removed while it is held");
     store.register_custody_account(&without("TRX", "USDT"), now).await.unwrap();
@@ -309,7 +307,7 @@ async fn an_asset_that_was_just_added_is_not_taken_for_zero() {
     app.sync(syncer()).await;
     let mut more = state(&app).await;
     more.positions.insert(ChainAsset::parse("SOL", "SOL").unwrap(), Position::default());
-    app.stack.store().register_custody_account(&more, Timestamp::now()).await.unwrap();
+    app.stack.store().register_custody_account(&more, Timestamp::of_machine()).await.unwrap();
     let body = app.custody("?max_age=86400&partial=true").await;
     assert!(body.text().contains(r#""blockchain":"SOL","token":"SOL","balance":3.00,"#), "{body}");
 }

@@ -119,7 +119,7 @@ fn tables_survive_their_stack_and_production_protects_them() {
     let text = read("infra/storage.yaml");
     let template = &Yaml::load_from_str(&text).unwrap()[0];
     let tables = resources(template, "AWS::DynamoDB::Table");
-    assert_eq!(tables.len(), 6);
+    assert_eq!(tables.len(), 7);
     for (id, table) in tables.into_iter().filter(|(id, _)| id != "LimitsTable") {
         let properties = at(table, "Properties").unwrap();
         let says = |name: &str, expected: &[&str]| {
@@ -204,6 +204,7 @@ fn every_metric_filter_finds_what_is_written() {
             "shared/src/custody/sync.rs",
             "                unlisted,\n",
         ),
+        ("LateCommits", "$.late_commits > 0", "shared/src/store/record.rs", "late_commits = 1,"),
     ];
     let text = read("infra/observability.yaml");
     let template = &Yaml::load_from_str(&text).unwrap()[0];

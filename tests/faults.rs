@@ -9,10 +9,11 @@ use insta::assert_snapshot;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::Client;
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use shared::config::{AuthConfig, Config, SecretSource, SigningKeys, StoreConfig, Tables};
 use shared::domain::AgeLimits;
 use shared::http;
-use shared::store::{RecordError, Store, StoreError};
+use shared::store::{Outcome, RecordError, Store, StoreError};
 use unified_balance::{App, routes};
 use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -49,7 +50,7 @@ fn config(endpoint: &str) -> Config {
 async fn serve(routes: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(axum::serve(listener, http::service(routes)).into_future());
+    tokio::spawn(axum::serve(listener, http::service(routes, Clock::system())).into_future());
     url
 }
 
@@ -58,7 +59,7 @@ async fn ask(endpoint: &str) -> Answer {
 }
 
 async fn ask_with(config: &Config) -> Answer {
-    let url = serve(routes(App::new(config, AgeLimits::STANDARD))).await;
+    let url = serve(routes(App::new(config, AgeLimits::STANDARD, Clock::system()))).await;
     let claims = json!({"sub": "s", "iss": "issuer", "aud": "ballast", "exp": 4_102_444_800_u64, "customer_ids": [ALICE]});
     let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
@@ -123,8 +124,9 @@ async fn what_is_wrong_with_us_is_a_500_with_one_line() {
     let item = |change: &[(&str, Value)]| {
         let mut item = json!({
             "account_id": {"S": "00000000-0000-4000-8000-000000000001"}, "customer_id": {"S": ALICE}, "currency": {"S": "EUR"}, "balance": {"N": "1"},
-            "available": {"N": "1"}, "active": {"BOOL": true}, "status": {"S": "active"}, "balance_at": {"S": "2026-01-01T00:00:00Z"},
-            "created_at": {"S": "2026-01-01T00:00:00Z"},
+            "available": {"N": "1"}, "active": {"BOOL": true}, "status": {"S": "active"},
+            "entry": {"S": "2026-01-01T00:00:00.000000000Z#000000000000000000"}, "revision": {"N": "1"},
+            "created_at": {"S": "2026-01-01T00:00:00Z"}, "recorded_at": {"S": "2026-01-01T00:00:00Z"},
         });
         for (name, value) in change {
             item[*name] = value.clone();
@@ -139,7 +141,8 @@ async fn what_is_wrong_with_us_is_a_500_with_one_line() {
         (item(&[("balance", json!({"S": "1"}))]), "attribute balance"),
         (item(&[("currency", json!({"S": "GONE"}))]), "attribute currency"),
         (item(&[("active", json!({"NULL": true}))]), "attribute active"),
-        (item(&[("balance_at", json!({"S": "yesterday"}))]), "attribute balance_at"),
+        (item(&[("entry", json!({"S": "yesterday"}))]), "attribute entry"),
+        (item(&[("recorded_at", json!({"S": "yesterday"}))]), "attribute recorded_at"),
         (item(&[("iban", json!({"N": "1"}))]), "attribute iban"),
         (item(&[("merchant_id", json!({"S": "mrc_1"}))]), "attribute merchant_id"),
     ];
@@ -193,24 +196,30 @@ async fn colliding_transactions_are_tried_again_and_then_reported() {
     let account = crate::record::update(uuid::Uuid::nil(), uuid::Uuid::nil(), "1", 1);
     // Two collisions, then it goes through.
     let server = MockServer::start().await;
-    let transact =
-        || Mock::given(method("POST")).and(header("x-amz-target", "DynamoDB_20120810.TransactWriteItems"));
+    let operation = |name: &str| {
+        Mock::given(method("POST")).and(header("x-amz-target", format!("DynamoDB_20120810.{name}").as_str()))
+    };
+    let transact = || operation("TransactWriteItems");
+    operation("BatchGetItem").respond_with(canned(200, &json!({"Responses": {}}))).mount(&server).await;
     transact().respond_with(canned(400, &conflict)).up_to_n_times(2).expect(2).mount(&server).await;
     transact().respond_with(canned(200, &json!({}))).expect(1).mount(&server).await;
-    let store = Store::new(&config(&server.uri()).store);
-    assert!(store.record(&account).await.is_ok());
+    let store = Store::new(&config(&server.uri()).store, Clock::system());
+    assert_eq!(store.record(&account).await, Ok(Outcome::Recorded));
     // Nothing but collisions.
     let server = MockServer::start().await;
-    transact().respond_with(canned(400, &conflict)).expect(5).mount(&server).await;
-    let store = Store::new(&config(&server.uri()).store);
+    operation("BatchGetItem").respond_with(canned(200, &json!({"Responses": {}}))).mount(&server).await;
+    transact().respond_with(canned(400, &conflict)).expect(10).mount(&server).await;
+    let store = Store::new(&config(&server.uri()).store, Clock::system());
     assert!(matches!(store.record(&account).await, Err(RecordError::Store(StoreError::Unavailable(_)))));
     // Throttled inside a transaction.
     let throttled = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "cancelled",
         "CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}],
     });
-    let server = dynamodb(canned(400, &throttled)).await;
-    let store = Store::new(&config(&server.uri()).store);
+    let server = MockServer::start().await;
+    operation("BatchGetItem").respond_with(canned(200, &json!({"Responses": {}}))).mount(&server).await;
+    transact().respond_with(canned(400, &throttled)).mount(&server).await;
+    let store = Store::new(&config(&server.uri()).store, Clock::system());
     assert_eq!(
         store.record(&account).await,
         Err(RecordError::Store(StoreError::Unavailable("ThrottlingError".to_owned())))
@@ -239,6 +248,7 @@ async fn a_call_that_could_not_be_counted_says_so_in_its_line() {
         Mock::given(method("POST")).and(header("x-amz-target", format!("DynamoDB_20120810.{name}").as_str()))
     };
     operation("Query").respond_with(canned(200, &json!({"Items": [], "Count": 0}))).mount(&server).await;
+    operation("GetItem").respond_with(canned(200, &json!({}))).mount(&server).await;
     operation("UpdateItem").respond_with(refusal(500, "InternalServerError")).expect(1).mount(&server).await;
     let answer = ask_with(&Config { rate_limit_per_minute: 1, ..config(&server.uri()) }).await;
     assert_eq!(answer.status, 200, "{answer}");
@@ -252,7 +262,11 @@ async fn a_call_that_could_not_be_counted_says_so_in_its_line() {
 async fn a_start_does_not_wait_for_a_store_that_hangs() {
     // It accepts and never answers.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let app = App::new(&config(&format!("http://{}", listener.local_addr().unwrap())), AgeLimits::STANDARD);
+    let app = App::new(
+        &config(&format!("http://{}", listener.local_addr().unwrap())),
+        AgeLimits::STANDARD,
+        Clock::system(),
+    );
     let started = std::time::Instant::now();
     app.warm().await;
     assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
@@ -262,13 +276,16 @@ async fn a_start_does_not_wait_for_a_store_that_hangs() {
 async fn a_requests_line_says_what_it_cost() {
     let (lines, _guard) = Lines::capture();
     let store = MockServer::start().await;
-    let rates = header("x-amz-target", "DynamoDB_20120810.Query");
-    let page = json!({"Items": [], "Count": 0, "ConsumedCapacity": {"TableName": "t", "CapacityUnits": 2.5}});
-    Mock::given(rates).respond_with(canned(200, &page)).mount(&store).await;
+    let consumed = json!({"TableName": "t", "CapacityUnits": 2.5});
+    let page = json!({"Items": [], "Count": 0, "ConsumedCapacity": consumed});
+    for (operation, answer) in [("Query", page), ("GetItem", json!({"ConsumedCapacity": consumed}))] {
+        let operation = header("x-amz-target", format!("DynamoDB_20120810.{operation}").as_str());
+        Mock::given(operation).respond_with(canned(200, &answer)).mount(&store).await;
+    }
     let answer = ask(&store.uri()).await;
     assert_eq!(answer.status, 200, "{answer}");
     let [line] = lines.of(answer.header("x-request-id")).try_into().unwrap();
-    // Accounts and the newest sheet.
+    // Accounts and the pointer to the newest sheet.
     let cost = ["store_calls", "read_units", "write_units", "server_errors"].map(|name| line[name].clone());
     assert_eq!(cost, [json!(2), json!(5), json!(0), json!(0)], "{line}");
     assert!(line["cold_start"].is_boolean() && line["latency_ms"].is_u64());

@@ -4,6 +4,7 @@ use local::{Dataset, Options, Stack};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use shared::domain::Timestamp;
 use std::fmt::{self, Display};
 
 pub const ALICE: &str = "0a11ce00-0000-4000-8000-000000000001";
@@ -25,7 +26,7 @@ pub struct Answer {
 impl App {
     /// A stack with this dataset.
     pub async fn start(dataset: Value) -> Self {
-        Self::with(Dataset::parse(&dataset.to_string(), "test").unwrap()).await
+        Self::with(parsed(&dataset)).await
     }
 
     pub async fn with(dataset: Dataset) -> Self {
@@ -184,4 +185,9 @@ pub fn dataset(accounts: Vec<Value>) -> Value {
     let prices =
         [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5"), ("JPY", "0.0066318"), ("GBP", "1.3315")];
     json!({"rates_never_expire": true, "accounts": accounts, "rate_sheets": [sheet("2026-06-01T00:00:00Z", &prices)]})
+}
+
+/// A dataset whose relative instants are counted from now.
+pub fn parsed(dataset: &Value) -> Dataset {
+    Dataset::parse(&dataset.to_string(), "test", Timestamp::of_machine()).unwrap()
 }

@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use local::Stack;
 use reqwest::Client;
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use shared::domain::AgeLimits;
 use shared::http::handler;
 use std::fmt::Write;
@@ -32,8 +33,9 @@ async fn invoke(stack: &Stack, event: &Value) -> Option<Value> {
     use lambda_http::{LambdaEvent, Service};
     let payload = serde_json::from_str(&event.to_string()).ok()?;
     let context = lambda_http::Context::default();
-    let app = unified_balance::App::new(stack.config(), AgeLimits::NONE);
-    let Ok(answer) = handler(unified_balance::routes(app)).call(LambdaEvent { payload, context }).await;
+    let app = unified_balance::App::new(stack.config(), AgeLimits::NONE, Clock::system());
+    let Ok(answer) =
+        handler(unified_balance::routes(app), Clock::system()).call(LambdaEvent { payload, context }).await;
     Some(serde_json::from_str(&serde_json::to_string(&answer).unwrap()).unwrap())
 }
 

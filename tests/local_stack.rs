@@ -1,6 +1,6 @@
 //! The local stack itself: who may talk to it, what it promises to print, what survives a restart.
 
-use crate::harness::{App, account, dataset, send, sheet, with};
+use crate::harness::{App, account, dataset, parsed, send, sheet, with};
 use insta::assert_snapshot;
 use local::{Dataset, Options, Stack, StartError, examples, template};
 use reqwest::{Client, Method};
@@ -92,13 +92,10 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
     ];
     let sparse =
         [json!({}), json!({"accounts": [account(1, "SOL", "1")]}), dataset(vec![account(1, "EUR", "1")])];
-    let datasets = sparse
-        .iter()
-        .chain(&odd)
-        .map(|dataset| Dataset::parse(&dataset.to_string(), "test").unwrap())
-        .chain([Dataset::demo(Timestamp::now()).unwrap()]);
+    let datasets =
+        sparse.iter().chain(&odd).map(parsed).chain([Dataset::demo(Timestamp::of_machine()).unwrap()]);
     for dataset in datasets {
-        let examples = examples::examples(&dataset, Timestamp::now()).unwrap();
+        let examples = examples::examples(&dataset, Timestamp::of_machine()).unwrap();
         assert!(!examples.is_empty());
         let app = App::with(dataset).await;
         for example in examples {
@@ -116,7 +113,7 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
 
 #[tokio::test]
 async fn the_demo_shows_what_the_readme_promises() {
-    let dataset = Dataset::demo(Timestamp::now()).unwrap();
+    let dataset = Dataset::demo(Timestamp::of_machine()).unwrap();
     let accounts: Vec<_> = dataset.accounts().unwrap();
     let latest: Vec<_> = accounts.iter().map(|states| states.last().unwrap()).collect();
     let customers: BTreeSet<_> = latest.iter().map(|account| account.customer_id).collect();
@@ -134,7 +131,7 @@ async fn a_kept_state_is_there_after_a_restart_and_takes_the_same_data_again() {
     let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(Uuid::new_v4().to_string());
     let options = |accounts: Vec<Value>| Options {
         state: Some(state.clone()),
-        dataset: Dataset::parse(&dataset(accounts).to_string(), "test").unwrap(),
+        dataset: parsed(&dataset(accounts)),
         ..Options::default()
     };
     for accounts in [vec![account(1, "EUR", "5")], vec![account(1, "EUR", "5")], vec![]] {
@@ -144,7 +141,7 @@ async fn a_kept_state_is_there_after_a_restart_and_takes_the_same_data_again() {
         app.stack.stop().await;
     }
     let refused = Stack::start(options(vec![account(1, "EUR", "6")])).await.unwrap_err();
-    assert_snapshot!(refused, @"account 00000000-0000-4000-8000-000000000001: the account has a different balance or different fields at this balance_at");
+    assert_snapshot!(refused, @"account 00000000-0000-4000-8000-000000000001: balance_at: this balance_at and version were recorded with other values; give a higher version");
     std::fs::remove_dir_all(state).unwrap();
 }
 
@@ -183,7 +180,8 @@ fn a_faulty_dataset_is_refused_by_place() {
         of_entry(json!({"currency": "EUR", "usd": "1", "source": "s", "method": "guess"})),
     ];
     let refused = |dataset: Value| {
-        let dataset = Dataset::parse(&dataset.to_string(), "test").map_err(|error| error.to_string())?;
+        let dataset = Dataset::parse(&dataset.to_string(), "test", Timestamp::of_machine())
+            .map_err(|error| error.to_string())?;
         dataset.accounts().map_err(|error| error.to_string())?;
         dataset.sheets().map(|_| ()).map_err(|error| error.to_string())
     };
@@ -191,8 +189,8 @@ fn a_faulty_dataset_is_refused_by_place() {
     assert_snapshot!(errors.join("\n"), @"
     test: unknown field `acounts`, expected one of `rates_never_expire`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
     accounts[0].description: longer than 1024 characters
-    test: unknown field `colour`, expected one of `id`, `customer_id`, `currency`, `balance`, `available`, `active`, `status`, `balance_at`, `iban`, `account_number`, `address`, `address_tag`, `network`, `description`, `organization_id`, `merchant_id`, `contact_id`, `history` at line 1 column 72
-    test: invalid type: integer `1`, expected a string at line 1 column 25
+    accounts[0].colour: not a field of an account
+    accounts[0].balance: expected a string
     accounts[0].balance: not a decimal number
     accounts[0].currency: not a known asset
     accounts[0].customer_id: not a valid identifier
@@ -200,7 +198,7 @@ fn a_faulty_dataset_is_refused_by_place() {
     accounts[0].merchant_id: not a valid identifier
     accounts[0].history[0].balance_at: not an RFC 3339 date-time
     accounts[1].id: listed twice
-    accounts[0].history[0].balance_at: later than the account's own balance_at
+    accounts[0].history[0].balance_at: later than the account's own balance_at and version
     rate_sheets[1].observed_at: listed twice
     rate_sheets[0].entries[0].usd: not positive
     rate_sheets[0].entries[0].method: not a known method
@@ -233,7 +231,7 @@ async fn every_route_of_the_template_is_served_and_no_other() {
         )
         .header("content-type", "application/x-amz-json-1.0")
         .body("{}");
-    assert_snapshot!(send(tables).await, @r#"200 {"TableNames":["AccessTable","AccountsTable","CustodyTable","HistoryTable","LimitsTable","RatesTable"]}"#);
+    assert_snapshot!(send(tables).await, @r#"200 {"TableNames":["AccessTable","AccountsTable","CustodyTable","HistoryTable","LimitsTable","PositionsTable","RatesTable"]}"#);
 }
 
 #[tokio::test]

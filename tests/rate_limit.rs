@@ -1,11 +1,12 @@
 //! The rate limit: exact for one instance, boundedly more across many, and never somebody else's.
 
-use crate::harness::{ALICE, App, BOB, dataset, send};
+use crate::harness::{ALICE, App, BOB, dataset, parsed, send};
 use futures::future::join_all;
-use local::{Dataset, Options, Stack};
+use local::{Options, Stack};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use shared::auth::Caller;
+use shared::clock::Clock;
 use shared::config::StoreConfig;
 use shared::domain::{Grants, Timestamp};
 use shared::store::{RateLimiter, Store, Verdict};
@@ -107,7 +108,7 @@ async fn most_calls_cost_no_write() {
 
 fn limiter_over(endpoint: String, app: &App, per_minute: u64) -> RateLimiter {
     let config = StoreConfig { endpoint_url: Some(endpoint), ..app.stack.config().store.clone() };
-    RateLimiter::new(Store::new(&config), "test", per_minute)
+    RateLimiter::new(Store::new(&config, Clock::system()), "test", per_minute)
 }
 
 #[tokio::test]
@@ -145,7 +146,7 @@ async fn a_batch_that_may_have_been_counted_is_not_posted_again() {
 
 #[tokio::test]
 async fn the_limit_comes_after_the_credential_and_before_the_parameters() {
-    let dataset = Dataset::parse(&dataset(vec![]).to_string(), "test").unwrap();
+    let dataset = parsed(&dataset(vec![]));
     let stack =
         Stack::start(Options { rate_limit_per_minute: 3, dataset, ..Options::default() }).await.unwrap();
     let app = App { stack, client: Client::new() };

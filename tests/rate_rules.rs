@@ -344,7 +344,7 @@ fn a_first_run_builds_on_the_sheet_that_is_there() {
                 )
             })
         });
-    let sheet = RateSheet { observed_at: earlier, entries: entries.collect() };
+    let sheet = RateSheet { observed_at: earlier, recorded_at: earlier, entries: entries.collect() };
     let book = QuoteBook::of_sheet(&sheet);
     let run =
         compose(book, Some(&sheet), &said(minute(0), &["ecb down", "coinbase BTC 1"]), minute(0), RULES);

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use rates_sync::Job;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::{AgeLimits, Asset, Timestamp};
+use shared::domain::{AgeLimits, Asset, Moment, Timestamp};
 use std::fmt::Write;
 
 async fn sync(app: &App) -> Value {
@@ -79,19 +79,25 @@ async fn a_source_that_is_down_is_reported_and_its_word_kept() {
 }
 
 fn job(app: &App) -> Job {
-    Job::new(&app.stack.config().store, app.stack.rates_config(), AgeLimits::STANDARD).unwrap()
+    Job::new(
+        &app.stack.config().store,
+        app.stack.rates_config(),
+        AgeLimits::STANDARD,
+        app.stack.clock().clone(),
+    )
+    .unwrap()
 }
 
 /// What the sheet of that time says of an asset, or nothing.
 async fn price(app: &App, at: Timestamp, code: &str) -> String {
-    let sheet = app.stack.store().sheet_as_of(at).await.unwrap().unwrap();
+    let sheet = app.stack.store().sheet_at(Moment::as_of(at), AgeLimits::STANDARD).await.unwrap().unwrap();
     sheet.entries.get(&Asset::parse(code).unwrap()).map_or_else(String::new, |rate| rate.usd.to_string())
 }
 
 #[tokio::test]
 async fn runs_at_once_confirm_nothing_to_each_other() {
     let app = App::start(json!({})).await;
-    let now = Timestamp::now();
+    let now = Timestamp::of_machine();
     job(&app).run(now).await.unwrap();
     tell(&app, "coinbase", json!({"quotes": {"BTC": "0.00000000844193032503"}})).await;
     // A schedule that is delivered twice, and an operator beside it.
@@ -112,7 +118,7 @@ async fn runs_at_once_confirm_nothing_to_each_other() {
 #[tokio::test]
 async fn a_poisoned_tick_is_an_error_to_whoever_needs_it_and_a_depeg_is_followed() {
     let app = App::start(json!({"accounts": [account(1, "USDC", "100")]})).await;
-    let (job, start) = (job(&app), Timestamp::now());
+    let (job, start) = (job(&app), Timestamp::of_machine());
     let run = async |minutes: i64| job.run(start.plus(SignedDuration::from_mins(minutes))).await.unwrap();
     let seen =
         async |minutes: i64| price(&app, start.plus(SignedDuration::from_mins(minutes + 1)), "USDC").await;
@@ -162,8 +168,14 @@ async fn a_sheet_of_another_version_does_not_stop_the_feed() {
     ];
     let rate = AttributeValue::M(rate.map(|(name, value)| (name.to_owned(), value)).into());
     let entries = AttributeValue::M([("EUR".to_owned(), rate.clone()), ("DOGE".to_owned(), rate)].into());
-    let put = client.put_item().table_name("RatesTable").item("sheet", text("usd")).item("entries", entries);
-    put.item("observed_at", text("2026-06-02T00:00:00.000000000Z")).send().await.unwrap();
+    let at = "2026-06-02T00:00:00.000000000Z";
+    let put = client.put_item().table_name("RatesTable").item("entries", entries);
+    let put = put.item("series", text("usd#2026-06")).item("place", text(&format!("{at}#{at}")));
+    put.item("observed_at", text(at)).item("recorded_at", text(at)).send().await.unwrap();
+    let months = AttributeValue::Ss(vec!["2026-06".to_owned()]);
+    let pointer = client.put_item().table_name("RatesTable").item("months", months);
+    let pointer = pointer.item("series", text("newest")).item("place", text("newest"));
+    pointer.item("newest", text(&format!("{at}#{at}"))).send().await.unwrap();
     assert_eq!(app.balance("USD", "&as_of=2026-06-02T00:00:00Z").await.json()["total_balance"], json!(200.0));
     assert_eq!(sync(&app).await["entries"], json!(56));
 }
@@ -191,7 +203,7 @@ async fn the_weekend_has_the_sheet_of_its_time() {
         ("2026-09-28T13:59:59.999999999Z", "110.00"),
         (monday, "120.00"),
         ("2026-10-02T14:00:00Z", "120.00"),
-        ("2026-10-02T14:00:00.000000001Z", "422"),
+        ("2026-10-02T14:00:00.001Z", "422"),
     ];
     for (as_of, expected) in rows {
         assert_eq!(app.store_balance(as_of).await, expected, "{as_of}");

@@ -6,36 +6,53 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
-use shared::domain::{Account, AccountId, Amount, Asset, CustomerId, Status, Timestamp};
+use shared::domain::{
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustomerId, EntryKey,
+    MerchantId, Moment, Network, OrganizationId, Status, Timestamp, Version,
+};
 use shared::store::{Outcome, RecordError, Rejection, Store};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-pub fn update(customer: Uuid, id: Uuid, balance: &str, minute: u32) -> Account {
+pub fn update(customer: Uuid, id: Uuid, balance: &str, minute: u32) -> AccountUpdate {
     let balance = Amount::parse(balance).unwrap();
-    let balance_at =
-        Timestamp::parse(&format!("2026-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60)).unwrap();
-    Account {
+    let text = format!("2026-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60);
+    let balance_at = Timestamp::parse(&text).unwrap();
+    AccountUpdate {
         id: AccountId::from(id),
         customer_id: CustomerId::from(customer),
         asset: Asset::parse("EUR").unwrap(),
-        balance,
-        available: balance,
-        active: true,
-        status: Status::Active,
-        balance_at,
-        created_at: balance_at,
-        iban: None,
-        account_number: None,
-        address: None,
-        address_tag: None,
-        network: None,
-        description: Some(format!("as of minute {minute}")),
-        organization_id: None,
-        merchant_id: None,
-        contact_id: None,
+        entry: EntryKey { balance_at, version: Version::default() },
+        state: AccountState { balance, available: balance, active: true, status: Status::Active },
+        scope: AccountScope::default(),
+        labels: Some(described(&format!("as of minute {minute}"))),
         custody_account_id: None,
+        recorded_at: None,
+    }
+}
+
+fn described(text: &str) -> AccountLabels {
+    AccountLabels { description: Some(text.to_owned()), ..AccountLabels::default() }
+}
+
+/// The same with a number of the source's.
+fn version(number: u64, update: AccountUpdate) -> AccountUpdate {
+    let entry = EntryKey { version: Version::new(number).unwrap(), ..update.entry };
+    AccountUpdate { entry, ..update }
+}
+
+/// One step of a story: what is recorded, and what comes of it.
+struct Step {
+    name: &'static str,
+    update: AccountUpdate,
+    expected: Result<Outcome, Rejection>,
+}
+
+async fn tell(store: &Store, steps: Vec<Step>) {
+    for Step { name, update, expected } in steps {
+        assert_eq!(store.record(&update).await, expected.map_err(RecordError::from), "{name}");
     }
 }
 
@@ -44,64 +61,136 @@ async fn each_refusal_has_its_reason_in_the_documented_order() {
     let app = App::start(json!({})).await;
     let store = app.stack.store();
     let (alice, bob, id) = (Uuid::parse_str(ALICE).unwrap(), Uuid::parse_str(BOB).unwrap(), Uuid::new_v4());
-    let dollars = |account: Account| Account { asset: Asset::USD, ..account };
-    let rejected = |rejection| Err(RecordError::Rejected(rejection));
-    let rows = [
-        ("new", update(alice, id, "10", 10), Ok(Outcome::Recorded)),
-        ("newer", update(alice, id, "20", 20), Ok(Outcome::Recorded)),
-        ("the same again", update(alice, id, "20.00", 20), Ok(Outcome::Duplicate)),
-        ("older", update(alice, id, "5", 5), Ok(Outcome::Superseded)),
-        ("older, the same again", update(alice, id, "5", 5), Ok(Outcome::Superseded)),
-        ("older, another balance", update(alice, id, "6", 5), rejected(Rejection::Conflict)),
-        ("the first one, another balance", update(alice, id, "11", 10), rejected(Rejection::Conflict)),
-        ("latest, another balance", update(alice, id, "21", 20), rejected(Rejection::Conflict)),
-        (
-            "latest, another field",
-            Account { active: false, ..update(alice, id, "20", 20) },
-            rejected(Rejection::Conflict),
-        ),
-        ("another customer", update(bob, id, "20", 30), rejected(Rejection::OtherCustomer)),
-        ("another customer and balance", update(bob, id, "21", 20), rejected(Rejection::OtherCustomer)),
-        ("another currency", dollars(update(alice, id, "20", 30)), rejected(Rejection::OtherCurrency)),
-        ("another currency, older", dollars(update(alice, id, "6", 5)), rejected(Rejection::OtherCurrency)),
-        ("newest", update(alice, id, "-1", 40), Ok(Outcome::Recorded)),
+    let at = |balance, minute| update(alice, id, balance, minute);
+    let bobs = |balance, minute| update(bob, id, balance, minute);
+    let dollars = |update: AccountUpdate| AccountUpdate { asset: Asset::USD, ..update };
+    let inactive = |update: AccountUpdate| {
+        let state = AccountState { active: false, ..update.state };
+        AccountUpdate { state, ..update }
+    };
+    let labelled = |labels, update: AccountUpdate| AccountUpdate { labels, ..update };
+    let (recorded, superseded, duplicate) =
+        (Ok(Outcome::Recorded), Ok(Outcome::Superseded), Ok(Outcome::Duplicate));
+    let (conflict, other_customer, other_currency) =
+        (Err(Rejection::Conflict), Err(Rejection::OtherCustomer), Err(Rejection::OtherCurrency));
+    let steps = vec![
+        Step { name: "new", update: at("10", 10), expected: recorded },
+        Step { name: "newer", update: at("20", 20), expected: recorded },
+        Step { name: "the same again", update: at("20.00", 20), expected: duplicate },
+        Step { name: "the same, no labels", update: labelled(None, at("20", 20)), expected: duplicate },
+        Step { name: "older", update: at("5", 5), expected: superseded },
+        Step { name: "older, the same again", update: at("5", 5), expected: duplicate },
+        Step { name: "older, another balance", update: at("6", 5), expected: conflict },
+        Step { name: "the first, another balance", update: at("11", 10), expected: conflict },
+        Step { name: "newest, another balance", update: at("21", 20), expected: conflict },
+        Step { name: "newest, another flag", update: inactive(at("20", 20)), expected: conflict },
+        Step {
+            name: "newest, other labels",
+            update: labelled(Some(described("other")), at("20", 20)),
+            expected: conflict,
+        },
+        Step { name: "a correction", update: version(1, at("21", 20)), expected: recorded },
+        Step { name: "the correction again", update: version(1, at("21", 20)), expected: duplicate },
+        Step { name: "the corrected again", update: at("20", 20), expected: duplicate },
+        Step { name: "another correction", update: version(1, at("22", 20)), expected: conflict },
+        Step { name: "a correction of the past", update: version(7, at("9", 10)), expected: superseded },
+        Step { name: "another customer", update: bobs("20", 30), expected: other_customer },
+        Step { name: "another customer and balance", update: bobs("21", 20), expected: other_customer },
+        Step { name: "another currency", update: dollars(at("20", 30)), expected: other_currency },
+        Step { name: "another currency, older", update: dollars(at("6", 5)), expected: other_currency },
+        Step { name: "newest", update: at("-1", 40), expected: recorded },
     ];
-    for (name, update, expected) in rows {
-        assert_eq!(store.record(&update).await, expected, "{name}");
-    }
+    tell(&store, steps).await;
     let stored = store.customer_accounts(CustomerId::from(alice)).await.unwrap();
-    assert_eq!(
-        stored,
-        [Account { created_at: update(alice, id, "5", 5).balance_at, ..update(alice, id, "-1", 40) }]
-    );
+    assert_eq!(stored.len(), 1);
+    let account = &stored[0].account;
+    assert_eq!((account.entry, account.state), (at("-1", 40).entry, at("-1", 40).state));
+    assert_eq!(account.created_at, at("5", 5).entry.balance_at);
     assert_eq!(store.customer_accounts(CustomerId::from(bob)).await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn an_absent_field_is_cleared() {
+async fn scope_is_named_once_and_a_merchant_by_its_organization() {
     let app = App::start(json!({})).await;
     let store = app.stack.store();
     let (customer, id) = (Uuid::new_v4(), Uuid::new_v4());
-    let some = |text: &str| Some(text.to_owned());
-    let full = Account {
-        iban: some("i"),
-        account_number: some("n"),
-        address: some("a"),
-        address_tag: some("t"),
-        network: some("w"),
-        available: Amount::parse("7.5").unwrap(),
-        organization_id: Some(Uuid::new_v4().into()),
-        merchant_id: Some(Uuid::new_v4().into()),
-        contact_id: Some(Uuid::new_v4().into()),
-        ..update(customer, id, "1", 1)
-    };
-    let bare = Account { description: None, ..update(customer, id, "2", 2) };
-    for (account, created_at) in [(&full, full.created_at), (&bare, full.created_at)] {
-        store.record(account).await.unwrap();
-        assert_eq!(
-            store.customer_accounts(customer.into()).await.unwrap(),
-            [Account { created_at, ..account.clone() }]
-        );
+    let (ours, others): (OrganizationId, OrganizationId) = (Uuid::new_v4().into(), Uuid::new_v4().into());
+    let (merchant, another): (MerchantId, MerchantId) = (Uuid::new_v4().into(), Uuid::new_v4().into());
+    let network = |name: &str| Some(Network::parse(name).unwrap());
+    let none = AccountScope::default;
+    let of = |minute, scope| AccountUpdate { scope, ..update(customer, id, "1", minute) };
+    let (recorded, superseded) = (Ok(Outcome::Recorded), Ok(Outcome::Superseded));
+    let by_itself = AccountScope { merchant_id: Some(merchant), ..none() };
+    let theirs = AccountScope { organization_id: Some(others), ..none() };
+    let steps = vec![
+        Step {
+            name: "a merchant without an organization",
+            update: of(10, by_itself.clone()),
+            expected: Err(Rejection::MerchantWithoutOrganization),
+        },
+        Step { name: "no scope", update: of(10, none()), expected: recorded },
+        Step {
+            name: "an older entry names the organization",
+            update: of(5, AccountScope { organization_id: Some(ours), ..none() }),
+            expected: superseded,
+        },
+        Step { name: "the merchant follows", update: of(20, by_itself.clone()), expected: recorded },
+        Step {
+            name: "another organization",
+            update: of(30, theirs),
+            expected: Err(Rejection::OtherOrganization),
+        },
+        Step {
+            name: "another merchant",
+            update: of(30, AccountScope { merchant_id: Some(another), ..none() }),
+            expected: Err(Rejection::OtherMerchant),
+        },
+        Step {
+            name: "a network",
+            update: of(30, AccountScope { network: network("ETH"), ..none() }),
+            expected: recorded,
+        },
+        Step {
+            name: "another network",
+            update: of(1, AccountScope { network: network("eth"), ..none() }),
+            expected: Err(Rejection::OtherNetwork),
+        },
+        Step { name: "the same parts again", update: of(40, by_itself), expected: recorded },
+        Step {
+            name: "an entry that is there, with a part that it did not name",
+            update: of(10, AccountScope { organization_id: Some(ours), ..none() }),
+            expected: Err(Rejection::Conflict),
+        },
+    ];
+    tell(&store, steps).await;
+    let found = store.merchant_accounts(ours, merchant).await.unwrap();
+    let scope =
+        AccountScope { organization_id: Some(ours), merchant_id: Some(merchant), network: network("ETH") };
+    assert_eq!(found.iter().map(|stored| &stored.account.scope).collect::<Vec<_>>(), [&scope]);
+    assert_eq!(store.merchant_accounts(others, merchant).await.unwrap(), []);
+    assert_eq!(store.merchant_accounts(ours, another).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn labels_are_one_group_of_the_greatest_entry_that_has_any() {
+    let app = App::start(json!({})).await;
+    let store = app.stack.store();
+    let (customer, id) = (Uuid::new_v4(), Uuid::new_v4());
+    let with = |minute, labels| AccountUpdate { labels, ..update(customer, id, "1", minute) };
+    let iban = |text: &str| AccountLabels { iban: Some(text.to_owned()), ..AccountLabels::default() };
+    let steps = [
+        (with(10, None), AccountLabels::default()),
+        (with(20, Some(iban("twenty"))), iban("twenty")),
+        (with(30, None), iban("twenty")),
+        (with(5, Some(described("five"))), iban("twenty")),
+        (with(25, Some(described("twenty-five"))), described("twenty-five")),
+        (with(40, Some(AccountLabels::default())), AccountLabels::default()),
+        (version(1, with(40, Some(iban("corrected")))), iban("corrected")),
+    ];
+    for (update, expected) in steps {
+        store.record(&update).await.unwrap();
+        let stored = store.account(customer.into(), id.into()).await.unwrap().unwrap();
+        assert_eq!(stored.account.labels, expected, "{:?}", update.entry);
     }
 }
 
@@ -135,30 +224,28 @@ async fn a_batch_has_the_outcomes_of_single_records() {
     assert_eq!(store.customer_accounts(customer.into()).await.unwrap().len(), 100);
 }
 
-/// The account is its newest update, created with its oldest, and at every instant it stood as the updates
+/// The account is its greatest update, created with its oldest, and at every instant it stood as the updates
 /// say.
-async fn assert_is_the_ordered_run(store: &Store, customer: Uuid, updates: &[Account]) {
+async fn assert_is_the_ordered_run(store: &Store, customer: Uuid, updates: &[AccountUpdate]) {
     let mut ordered = updates.to_vec();
-    ordered.sort_by_key(|update| update.balance_at);
+    ordered.sort_by_key(|update| update.entry);
     let (first, last) = (ordered.first().unwrap(), ordered.last().unwrap());
     let stored = store.customer_accounts(customer.into()).await.unwrap();
-    assert_eq!(stored, [Account { created_at: first.balance_at, ..last.clone() }]);
-    for (index, update) in ordered.iter().enumerate() {
-        for at in [update.balance_at, just_before(ordered.get(index + 1))] {
-            let past = store.accounts_as_of(stored.clone(), at).await.unwrap();
-            let balances: Vec<_> = past.iter().map(|account| (account.balance, account.balance_at)).collect();
-            assert_eq!(balances, [(update.balance, update.balance_at)], "at {}", at.to_stored_text());
+    let [account] = stored.iter().map(|stored| &stored.account).collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!((account.entry, account.state), (last.entry, last.state));
+    assert_eq!(account.created_at, first.entry.balance_at);
+    let labels = ordered.iter().rev().find_map(|update| update.labels.clone());
+    assert_eq!(account.labels, labels.unwrap_or_default());
+    let nanosecond = SignedDuration::from_nanos(1);
+    for at in ordered.iter().map(|update| update.entry.balance_at) {
+        for at in [at.minus(nanosecond), at, at.plus(nanosecond)] {
+            let expected = ordered.iter().rfind(|update| update.entry.balance_at <= at);
+            let shown = store.accounts_at(stored.clone(), Moment::as_of(at)).await.unwrap();
+            let shown: Vec<_> = shown.iter().map(|account| (account.entry, account.state)).collect();
+            let expected: Vec<_> = expected.iter().map(|update| (update.entry, update.state)).collect();
+            assert_eq!(shown, expected, "at {}", at.to_stored_text());
         }
     }
-    let before = Timestamp::parse("2025-12-31T23:59:59.999999999Z").unwrap();
-    assert_eq!(store.accounts_as_of(stored, before).await.unwrap(), []);
-}
-
-fn just_before(next: Option<&Account>) -> Timestamp {
-    let text = next.map_or("2026-12-31T00:00:00Z".to_owned(), |next| {
-        next.balance_at.minus(SignedDuration::from_nanos(1)).to_stored_text()
-    });
-    Timestamp::parse(&text).unwrap()
 }
 
 #[test]
@@ -167,32 +254,31 @@ fn any_order_with_duplicates_ends_as_the_ordered_run_and_replays_to_every_instan
     let app = runtime.block_on(App::start(json!({})));
     let store = app.stack.store();
     let case = AtomicU64::new(0);
-    let arrivals = proptest::collection::vec((0_u32..12, -1_000_i64..1_000), 1..6).prop_flat_map(|updates| {
-        // One balance per instant, then every update once or twice in any order.
-        let distinct: std::collections::BTreeMap<_, _> = updates.into_iter().collect();
-        let doubled: Vec<_> =
-            distinct.iter().chain(distinct.iter()).map(|(minute, cents)| (*minute, *cents)).collect();
-        let shuffled = Just(doubled).prop_shuffle();
-        (Just(distinct), shuffled, 0_usize..6)
+    let entry = (0_u32..6, 0_u64..3, -1_000_i64..1_000, proptest::bool::ANY);
+    let arrivals = proptest::collection::vec(entry, 1..6).prop_flat_map(|entries| {
+        // One content per instant and version, then every entry twice in any order.
+        let distinct: BTreeMap<_, _> = entries
+            .into_iter()
+            .map(|(minute, version, cents, bare)| ((minute, version), (cents, bare)))
+            .collect();
+        let doubled: Vec<_> = distinct.keys().chain(distinct.keys()).copied().collect();
+        (Just(distinct), Just(doubled).prop_shuffle())
     });
     let mut runner = TestRunner::new(Config::with_cases(256));
-    let outcome = runner.run(&arrivals, |(distinct, shuffled, dropped)| {
-        // A customer of its own per case; some duplicates are left out, never an update.
+    let outcome = runner.run(&arrivals, |(distinct, arrivals)| {
+        // A customer of its own per case.
         let customer = Uuid::from_u128(u128::from(case.fetch_add(1, Ordering::Relaxed)) << 64);
         let id = Uuid::new_v4();
-        let state = |minute: u32, cents: i64| {
-            update(customer, id, &format!("{}.{:02}", cents / 100, (cents % 100).abs()), minute)
+        let made = |(minute, number): (u32, u64)| {
+            let (cents, is_bare) = distinct[&(minute, number)];
+            let balance = format!("{}.{:02}", cents / 100, (cents % 100).abs());
+            let update = version(number, update(customer, id, &balance, minute));
+            AccountUpdate { labels: update.labels.filter(|_| !is_bare), ..update }
         };
-        let mut seen = std::collections::BTreeSet::new();
-        let kept = shuffled
-            .iter()
-            .enumerate()
-            .filter(|(index, (minute, _))| seen.insert(*minute) || index % (dropped + 1) == 0);
-        let arrivals: Vec<_> = kept.map(|(_, (minute, cents))| state(*minute, *cents)).collect();
-        let updates: Vec<_> = distinct.iter().map(|(minute, cents)| state(*minute, *cents)).collect();
+        let updates: Vec<_> = distinct.keys().copied().map(made).collect();
         runtime.block_on(async {
-            for arrival in &arrivals {
-                store.record(arrival).await.unwrap();
+            for arrival in arrivals {
+                store.record(&made(arrival)).await.unwrap();
             }
             assert_is_the_ordered_run(&store, customer, &updates).await;
         });

@@ -133,7 +133,7 @@ fn request(app: &App, operation: &Operation, over: &[(&str, Option<&str>)]) -> R
 }
 
 async fn demo() -> App {
-    App::with(local::Dataset::demo(Timestamp::now()).unwrap()).await
+    App::with(local::Dataset::demo(Timestamp::of_machine()).unwrap()).await
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::lines::Lines;
 use balance_ingest::{Ingest, Payload};
 use local::{Dataset, Options, Stack};
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use shared::config::{RatesConfig, StoreConfig};
 use shared::domain::{AgeLimits, Timestamp};
 use shared::telemetry;
@@ -45,13 +46,19 @@ fn event(account_number: Value) -> Payload {
 #[tokio::test]
 async fn an_event_has_one_line_without_anything_of_its_account() {
     let app = app().await;
-    let (good, dead) = (Ingest::new(&app.stack.config().store), Ingest::new(&nowhere(&app)));
-    let now = Timestamp::now();
+    let (good, dead) = (
+        Ingest::new(&app.stack.config().store, Clock::system()),
+        Ingest::new(&nowhere(&app), Clock::system()),
+    );
+    let now = Timestamp::of_machine();
     let number = "370400440532013000";
     let recorded = line(good.invoked(event(json!(number)), now)).await;
     assert_eq!((&recorded["message"], &recorded["result"]), (&json!("event"), &json!("Recorded")));
     let malformed = line(good.invoked(event(serde_json::from_str(number).unwrap()), now)).await;
-    assert_eq!((&malformed["message"], &malformed["cause"]), (&json!("event rejected"), &json!("malformed")));
+    assert_eq!(
+        (&malformed["message"], &malformed["cause"]),
+        (&json!("event rejected"), &json!("detail.account_number: expected a string"))
+    );
     let failed = line(dead.invoked(event(json!(number)), now)).await;
     assert_eq!((&failed["message"], &failed["server_errors"]), (&json!("event not recorded"), &json!(1)));
     for line in [recorded, malformed, failed] {
@@ -63,8 +70,8 @@ async fn an_event_has_one_line_without_anything_of_its_account() {
 async fn a_rate_run_has_one_line_whether_it_succeeds_or_not() {
     let app = app().await;
     let run = async |aws: &StoreConfig, rates: &RatesConfig| {
-        let job = rates_sync::Job::new(aws, rates, AgeLimits::STANDARD).unwrap();
-        line(job.run(Timestamp::now())).await
+        let job = rates_sync::Job::new(aws, rates, AgeLimits::STANDARD, Clock::system()).unwrap();
+        line(job.run(Timestamp::of_machine())).await
     };
     let written = run(&app.stack.config().store, app.stack.rates_config()).await;
     assert_eq!((&written["message"], &written["rate_sheets"]), (&json!("rates sync"), &json!(1)));
@@ -75,14 +82,16 @@ async fn a_rate_run_has_one_line_whether_it_succeeds_or_not() {
 
 #[tokio::test]
 async fn a_sweep_has_one_line_whether_it_succeeds_or_not() {
-    let stack =
-        Stack::start(Options { dataset: Dataset::demo(Timestamp::now()).unwrap(), ..Options::default() })
-            .await
-            .unwrap();
-    let job = custody_sync::Job::new(&stack.config().store, stack.custody_config()).unwrap();
+    let stack = Stack::start(Options {
+        dataset: Dataset::demo(Timestamp::of_machine()).unwrap(),
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let job = custody_sync::Job::new(&stack.config().store, stack.custody_config(), Clock::system()).unwrap();
     let run = async |event: Value| {
         let event = serde_json::from_value(event).unwrap();
-        line(job.run(event, Timestamp::now(), Duration::from_secs(50))).await
+        line(job.run(event, Timestamp::of_machine(), Duration::from_secs(50))).await
     };
     let swept = run(json!({"shard": 0, "shards": 1})).await;
     assert_eq!(

@@ -10,7 +10,7 @@ use shared::domain::Timestamp;
 use uuid::Uuid;
 
 fn claims(uri: &str) -> Value {
-    let now = Timestamp::now().unix_seconds();
+    let now = Timestamp::of_machine().unix_seconds();
     let hash: String = digest(&SHA256, b"").as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     json!({"uri": uri, "nonce": Uuid::new_v4().to_string(), "iat": now, "exp": now + 29, "sub": API_KEY, "bodyHash": hash})
 }
@@ -31,7 +31,7 @@ async fn ask(app: &App, path: &str, token: &str, api_key: &str) -> (u16, Value) 
 async fn a_request_is_believed_only_as_it_was_signed() {
     let app = App::start(custody(json!([wallet("BTC", "1", "1")]), json!({}))).await;
     let path = "/v1/vault/accounts/12";
-    let now = Timestamp::now().unix_seconds();
+    let now = Timestamp::of_machine().unix_seconds();
     let changed = |change: Value| crate::harness::with(claims(path), change);
     let rows = [
         ("as the vendor asks", claims(path), 200, None),

@@ -5,6 +5,7 @@
 //! and holds that. It deliberately knows no route and no deployment; those live in `functions` and `infra`.
 
 pub mod auth;
+pub mod clock;
 pub mod config;
 pub mod cost;
 pub mod custody;

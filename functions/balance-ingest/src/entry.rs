@@ -1,164 +1,316 @@
-//! An account as its source writes it: the whole of it, every value a string that is checked.
+//! An account entry as its source writes it: every field checked by name, its value never repeated in an error.
+//!
+//! Events, imported files and datasets share this form. It is read field by field rather than by a derived struct,
+//! because an error must name the field, and because a label that is given as `null` differs from one that is
+//! absent.
 
-use serde::Deserialize;
+use crate::payload::Payload;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use shared::domain::moment::MAX_AHEAD;
 use shared::domain::{
-    Account, AccountId, Amount, Asset, ContactId, CustomerId, MerchantId, OrganizationId, Status, Timestamp,
-    TooLarge,
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, ContactId,
+    CustomerId, EntryKey, MerchantId, Network, OrganizationId, Status, Timestamp, TooLarge, Version,
 };
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use thiserror::Error;
 
-/// Longest descriptive field: a batch of accounts must fit a transaction of 4 MB.
-const MAX_TEXT_CHARACTERS: usize = 1_024;
+/// Longest label: a batch of accounts must fit a transaction of 4 MB.
+const MAX_LABEL_CHARACTERS: usize = 1_024;
 
-/// A value that is not what its field holds.
+/// The fields of an entry, in the order documents list them.
+pub const FIELDS: [&str; 18] = [
+    "id",
+    "customer_id",
+    "currency",
+    "balance",
+    "available",
+    "active",
+    "status",
+    "balance_at",
+    "version",
+    "iban",
+    "account_number",
+    "address",
+    "address_tag",
+    "network",
+    "description",
+    "organization_id",
+    "merchant_id",
+    "contact_id",
+];
+/// The fields that an entry must have.
+pub const REQUIRED_FIELDS: [&str; 5] = ["id", "customer_id", "currency", "balance", "balance_at"];
+/// The labels: an entry that has one of them gives the whole group.
+const LABELS: [&str; 6] = ["iban", "account_number", "address", "address_tag", "description", "contact_id"];
+/// The fields of an element of `history`; it takes the others from its account.
+const HISTORY_FIELDS: [&str; 7] =
+    ["balance", "balance_at", "version", "available", "active", "status", RECORDED_AT];
+/// The fields that an element of `history` does not take from its account.
+const OWN_FIELDS: [&str; 4] = ["balance", "balance_at", "version", RECORDED_AT];
+const HISTORY: &str = "history";
+const RECORDED_AT: &str = "recorded_at";
+
+/// What is wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{field}: {problem}")]
-pub struct EntryError {
-    /// Which field, such as `balance` or `history[2].balance_at`.
-    pub field: String,
-    /// What is wrong with it; it never repeats the value.
-    pub problem: String,
+pub enum EntryError {
+    /// It has a field that is not known. The name is the sender's word and belongs in no log.
+    #[error("{0}: unknown field; known are {known}", known = FIELDS.join(", "))]
+    UnknownField(String),
+    /// A value is not what its field holds.
+    #[error("{field}: {problem}")]
+    Value {
+        /// Which field, such as `balance` or `history[2].balance_at`.
+        field: String,
+        /// What is wrong with the value; it never repeats it.
+        problem: String,
+    },
 }
 
-/// One account. An absent field is empty: an entry says everything there is to say.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountEntry {
-    id: String,
-    customer_id: String,
-    currency: String,
-    balance: String,
-    available: Option<String>,
-    #[serde(default = "yes")]
-    active: bool,
-    #[serde(default = "active")]
-    status: String,
-    balance_at: String,
-    iban: Option<String>,
-    account_number: Option<String>,
-    address: Option<String>,
-    address_tag: Option<String>,
-    network: Option<String>,
-    description: Option<String>,
-    organization_id: Option<String>,
-    merchant_id: Option<String>,
-    contact_id: Option<String>,
-    /// Earlier balances, which a dataset may bring and an event may not.
-    pub history: Option<Vec<HistoryEntry>>,
+impl EntryError {
+    fn value(field: &str, problem: impl Display) -> Self {
+        Self::Value { field: field.to_owned(), problem: problem.to_string() }
+    }
+
+    fn within(self, place: &str) -> Self {
+        match self {
+            Self::UnknownField(name) => Self::UnknownField(format!("{place}.{name}")),
+            Self::Value { field, problem } => Self::Value { field: format!("{place}.{field}"), problem },
+        }
+    }
 }
 
-/// One earlier balance.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HistoryEntry {
-    balance: String,
-    balance_at: String,
+/// Where an entry comes from, which decides what it may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntrySource {
+    /// An event: one entry.
+    Event,
+    /// A file of an operator's: it may bring `history`.
+    Import,
+    /// A dataset: it may also say when entries were recorded, and give instants relative to its start.
+    Dataset {
+        /// What `now` stands for.
+        start: Timestamp,
+    },
 }
 
-const fn yes() -> bool {
-    true
-}
+/// One account with its newest entry, and in files and datasets its earlier ones.
+#[derive(Debug, Clone)]
+pub struct AccountEntry(Map<String, Value>);
 
-fn active() -> String {
-    Status::Active.name().to_owned()
-}
-
-impl AccountEntry {
-    /// The account as it is at its `balance_at`, without its history.
-    pub fn parse(&self) -> Result<Account, EntryError> {
-        let balance = field("balance", Amount::parse(&self.balance))?;
-        let balance_at = field("balance_at", Timestamp::parse(&self.balance_at))?;
-        let account = Account {
-            id: field("id", AccountId::parse(&self.id))?,
-            customer_id: field("customer_id", CustomerId::parse(&self.customer_id))?,
-            asset: field("currency", Asset::parse(&self.currency))?,
-            balance,
-            available: optional("available", self.available.as_ref(), Amount::parse)?.unwrap_or(balance),
-            active: self.active,
-            status: field("status", Status::parse(&self.status))?,
-            balance_at,
-            created_at: balance_at,
-            iban: text("iban", self.iban.as_ref())?,
-            account_number: text("account_number", self.account_number.as_ref())?,
-            address: text("address", self.address.as_ref())?,
-            address_tag: text("address_tag", self.address_tag.as_ref())?,
-            network: text("network", self.network.as_ref())?,
-            description: text("description", self.description.as_ref())?,
-            organization_id: optional(
-                "organization_id",
-                self.organization_id.as_ref(),
-                OrganizationId::parse,
-            )?,
-            merchant_id: optional("merchant_id", self.merchant_id.as_ref(), MerchantId::parse)?,
-            contact_id: optional("contact_id", self.contact_id.as_ref(), ContactId::parse)?,
-            custody_account_id: None,
-        };
-        let locked = account
-            .locked()
-            .map_err(|TooLarge| "balance less available has more than 18 digits before the point");
-        field("available", locked).map(|_| account)
+impl<'de> Deserialize<'de> for AccountEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Payload(value) = Payload::deserialize(deserializer)?;
+        Self::of(value).map_err(serde::de::Error::custom)
     }
 }
 
 impl AccountEntry {
-    /// The account's states by its own word, oldest first: its history, and last itself.
-    pub fn states(&self) -> Result<Vec<Account>, EntryError> {
-        let latest = self.parse()?;
-        let mut states = vec![latest.clone()];
-        for (index, past) in self.history.iter().flatten().enumerate() {
-            let within = |EntryError { field, problem }| EntryError {
-                field: format!("history[{index}].{field}"),
-                problem,
-            };
-            let past = past.parse(&latest).map_err(within)?;
-            // An entry that repeats a balance is that balance, whatever else the account says.
-            match states.iter().find(|state| state.balance_at == past.balance_at) {
-                Some(state) if state.balance == past.balance => {}
-                Some(_) => {
-                    return Err(within(EntryError {
-                        field: "balance_at".to_owned(),
-                        problem: "has another balance too".to_owned(),
-                    }));
-                }
-                None => states.push(past),
+    /// The entry in a JSON value, which must be an object.
+    pub fn of(value: Value) -> Result<Self, &'static str> {
+        match value {
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err("expected an object"),
+        }
+    }
+
+    /// The entries that it brings, in their order: its history, and last itself.
+    pub fn updates(&self, source: EntrySource) -> Result<Vec<AccountUpdate>, EntryError> {
+        self.refuse_unknown(source)?;
+        let newest = Fields { fields: &self.0, source }.update()?;
+        let mut updates = BTreeMap::from([(newest.entry, newest.clone())]);
+        for (index, element) in self.history()?.iter().enumerate() {
+            let place = format!("{HISTORY}[{index}]");
+            let update = self.past(element, source).map_err(|error| error.within(&place))?;
+            if update.entry > newest.entry {
+                let problem = "later than the account's own balance_at and version";
+                return Err(EntryError::value("balance_at", problem).within(&place));
+            }
+            let key = update.entry;
+            if updates.insert(key, update.clone()).is_some_and(|other| other != update) {
+                let problem = "another entry has this balance_at and version too";
+                return Err(EntryError::value("balance_at", problem).within(&place));
             }
         }
-        states.sort_by_key(|state| state.balance_at);
-        Ok(states)
+        Ok(updates.into_values().collect())
     }
-}
 
-impl HistoryEntry {
-    /// The account as it was then: another balance, all of it available, and everything else as it is now.
-    fn parse(&self, latest: &Account) -> Result<Account, EntryError> {
-        let balance = field("balance", Amount::parse(&self.balance))?;
-        let balance_at = field("balance_at", Timestamp::parse(&self.balance_at))?;
-        if balance_at > latest.balance_at {
-            return field("balance_at", Err("later than the account's own balance_at"));
+    fn refuse_unknown(&self, source: EntrySource) -> Result<(), EntryError> {
+        let beyond: &[&str] = match source {
+            EntrySource::Event => &[],
+            EntrySource::Import => &[HISTORY],
+            EntrySource::Dataset { .. } => &[HISTORY, RECORDED_AT],
+        };
+        refuse_others(&self.0, &[&FIELDS, beyond].concat())
+    }
+
+    fn history(&self) -> Result<&[Value], EntryError> {
+        match self.0.get(HISTORY) {
+            None | Some(Value::Null) => Ok(&[]),
+            Some(Value::Array(elements)) => Ok(elements),
+            Some(_) => Err(EntryError::value(HISTORY, "expected a list")),
         }
-        Ok(Account { balance, available: balance, balance_at, created_at: balance_at, ..latest.clone() })
+    }
+
+    /// An element of `history`: its own fields, over those of the account.
+    fn past(&self, element: &Value, source: EntrySource) -> Result<AccountUpdate, EntryError> {
+        let own = element.as_object().ok_or_else(|| EntryError::value("entry", "expected an object"))?;
+        let known = match source {
+            EntrySource::Dataset { .. } => &HISTORY_FIELDS[..],
+            EntrySource::Event | EntrySource::Import => {
+                HISTORY_FIELDS.split_last().map_or(&[][..], |(_, fields)| fields)
+            }
+        };
+        refuse_others(own, known)?;
+        let mut fields = self.0.clone();
+        fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
+        fields.extend(own.clone());
+        Fields { fields: &fields, source }.update()
     }
 }
 
-fn field<T, E: Display>(field: &'static str, parsed: Result<T, E>) -> Result<T, EntryError> {
-    parsed.map_err(|error| EntryError { field: field.to_owned(), problem: error.to_string() })
-}
-
-fn optional<T, E: Display>(
-    name: &'static str,
-    text: Option<&String>,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<Option<T>, EntryError> {
-    field(name, text.map(|text| parse(text)).transpose())
-}
-
-/// An empty text is no text.
-fn text(name: &'static str, entry: Option<&String>) -> Result<Option<String>, EntryError> {
-    let is_short = |text: &&String| text.chars().count() <= MAX_TEXT_CHARACTERS;
-    match entry.filter(|text| !text.is_empty()) {
-        None => Ok(None),
-        Some(text) if is_short(&text) => Ok(Some(text.clone())),
-        Some(_) => field(name, Err(format!("longer than {MAX_TEXT_CHARACTERS} characters"))),
+fn refuse_others(fields: &Map<String, Value>, known: &[&str]) -> Result<(), EntryError> {
+    match fields.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => Err(EntryError::UnknownField(unknown.clone())),
+        None => Ok(()),
     }
+}
+
+/// The fields of one entry. A reader of each kind of field says what it expected.
+struct Fields<'a> {
+    fields: &'a Map<String, Value>,
+    source: EntrySource,
+}
+
+impl Fields<'_> {
+    fn update(&self) -> Result<AccountUpdate, EntryError> {
+        let balance_at = self.required("balance_at", |text| self.instant(text))?;
+        let update = AccountUpdate {
+            id: self.required("id", AccountId::parse)?,
+            customer_id: self.required("customer_id", CustomerId::parse)?,
+            asset: self.required("currency", Asset::parse)?,
+            entry: EntryKey { balance_at, version: self.version()? },
+            state: self.state()?,
+            scope: self.scope()?,
+            labels: self.labels()?,
+            custody_account_id: None,
+            recorded_at: self.recorded_at(balance_at)?,
+        };
+        Ok(update)
+    }
+
+    fn state(&self) -> Result<AccountState, EntryError> {
+        let balance = self.required("balance", Amount::parse)?;
+        let state = AccountState {
+            balance,
+            available: self.optional("available", Amount::parse)?.unwrap_or(balance),
+            active: self.flag("active")?.unwrap_or(true),
+            status: self.optional("status", Status::parse)?.unwrap_or(Status::Active),
+        };
+        if let Err(TooLarge) = state.locked() {
+            let problem = "balance less available has more than 18 digits before the point";
+            return Err(EntryError::value("available", problem));
+        }
+        Ok(state)
+    }
+
+    fn scope(&self) -> Result<AccountScope, EntryError> {
+        Ok(AccountScope {
+            organization_id: self.optional("organization_id", OrganizationId::parse)?,
+            merchant_id: self.optional("merchant_id", MerchantId::parse)?,
+            network: self.optional("network", Network::parse)?,
+        })
+    }
+
+    /// The whole group if one of its labels is given, be it as `null` or as an empty text.
+    fn labels(&self) -> Result<Option<AccountLabels>, EntryError> {
+        let labels = AccountLabels {
+            iban: self.label("iban")?,
+            account_number: self.label("account_number")?,
+            address: self.label("address")?,
+            address_tag: self.label("address_tag")?,
+            description: self.label("description")?,
+            contact_id: match self.text("contact_id")?.filter(|text| !text.is_empty()) {
+                None => None,
+                Some(text) => Some(of_field("contact_id", ContactId::parse(text))?),
+            },
+        };
+        Ok(LABELS.iter().any(|name| self.fields.contains_key(*name)).then_some(labels))
+    }
+
+    fn label(&self, name: &str) -> Result<Option<String>, EntryError> {
+        match self.text(name)?.filter(|text| !text.is_empty()) {
+            Some(text) if text.chars().count() > MAX_LABEL_CHARACTERS => {
+                Err(EntryError::value(name, format!("longer than {MAX_LABEL_CHARACTERS} characters")))
+            }
+            text => Ok(text.map(str::to_owned)),
+        }
+    }
+
+    /// When a dataset's entry was recorded: as if it had come on time, unless the dataset says otherwise.
+    fn recorded_at(&self, balance_at: Timestamp) -> Result<Option<Timestamp>, EntryError> {
+        if !matches!(self.source, EntrySource::Dataset { .. }) {
+            return Ok(None);
+        }
+        let recorded_at = self.optional(RECORDED_AT, |text| self.instant(text))?.unwrap_or(balance_at);
+        if balance_at > recorded_at.plus(MAX_AHEAD) {
+            return Err(EntryError::value(RECORDED_AT, "more than 5 minutes before balance_at"));
+        }
+        Ok(Some(recorded_at))
+    }
+
+    fn instant(&self, text: &str) -> Result<Timestamp, String> {
+        match self.source {
+            EntrySource::Dataset { start } => Timestamp::parse_relative(text, start),
+            EntrySource::Event | EntrySource::Import => Timestamp::parse(text),
+        }
+        .map_err(|error| error.to_string())
+    }
+
+    fn version(&self) -> Result<Version, EntryError> {
+        let version = match self.fields.get("version") {
+            None | Some(Value::Null) => Ok(Version::default()),
+            Some(Value::Number(number)) => Version::parse(&number.to_string()),
+            Some(Value::String(digits)) => Version::parse(digits),
+            Some(_) => return Err(EntryError::value("version", "expected a whole number or its digits")),
+        };
+        of_field("version", version)
+    }
+
+    fn required<T, E: Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, EntryError> {
+        self.optional(name, parse)?.ok_or_else(|| EntryError::value(name, "missing"))
+    }
+
+    fn optional<T, E: Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, EntryError> {
+        self.text(name)?.map(|text| of_field(name, parse(text))).transpose()
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, EntryError> {
+        match self.fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(EntryError::value(name, "expected a string")),
+        }
+    }
+
+    fn flag(&self, name: &str) -> Result<Option<bool>, EntryError> {
+        match self.fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(EntryError::value(name, "expected true or false")),
+        }
+    }
+}
+
+fn of_field<T, E: Display>(name: &str, parsed: Result<T, E>) -> Result<T, EntryError> {
+    parsed.map_err(|error| EntryError::value(name, error))
 }

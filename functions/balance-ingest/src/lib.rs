@@ -7,41 +7,30 @@
 pub mod entry;
 mod payload;
 
-pub use entry::{AccountEntry, EntryError};
-pub use payload::{Payload, object as from_object};
+pub use entry::{AccountEntry, EntryError, EntrySource};
+pub use payload::Payload;
 
-use jiff::SignedDuration;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
+use shared::clock::Clock;
 use shared::config::StoreConfig;
 use shared::cost::{costed, costed_line};
-use shared::domain::Timestamp;
+use shared::domain::moment::MAX_AHEAD;
+use shared::domain::{AccountUpdate, Timestamp};
 use shared::store::{Outcome, RecordError, Store, StoreError};
 use thiserror::Error;
 
 /// The one kind of event that is understood.
 pub const DETAIL_TYPE: &str = "AccountBalanceChanged";
-/// A balance later than this by our clock is a mistake of the source's.
-const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
-
-/// What `EventBridge` delivers, as far as it matters here.
-#[derive(Debug, Deserialize)]
-struct Event {
-    #[serde(rename = "detail-type")]
-    detail_type: String,
-    detail: Value,
-}
-
 /// What became of an accepted event, as it is answered and logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recorded {
-    /// It is the account's latest balance now.
+    /// It is the account's newest entry now.
     Recorded,
-    /// It is older than the latest; history has it.
+    /// History has it, below a greater entry.
     Superseded,
-    /// It was already the latest, to the last field.
+    /// It was there already.
     Duplicate,
 }
 
@@ -54,7 +43,8 @@ pub struct Accepted {
 /// Why an event was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IngestError {
-    /// It is not of the shape of an event. The text may quote it, so it is for its sender and not for a log.
+    /// It is not of the shape of an event. The text may quote a field's name, so it is for the sender and not for
+    /// a log.
     #[error("{0}")]
     Malformed(String),
     /// It can never be accepted: trying again will not help.
@@ -74,8 +64,8 @@ pub struct Ingest {
 impl Ingest {
     /// A client by configuration; nothing is connected yet.
     #[must_use]
-    pub fn new(aws: &StoreConfig) -> Self {
-        Self { store: Store::new(aws) }
+    pub fn new(aws: &StoreConfig, clock: Clock) -> Self {
+        Self { store: Store::new(aws, clock) }
     }
 
     /// One delivery, logged as one line without anything of the account.
@@ -87,7 +77,7 @@ impl Ingest {
             Err(IngestError::Malformed(_)) => costed_line!(warn, cost, "event rejected", cause = "malformed"),
             Err(IngestError::Rejected(cause)) => costed_line!(warn, cost, "event rejected", cause),
             Err(IngestError::Store(cause)) => {
-                costed_line!(error, cost, "event not recorded", %cause, server_errors = 1)
+                costed_line!(error, cost, "event not recorded", %cause, server_errors = 1);
             }
         }
         outcome
@@ -95,29 +85,37 @@ impl Ingest {
 
     /// Checks an event and records what it says.
     pub async fn take(&self, Payload(event): Payload, now: Timestamp) -> Result<Accepted, IngestError> {
-        let rejected = |reason: String| IngestError::Rejected(reason);
-        let Event { detail_type, detail } = object(event, "the event")?;
-        if detail_type != DETAIL_TYPE {
-            return Err(rejected(format!("detail-type must be {DETAIL_TYPE}")));
-        }
-        if detail.get("history").is_some() {
-            return Err(rejected("detail: unknown field `history`".to_owned()));
-        }
-        let entry: AccountEntry = object(detail, "detail")?;
-        let account = entry.parse().map_err(|error| rejected(format!("detail.{error}")))?;
-        if is_ahead(account.balance_at, now) {
-            return Err(rejected("detail.balance_at: more than 5 minutes ahead".to_owned()));
-        }
-        match self.store.record(&account).await {
+        let update = update(event, now)?;
+        match self.store.record(&update).await {
             Ok(outcome) => Ok(Accepted { result: outcome.into() }),
-            Err(RecordError::Rejected(reason)) => Err(rejected(reason.to_string())),
+            Err(RecordError::Rejected(reason)) => Err(IngestError::Rejected(format!("detail.{reason}"))),
             Err(RecordError::Store(error)) => Err(error.into()),
         }
     }
 }
 
-fn object<T: DeserializeOwned>(value: Value, what: &str) -> Result<T, IngestError> {
-    payload::object(value).map_err(|problem| IngestError::Malformed(format!("{what}: {problem}")))
+/// The entry that an event brings.
+fn update(event: Value, now: Timestamp) -> Result<AccountUpdate, IngestError> {
+    let malformed = |reason: &str| IngestError::Malformed(reason.to_owned());
+    let rejected = |reason: String| IngestError::Rejected(reason);
+    let Value::Object(mut event) = event else { return Err(malformed("the event: expected an object")) };
+    match event.remove("detail-type") {
+        Some(Value::String(name)) if name == DETAIL_TYPE => {}
+        Some(Value::String(_)) => return Err(rejected(format!("detail-type: must be {DETAIL_TYPE}"))),
+        Some(_) => return Err(malformed("detail-type: expected a string")),
+        None => return Err(malformed("detail-type: missing")),
+    }
+    let detail = event.remove("detail").ok_or_else(|| malformed("detail: missing"))?;
+    let entry = AccountEntry::of(detail).map_err(|problem| malformed(&format!("detail: {problem}")))?;
+    let mut updates = entry.updates(EntrySource::Event).map_err(|error| match error {
+        EntryError::UnknownField(_) => IngestError::Malformed(format!("detail.{error}")),
+        EntryError::Value { .. } => IngestError::Rejected(format!("detail.{error}")),
+    })?;
+    let update = updates.pop().ok_or_else(|| malformed("detail: no entry"))?;
+    if is_ahead(update.entry.balance_at, now) {
+        return Err(rejected("detail.balance_at: more than 5 minutes ahead".to_owned()));
+    }
+    Ok(update)
 }
 
 /// Whether a balance claims to be of a future beyond what clocks can differ by.

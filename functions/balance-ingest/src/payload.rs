@@ -1,7 +1,7 @@
 //! An event as it was delivered: JSON in which no object names a member twice, because one of two would
 //! silently win.
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -14,19 +14,6 @@ impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Unique.deserialize(deserializer).map(Self)
     }
-}
-
-/// A reason that quotes a value quotes no more than this.
-const MAX_REASON_CHARACTERS: usize = 400;
-
-/// A struct from an object, or what is wrong with it; serde would also take its fields from an array, in
-/// order.
-pub fn object<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    if !value.is_object() {
-        return Err("not a JSON object".to_owned());
-    }
-    serde_json::from_value(value)
-        .map_err(|error| error.to_string().chars().take(MAX_REASON_CHARACTERS).collect())
 }
 
 /// Reads a value like `serde_json`, but refuses a member that comes twice.

@@ -14,9 +14,10 @@ use body::{BalancesBody, SyncBody};
 use query::BalancesQuery;
 use schemars::SchemaGenerator;
 use shared::auth::Caller;
+use shared::clock::Clock;
 use shared::config::{Config, CustodyConfig};
 use shared::custody::{Providers, Syncs};
-use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing, Timestamp};
+use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing};
 use shared::http::{
     self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments,
 };
@@ -51,24 +52,23 @@ impl FromRef<App> for Gate {
 impl App {
     /// Clients and caches by configuration; nothing is connected yet. The error says what of the
     /// configuration is unusable.
-    pub fn new(config: &Config, custody: &CustodyConfig, age_limits: AgeLimits) -> Result<Self, String> {
-        let store = Store::new(&config.store);
+    pub fn new(
+        config: &Config,
+        custody: &CustodyConfig,
+        age_limits: AgeLimits,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let store = Store::new(&config.store, clock);
         let providers = Providers::new(custody, &config.store, &store)?;
         let syncs =
             Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
         let gate = Gate::new(config, &store, ROUTE_GROUP);
-        Ok(Self { sheets: Sheets::new(store.clone()), gate, store, syncs, age_limits })
-    }
-
-    /// Shares a cache of rate sheets with others of the same process.
-    #[must_use]
-    pub fn with_sheets(self, sheets: Sheets) -> Self {
-        Self { sheets, ..self }
+        Ok(Self { sheets: Sheets::new(store.clone(), age_limits), gate, store, syncs, age_limits })
     }
 
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
-        let now = Timestamp::now();
+        let now = self.store.clock().now();
         http::warm(Box::pin(async { tokio::join!(self.gate.warm(now), self.sheets.warm(now)) })).await;
     }
 }

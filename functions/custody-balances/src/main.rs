@@ -1,6 +1,7 @@
 //! The Lambda function `custody-balances`.
 
 use custody_balances::{App, routes};
+use shared::clock::Clock;
 use shared::config::{Config, CustodyConfig};
 use shared::domain::AgeLimits;
 use shared::{http, telemetry};
@@ -8,7 +9,9 @@ use shared::{http, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(std::io::stdout, &[]);
-    let app = App::new(&Config::from_env()?, &CustodyConfig::from_env()?, AgeLimits::STANDARD)?;
+    let clock = Clock::system();
+    let app =
+        App::new(&Config::from_env()?, &CustodyConfig::from_env()?, AgeLimits::STANDARD, clock.clone())?;
     app.warm().await;
-    http::serve(routes(app)).await
+    http::serve(routes(app), clock).await
 }

@@ -2,12 +2,13 @@
 //! synced the same way.
 
 use serde::{Deserialize, Serialize};
+use shared::clock::Clock;
 use shared::config::{CustodyConfig, StoreConfig};
 use shared::cost::{costed, costed_line};
 use shared::custody::{Providers, Report, Share, Sweep, SyncError, Syncs};
 use shared::domain::{CustodyAccountId, Timestamp};
 use shared::store::{LOGICAL_SHARDS, Store, StoreError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use thiserror::Error;
 
 /// Kept back of Lambda's time for the report and the last writes.
@@ -120,18 +121,17 @@ pub struct Job {
 impl Job {
     /// Clients by configuration; nothing is connected yet. The error says what of the configuration is
     /// unusable.
-    pub fn new(aws: &StoreConfig, custody: &CustodyConfig) -> Result<Self, String> {
-        let store = Store::new(aws);
+    pub fn new(aws: &StoreConfig, custody: &CustodyConfig, clock: Clock) -> Result<Self, String> {
+        let store = Store::new(aws, clock);
         let providers = Providers::new(custody, aws, &store)?;
         let syncs =
             Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
         Ok(Self { sweep: Sweep::new(store.clone(), syncs.clone()), store, syncs })
     }
 
-    /// A run that Lambda ends at `deadline`.
-    pub async fn invoked(&self, event: Event, deadline: SystemTime) -> Result<Answer, JobError> {
-        let time = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        self.run(event, Timestamp::now(), time.saturating_sub(MARGIN)).await
+    /// A run that Lambda ends after `time`.
+    pub async fn invoked(&self, event: Event, time: Duration) -> Result<Answer, JobError> {
+        self.run(event, self.store.clock().now(), time.saturating_sub(MARGIN)).await
     }
 
     /// A run within `time`, logged as one line.

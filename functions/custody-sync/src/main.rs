@@ -2,17 +2,20 @@
 
 use custody_sync::{Event, Job};
 use lambda_runtime::{LambdaEvent, service_fn};
+use shared::clock::Clock;
 use shared::config::{CustodyConfig, StoreConfig};
 use shared::telemetry;
+use std::time::SystemTime;
 use tracing::Instrument;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(std::io::stdout, &[]);
-    let job = Job::new(&StoreConfig::from_env()?, &CustodyConfig::from_env()?)?;
+    let job = Job::new(&StoreConfig::from_env()?, &CustodyConfig::from_env()?, Clock::system())?;
     let run = async |event: LambdaEvent<Event>| {
         let span = telemetry::run_span(&event.context.request_id);
-        let report = job.invoked(event.payload, event.context.deadline()).instrument(span).await;
+        let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let report = job.invoked(event.payload, time).instrument(span).await;
         report.map_err(lambda_runtime::Error::from)
     };
     lambda_runtime::run(service_fn(run)).await

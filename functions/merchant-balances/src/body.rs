@@ -7,7 +7,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::domain::{Account, MerchantAccountId};
+use shared::domain::{Account, AccountLabels, MerchantAccountId};
 use shared::http::schema;
 
 /// The balance of one account of a merchant.
@@ -35,36 +35,17 @@ pub(crate) struct BalanceBody {
 
 impl BalanceBody {
     pub(crate) fn new(account: &Account, balance_date: &str) -> Self {
-        let Account {
-            id,
-            customer_id: _,
-            asset,
-            balance,
-            available: _,
-            active: _,
-            status: _,
-            balance_at: _,
-            created_at: _,
-            iban,
-            account_number,
-            address,
-            address_tag: _,
-            network,
-            description: _,
-            organization_id: _,
-            merchant_id,
-            contact_id,
-            custody_account_id: _,
-        } = account;
+        let Account { id, asset, state, scope, labels, .. } = account;
+        let AccountLabels { iban, account_number, address, contact_id, .. } = labels;
         Self {
             id: MerchantAccountId::from(*id).to_string(),
             account_number: account_number.clone().or_else(|| iban.clone()).unwrap_or_default(),
             currency: asset.code(),
-            balance: asset.print(*balance),
+            balance: asset.print(state.balance),
             balance_date: balance_date.to_owned(),
             address: address.clone(),
-            network: network.clone(),
-            merchant_id: merchant_id.map(|id| id.to_string()),
+            network: scope.network.as_ref().map(|network| network.name().to_owned()),
+            merchant_id: scope.merchant_id.map(|id| id.to_string()),
             contact_id: contact_id.map(|id| id.to_string()),
         }
     }

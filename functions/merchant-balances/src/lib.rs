@@ -15,8 +15,9 @@ use query::{ListQuery, Merchant, SingleQuery};
 use schemars::SchemaGenerator;
 use serde::Serialize;
 use shared::auth::Caller;
+use shared::clock::Clock;
 use shared::config::Config;
-use shared::domain::Timestamp;
+use shared::domain::{Moment, Timestamp};
 use shared::http::{
     self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments,
 };
@@ -50,14 +51,14 @@ impl FromRef<App> for Gate {
 impl App {
     /// Clients and caches by configuration; nothing is connected yet.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let store = Store::new(&config.store);
+    pub fn new(config: &Config, clock: Clock) -> Self {
+        let store = Store::new(&config.store, clock);
         Self { gate: Gate::new(config, &store, ROUTE_GROUP), store }
     }
 
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
-        http::warm(self.gate.warm(Timestamp::now())).await;
+        http::warm(self.gate.warm(self.store.clock().now())).await;
     }
 }
 
@@ -101,16 +102,15 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let merchant = Merchant::parse(&organization, &merchant)?;
-    let ListQuery { asset, date } = ListQuery::parse(http::pairs(raw)?, now)?;
+    let ListQuery { asset, moment } = ListQuery::parse(http::pairs(raw)?, now)?;
     admit(&caller, merchant)?;
-    let accounts = app.store.merchant_accounts(merchant.organization_id, merchant.id).await;
-    let mut accounts = accounts.map_err(|error| ApiError::list(error, TOO_MANY))?;
-    accounts.retain(|account| asset.is_none_or(|asset| account.asset == asset));
-    if let Some(at) = date {
-        accounts =
-            app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
-    }
-    reply(date, now, |balance_date| {
+    let stored = app.store.merchant_accounts(merchant.organization_id, merchant.id).await;
+    let mut stored = stored.map_err(|error| ApiError::list(error, TOO_MANY))?;
+    stored.retain(|stored| asset.is_none_or(|asset| stored.account.asset == asset));
+    let accounts = app.store.accounts_at(stored, moment.unwrap_or(Moment::as_of(now))).await;
+    let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
+    accounts.retain(|account| merchant.owns(account));
+    reply(moment, now, |balance_date| {
         accounts.iter().map(|account| BalanceBody::new(account, balance_date)).collect::<Vec<_>>()
     })
 }
@@ -123,15 +123,13 @@ async fn single(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let merchant = Merchant::parse(&organization, &merchant)?;
-    let SingleQuery { id, date } = SingleQuery::parse(&account, http::pairs(raw)?, now)?;
+    let SingleQuery { id, moment } = SingleQuery::parse(&account, http::pairs(raw)?, now)?;
     admit(&caller, merchant)?;
-    let account = app.store.merchant_account(merchant.organization_id, merchant.id, id).await?;
-    let account = account.ok_or_else(|| ApiError::no_account(&caller.grants))?;
-    let account = match date {
-        Some(at) => app.store.account_as_of(account, at).await?.ok_or(ApiError::AccountNotFound)?,
-        None => account,
-    };
-    reply(date, now, |balance_date| BalanceBody::new(&account, balance_date))
+    let stored = app.store.merchant_account(merchant.organization_id, merchant.id, id).await?;
+    let stored = stored.ok_or_else(|| ApiError::no_account(&caller.grants))?;
+    let account = app.store.account_at(stored, moment.unwrap_or(Moment::as_of(now))).await?;
+    let account = account.filter(|account| merchant.owns(account)).ok_or(ApiError::AccountNotFound)?;
+    reply(moment, now, |balance_date| BalanceBody::new(&account, balance_date))
 }
 
 fn admit(caller: &Caller, merchant: Merchant) -> Result<(), ApiError> {
@@ -141,12 +139,13 @@ fn admit(caller: &Caller, merchant: Merchant) -> Result<(), ApiError> {
 
 /// Without a date the answer names the time of the request, which must not make it another answer.
 fn reply<B: Serialize>(
-    date: Option<Timestamp>,
+    moment: Option<Moment>,
     now: Timestamp,
     body: impl Fn(&str) -> B,
 ) -> Result<Response, ApiError> {
-    match date {
-        Some(date) => http::json(&body(&date.to_millis_text()), TOO_LARGE),
+    let response = match moment {
+        Some(moment) => http::json(&body(&moment.as_of.to_millis_text()), TOO_LARGE),
         None => http::json_of_now(&body(&now.to_millis_text()), &body(""), TOO_LARGE),
-    }
+    };
+    Ok(http::known_at(response?, now))
 }

@@ -1,6 +1,8 @@
 //! What the two routes are asked, each parameter declared once.
 
-use shared::domain::{AccountId, Asset, MerchantAccountId, MerchantId, OrganizationId, Timestamp};
+use shared::domain::{
+    Account, AccountId, AccountScope, Asset, MerchantAccountId, MerchantId, Moment, OrganizationId, Timestamp,
+};
 use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
 static ORGANIZATION_ID: Parameter<OrganizationId> = Parameter::new(
@@ -18,17 +20,24 @@ static ACCOUNT_ID: Parameter<MerchantAccountId> =
         MerchantAccountId::parse(text).ok()
     });
 static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "accounts in this currency");
-static DATE: Parameter<Timestamp> =
-    Parameter::instant("date", "balances as they stood at that instant, inclusive");
+static DATE: Parameter<Timestamp> = Parameter::instant(
+    "date",
+    "balances as they stood at that instant, inclusive; `known_at` if only that is given, else the time of the request",
+);
+
+static KNOWN_AT: Parameter<Timestamp> = Parameter::instant(
+    "known_at",
+    "only what was recorded by that instant; once a minute has passed since, the answer is the same for ever",
+);
 
 /// In the path of both routes.
 pub(crate) static OF_MERCHANT: [&dyn Declared; 2] = [&ORGANIZATION_ID, &MERCHANT_ID];
 /// In the query of the list.
-pub(crate) static OF_LIST: [&dyn Declared; 2] = [&CURRENCY, &DATE];
+pub(crate) static OF_LIST: [&dyn Declared; 3] = [&CURRENCY, &DATE, &KNOWN_AT];
 /// In the path of the single account.
 pub(crate) static OF_ACCOUNT: [&dyn Declared; 1] = [&ACCOUNT_ID];
 /// In the query of the single account.
-pub(crate) static OF_SINGLE: [&dyn Declared; 1] = [&DATE];
+pub(crate) static OF_SINGLE: [&dyn Declared; 2] = [&DATE, &KNOWN_AT];
 
 /// Whose accounts.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +47,12 @@ pub(crate) struct Merchant {
 }
 
 impl Merchant {
+    /// Whether the account is the merchant's, as far as its scope is known.
+    pub(crate) fn owns(self, account: &Account) -> bool {
+        let AccountScope { organization_id, merchant_id, network: _ } = account.scope;
+        (organization_id, merchant_id) == (Some(self.organization_id), Some(self.id))
+    }
+
     pub(crate) fn parse(organization_id: &str, id: &str) -> Result<Self, InvalidParameter> {
         Ok(Self { organization_id: ORGANIZATION_ID.parse(organization_id)?, id: MERCHANT_ID.parse(id)? })
     }
@@ -47,13 +62,14 @@ impl Merchant {
 #[derive(Debug)]
 pub(crate) struct ListQuery {
     pub(crate) asset: Option<Asset>,
-    pub(crate) date: Option<Timestamp>,
+    /// `None` asks about now.
+    pub(crate) moment: Option<Moment>,
 }
 
 impl ListQuery {
     pub(crate) fn parse(pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, InvalidParameter> {
         let parameters = Parameters::read(pairs, &OF_LIST)?;
-        Ok(Self { asset: parameters.optional(&CURRENCY)?, date: parameters.optional_past(&DATE, now)? })
+        Ok(Self { asset: parameters.optional(&CURRENCY)?, moment: moment(&parameters, now)? })
     }
 }
 
@@ -61,7 +77,8 @@ impl ListQuery {
 #[derive(Debug)]
 pub(crate) struct SingleQuery {
     pub(crate) id: AccountId,
-    pub(crate) date: Option<Timestamp>,
+    /// `None` asks about now.
+    pub(crate) moment: Option<Moment>,
 }
 
 impl SingleQuery {
@@ -72,6 +89,14 @@ impl SingleQuery {
     ) -> Result<Self, InvalidParameter> {
         let id = ACCOUNT_ID.parse(account_id)?;
         let parameters = Parameters::read(pairs, &OF_SINGLE)?;
-        Ok(Self { id: id.into(), date: parameters.optional_past(&DATE, now)? })
+        Ok(Self { id: id.into(), moment: moment(&parameters, now)? })
     }
+}
+
+/// The moment that a request names; `date` unless given is `known_at`.
+fn moment(parameters: &Parameters, now: Timestamp) -> Result<Option<Moment>, InvalidParameter> {
+    let date = parameters.optional_past(&DATE, now)?;
+    let known_at = parameters.optional_past(&KNOWN_AT, now)?;
+    let is_named = date.is_some() || known_at.is_some();
+    Ok(is_named.then(|| Moment::asked(date, known_at, now)))
 }

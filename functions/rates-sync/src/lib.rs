@@ -8,9 +8,10 @@ pub use report::ReportBody;
 
 use jiff::SignedDuration;
 use serde::Deserialize;
+use shared::clock::Clock;
 use shared::config::{RatesConfig, StoreConfig};
 use shared::cost::{costed, costed_line};
-use shared::domain::{AgeLimits, QuoteBook, Timestamp};
+use shared::domain::{AgeLimits, Moment, QuoteBook, Timestamp};
 use shared::rates::{Answers, Composition, Rules, Sources, compose};
 use shared::store::{Kept, Store, StoreError};
 use std::collections::BTreeMap;
@@ -49,9 +50,14 @@ pub struct Job {
 impl Job {
     /// Clients by configuration; nothing is connected yet. The error says what of the configuration is
     /// unusable.
-    pub fn new(aws: &StoreConfig, rates: &RatesConfig, limits: AgeLimits) -> Result<Self, String> {
+    pub fn new(
+        aws: &StoreConfig,
+        rates: &RatesConfig,
+        limits: AgeLimits,
+        clock: Clock,
+    ) -> Result<Self, String> {
         let rules = Rules { limits, jump_factor: rates.jump_factor };
-        Ok(Self { store: Store::new(aws), sources: Sources::new(rates, aws)?, rules })
+        Ok(Self { store: Store::new(aws, clock), sources: Sources::new(rates, aws)?, rules })
     }
 
     /// Asks every source and writes one sheet, logged as one line.
@@ -77,7 +83,7 @@ impl Job {
     async fn write(&self, answers: &Answers, now: Timestamp) -> Result<Composition, JobError> {
         for _ in 0..MAX_ATTEMPTS {
             let stored = self.store.quote_book().await?;
-            let last = self.store.sheet_as_of(now).await?;
+            let last = self.store.sheet_at(Moment::as_of(now), self.rules.limits).await?;
             let book =
                 stored.book.clone().or_else(|| last.as_ref().map(QuoteBook::of_sheet)).unwrap_or_default();
             let composition = compose(book, last.as_ref(), answers, now, self.rules);

@@ -7,14 +7,16 @@
 mod balance;
 mod icon;
 mod list;
+mod moment;
 mod stack;
 
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::get;
 use schemars::{Schema, SchemaGenerator};
+use shared::clock::Clock;
 use shared::config::Config;
-use shared::domain::{AgeLimits, Status, Timestamp};
+use shared::domain::{AgeLimits, Status};
 use shared::http::{self, Answer, ErrorCode, Gate, Operation, schema};
 use shared::store::{Sheets, Store};
 
@@ -39,25 +41,19 @@ impl FromRef<App> for Gate {
 impl App {
     /// Clients and caches by configuration; nothing is connected yet.
     #[must_use]
-    pub fn new(config: &Config, age_limits: AgeLimits) -> Self {
-        let store = Store::new(&config.store);
+    pub fn new(config: &Config, age_limits: AgeLimits, clock: Clock) -> Self {
+        let store = Store::new(&config.store, clock);
         Self {
-            sheets: Sheets::new(store.clone()),
+            sheets: Sheets::new(store.clone(), age_limits),
             gate: Gate::new(config, &store, ROUTE_GROUP),
             store,
             age_limits,
         }
     }
 
-    /// Shares a cache of rate sheets with others of the same process.
-    #[must_use]
-    pub fn with_sheets(self, sheets: Sheets) -> Self {
-        Self { sheets, ..self }
-    }
-
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
-        let now = Timestamp::now();
+        let now = self.store.clock().now();
         http::warm(Box::pin(async { tokio::join!(self.gate.warm(now), self.sheets.warm(now)) })).await;
     }
 }

@@ -1,5 +1,6 @@
 //! The Lambda function `unified-balance`.
 
+use shared::clock::Clock;
 use shared::config::Config;
 use shared::domain::AgeLimits;
 use shared::{http, telemetry};
@@ -8,7 +9,8 @@ use unified_balance::{App, routes};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(std::io::stdout, &[]);
-    let app = App::new(&Config::from_env()?, AgeLimits::STANDARD);
+    let clock = Clock::system();
+    let app = App::new(&Config::from_env()?, AgeLimits::STANDARD, clock.clone());
     app.warm().await;
-    http::serve(routes(app)).await
+    http::serve(routes(app), clock).await
 }

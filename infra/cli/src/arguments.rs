@@ -188,6 +188,9 @@ pub(crate) struct BalanceArguments {
     /// At another time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     pub(crate) as_of: Option<String>,
+    /// Only what was recorded by that time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) known_at: Option<String>,
     /// Leaves holdings without a usable rate out of the totals, and names them.
     #[arg(long)]
     pub(crate) partial: bool,

@@ -5,8 +5,8 @@ use crate::Ending;
 use crate::arguments::BalanceArguments;
 use crate::connection::Connection;
 use crate::error::CliError;
+use crate::moment::moment;
 use crate::output::{Output, table};
-use crate::rates::instant;
 use serde::Serialize;
 use shared::domain::total::{Receipt, Rows, Stack};
 use shared::domain::{Asset, CustomerId, Pricing, Summary, summarize};
@@ -49,22 +49,21 @@ pub(crate) async fn run(
     connection: &Connection,
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
-    let BalanceArguments { customer, currency, as_of, partial } = arguments;
+    let BalanceArguments { customer, currency, as_of, known_at, partial } = arguments;
     let customer_id =
         CustomerId::parse(&customer).map_err(|error| CliError::argument("--customer", error))?;
     let target = Asset::parse(&currency).map_err(|error| CliError::argument("--currency", error))?;
-    let at = instant(as_of.as_deref())?;
-    let accounts = connection.store.customer_accounts(customer_id).await?;
-    let accounts =
-        if as_of.is_some() { connection.store.accounts_as_of(accounts, at).await? } else { accounts };
-    let sheet = connection.store.sheet_as_of(at).await?;
-    let pricing = Pricing { target, sheet: sheet.as_ref(), at, limits: connection.age_limits };
+    let moment = moment(as_of.as_deref(), known_at.as_deref(), connection.now())?;
+    let stored = connection.store.customer_accounts(customer_id).await?;
+    let accounts = connection.store.accounts_at(stored, moment).await?;
+    let sheet = connection.store.sheet_at(moment, connection.age_limits).await?;
+    let pricing = Pricing { target, sheet: sheet.as_ref(), at: moment.as_of, limits: connection.age_limits };
     let summary = summarize(&accounts, pricing, Rows::Omitted)?;
     if !summary.unpriced.is_empty() && !partial {
         let currencies: Vec<_> = summary.unpriced.iter().map(|(asset, _)| asset.code()).collect();
         return Err(CliError::Unpriced(currencies.join(", ")));
     }
-    let balance = shown(customer_id, at.to_millis_text(), target, summary);
+    let balance = shown(customer_id, moment.as_of.to_millis_text(), target, summary);
     output.document(&balance, printed)?;
     Ok(Ending::Done)
 }

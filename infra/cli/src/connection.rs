@@ -10,8 +10,9 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::primitives::Blob;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shared::clock::Clock;
 use shared::config::{Tables, is_loopback};
-use shared::domain::AgeLimits;
+use shared::domain::{AgeLimits, Timestamp};
 use shared::outgoing;
 use shared::store::Store;
 use std::time::Duration;
@@ -65,8 +66,13 @@ impl Connection {
                 "no region: give --region or --profile, or set AWS_REGION".to_owned(),
             ));
         }
-        let client = aws_sdk_dynamodb::Client::new(&config);
-        let names = table_names(&client, local_url.is_some()).await?;
+        let builder = aws_sdk_dynamodb::config::Builder::from(&config);
+        let store = Store::over(builder, Tables::default(), Clock::system());
+        let names = table_names(store.client(), local_url.is_some()).await?;
+        // An operator's machine may be off; entries are dated, and "now" is, by the store's clock then.
+        if let Some(wrong) = store.follow_store_clock() {
+            eprintln!("this machine's clock is {} s off; the store's clock is used", wrong.seconds);
+        }
         let table = |logical_id: &str, name: &'static str| match variable(name) {
             Some(table) => Ok(table),
             None => find(&names, &stack, logical_id, local_url.is_some(), name),
@@ -83,7 +89,12 @@ impl Connection {
             Some(url) => local_age_limits(&url).await,
             None => AgeLimits::STANDARD,
         };
-        Ok(Self { store: Store::over(client, tables), age_limits, lambda: invoker(&config), stack })
+        Ok(Self { store: store.with_tables(tables), age_limits, lambda: invoker(&config), stack })
+    }
+
+    /// The time by the clock that entries are dated by.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.store.clock().now()
     }
 
     /// Invokes a function of the stack and waits for its answer.

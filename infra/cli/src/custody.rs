@@ -48,7 +48,7 @@ pub(crate) async fn run(
     match command {
         CustodyCommand::Add { id, customer, provider, provider_account, assets } => {
             let account = account(&id, &customer, &provider, &provider_account, &assets)?;
-            connection.store.register_custody_account(&account, Timestamp::now()).await?;
+            connection.store.register_custody_account(&account, connection.now()).await?;
             let state = connection.store.custody_account(account.id).await?;
             let state =
                 state.ok_or_else(|| CliError::NotFound(format!("custody account {id} is gone again")))?;

@@ -94,7 +94,7 @@ async fn create(
         .map(Timestamp::parse)
         .transpose()
         .map_err(|error| CliError::argument("--expires-at", error))?;
-    if expires_at.is_some_and(|at| at <= Timestamp::now()) {
+    if expires_at.is_some_and(|at| at <= connection.now()) {
         return Err(CliError::argument("--expires-at", "in the past"));
     }
     let key =
@@ -135,7 +135,7 @@ fn shown(key: &ApiKey) -> Shown {
 async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<(), CliError> {
     let mut keys: Vec<Shown> = connection.store.api_keys().await?.iter().map(shown).collect();
     keys.sort_by(|one, other| (&one.subject, &one.id).cmp(&(&other.subject, &other.id)));
-    let now = Timestamp::now().to_millis_text();
+    let now = connection.now().to_millis_text();
     output.document(&keys, |keys| {
         let rows = keys.iter().map(|key| {
             let Shown {
@@ -200,7 +200,7 @@ async fn revoke(
             )));
         }
     };
-    if !connection.store.revoke_api_key(&key.sha256, Timestamp::now()).await? {
+    if !connection.store.revoke_api_key(&key.sha256, connection.now()).await? {
         return Err(CliError::NotFound(format!("key {id} is gone")));
     }
     let key = connection.store.api_key(&key.sha256).await?.unwrap_or(key);

@@ -12,6 +12,7 @@ mod connection;
 mod custody;
 mod error;
 mod keys;
+mod moment;
 mod output;
 mod rates;
 mod verify;

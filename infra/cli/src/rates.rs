@@ -4,10 +4,11 @@ use crate::Ending;
 use crate::arguments::RatesCommand;
 use crate::connection::Connection;
 use crate::error::CliError;
+use crate::moment::moment;
 use crate::output::{self, Output, table};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use shared::domain::{Asset, Rate, Timestamp};
+use shared::domain::{AgeLimits, Asset, Rate};
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -49,8 +50,9 @@ async fn show(
     connection: &Connection,
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
-    let at = instant(as_of.as_deref())?;
-    let sheet = connection.store.sheet_as_of(at).await?;
+    let moment = moment(as_of.as_deref(), None, connection.now())?;
+    let at = moment.as_of;
+    let sheet = connection.store.sheet_at(moment, AgeLimits::NONE).await?;
     let sheet = sheet
         .ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", at.to_millis_text())))?;
     let entry = |(asset, rate): (&Asset, &Rate)| Entry {
@@ -82,12 +84,4 @@ async fn show(
         format!("rate sheet of {}\n{rows}", sheet.observed_at)
     })?;
     Ok(Ending::Done)
-}
-
-/// An instant of the command line: now without one, and never the future.
-pub(crate) fn instant(as_of: Option<&str>) -> Result<Timestamp, CliError> {
-    let now = Timestamp::now();
-    let Some(text) = as_of else { return Ok(now) };
-    let at = Timestamp::parse(text).map_err(|error| CliError::argument("--as-of", error))?;
-    if at > now { Err(CliError::argument("--as-of", "in the future")) } else { Ok(at) }
 }

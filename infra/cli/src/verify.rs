@@ -13,8 +13,12 @@ use futures::future::try_join3;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::domain::{Account, AccountId, Amount, Asset, CustodyAccount, CustomerId, Timestamp};
-use shared::store::{CorruptRow, CustodyState, End, Store, StoreError};
+use shared::domain::{
+    Account, AccountId, AccountState, AccountUpdate, Amount, CustodyAccount, EntryKey, Timestamp,
+};
+use shared::store::{
+    AccountOwner, CorruptRow, CustodyState, HistoryEnd, RecordedEntry, Store, StoreError, StoredAccount,
+};
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::io::Write;
@@ -123,7 +127,7 @@ impl Walk<'_> {
         loop {
             let (page, next) = self.store.account_rows(after).await?;
             self.findings.accounts += page.len();
-            self.seen.extend(page.iter().flatten().map(|account| account.id));
+            self.seen.extend(page.iter().flatten().map(|stored| stored.account.id));
             let checks = stream::iter(page).map(|row| of_row(self.store, row)).buffered(CONCURRENT_CHECKS);
             let found: Vec<Vec<_>> = checks.try_collect().await?;
             self.findings.differences.extend(found.into_iter().flatten());
@@ -189,7 +193,7 @@ async fn of_custody(store: &Store, mut state: CustodyState) -> Result<Vec<Differ
         let differences = projections(store, &state.account).await?;
         let Some(now) = store.custody_account(state.account.id).await? else { return Ok(Vec::new()) };
         // A sync writes projections before its snapshot: while one is under way they may differ.
-        let is_held = now.attempts.held_until.is_some_and(|until| until > Timestamp::now());
+        let is_held = now.attempts.held_until.is_some_and(|until| until > store.clock().now());
         if differences.is_empty() || (now == state && !is_held) {
             return Ok(differences);
         }
@@ -219,12 +223,12 @@ async fn projections(store: &Store, account: &CustodyAccount) -> Result<Vec<Diff
             None if position.balance() == Amount::ZERO => {}
             None => differences.push(Difference::new(account.id, what, NOTHING.to_owned(), told)),
             Some(stored) => {
-                let expected = account.projection(held, position, stored.balance_at);
-                let expected = Account { created_at: stored.created_at, ..expected };
-                let shown = amounts(stored.balance, stored.available);
+                let expected = account.projection(held, position, stored.account.entry.balance_at);
+                let AccountState { balance, available, .. } = stored.account.state;
+                let shown = amounts(balance, available);
                 if shown != told {
                     differences.push(Difference::new(account.id, what, shown, told));
-                } else if stored != expected {
+                } else if !is_as_updated(&stored.account, &expected) {
                     let other = "other fields than a sync writes".to_owned();
                     differences.push(Difference::new(account.id, what, other, told));
                 }
@@ -234,20 +238,44 @@ async fn projections(store: &Store, account: &CustodyAccount) -> Result<Vec<Diff
     Ok(differences)
 }
 
-async fn of_row(store: &Store, row: Result<Account, CorruptRow>) -> Result<Vec<Difference>, StoreError> {
+/// Whether an account is as an update would have made it.
+fn is_as_updated(account: &Account, update: &AccountUpdate) -> bool {
+    let AccountUpdate {
+        id,
+        customer_id,
+        asset,
+        entry,
+        state,
+        scope,
+        labels,
+        custody_account_id,
+        recorded_at: _,
+    } = update;
+    (account.id, account.customer_id, account.asset) == (*id, *customer_id, *asset)
+        && (account.entry, account.state) == (*entry, *state)
+        && (&account.scope, Some(&account.labels)) == (scope, labels.as_ref())
+        && account.custody_account_id == *custody_account_id
+}
+
+async fn of_row(
+    store: &Store,
+    row: Result<StoredAccount, CorruptRow>,
+) -> Result<Vec<Difference>, StoreError> {
     match row {
         Ok(account) => of_account(store, account).await,
         Err(row) => Ok(vec![Difference::unreadable(row, "the account's item")]),
     }
 }
 
-async fn of_account(store: &Store, mut account: Account) -> Result<Vec<Difference>, StoreError> {
+async fn of_account(store: &Store, mut account: StoredAccount) -> Result<Vec<Difference>, StoreError> {
     for _ in 0..MAX_LOOKS {
         let differences = history(store, &account).await?;
         if differences.is_empty() {
             return Ok(differences);
         }
-        let Some(now) = store.account(account.customer_id, account.id).await? else { return Ok(Vec::new()) };
+        let Some(now) = store.account(account.account.customer_id, account.account.id).await? else {
+            return Ok(Vec::new());
+        };
         if now == account {
             return Ok(differences);
         }
@@ -256,13 +284,17 @@ async fn of_account(store: &Store, mut account: Account) -> Result<Vec<Differenc
     history(store, &account).await
 }
 
-async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, StoreError> {
-    let Account { id, customer_id, asset, balance, balance_at, created_at, custody_account_id, .. } = account;
-    let read =
-        try_join3(store.balances(*id, End::Newest, 1), store.balances(*id, End::Oldest, 1), store.owner(*id));
+async fn history(store: &Store, stored: &StoredAccount) -> Result<Vec<Difference>, StoreError> {
+    let Account { id, customer_id, asset, entry, state, created_at, custody_account_id, .. } =
+        &stored.account;
+    let read = try_join3(
+        store.entries(*id, HistoryEnd::Newest, 1),
+        store.entries(*id, HistoryEnd::Oldest, 1),
+        store.owner(*id),
+    );
     let (newest, oldest, owner) = match Box::pin(read).await {
         Err(StoreError::Corrupt { attribute, .. }) => {
-            let expected = "balances and an owner".to_owned();
+            let expected = "entries and an owner".to_owned();
             return Ok(vec![Difference::new(
                 id,
                 "its history",
@@ -272,19 +304,26 @@ async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, St
         }
         read => read?,
     };
-    let (newest, oldest) = (newest.first().copied(), oldest.first().copied());
+    let (newest, oldest) = (newest.first(), oldest.first());
     let mut differences = Vec::new();
-    if newest != Some((*balance, *balance_at)) {
-        let what = "the balance, with the newest of its history";
-        differences.push(Difference::new(id, what, past(Some((*balance, *balance_at))), past(newest)));
+    let own = described(*entry, *state, stored.recorded_at);
+    let in_history = newest.map_or_else(
+        || NOTHING.to_owned(),
+        |RecordedEntry { key, state, recorded_at, .. }| described(*key, *state, *recorded_at),
+    );
+    if own != in_history {
+        let what = "the newest entry, with the newest of its history";
+        differences.push(Difference::new(id, what, own, in_history));
     }
-    if oldest.map(|(_, at)| at) != Some(*created_at) {
+    let oldest = oldest.map_or_else(|| NOTHING.to_owned(), |entry| entry.key.balance_at.to_stored_text());
+    if oldest != created_at.to_stored_text() {
         let what = "created_at, with the oldest of its history";
-        differences.push(Difference::new(id, what, created_at.to_stored_text(), past(oldest)));
+        differences.push(Difference::new(id, what, created_at.to_stored_text(), oldest));
     }
-    if owner != Some((*customer_id, *asset)) {
+    let own = AccountOwner { customer_id: *customer_id, asset: *asset };
+    if owner != Some(own) {
         let what = "the owner, with the one its history names";
-        differences.push(Difference::new(id, what, owned(Some((*customer_id, *asset))), owned(owner)));
+        differences.push(Difference::new(id, what, owned(Some(own)), owned(owner)));
     }
     if let Some(custody_id) = custody_account_id {
         let custody = match store.custody_account(*custody_id).await {
@@ -296,7 +335,7 @@ async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, St
             state.account.positions.keys().any(|held| state.account.projection_id(held) == *id)
         };
         // An asset may be removed once nothing of it is held; the account that showed it stays, at zero.
-        let is_removed = custody.is_some() && *balance == Amount::ZERO;
+        let is_removed = custody.is_some() && state.balance == Amount::ZERO;
         if !is_removed && !custody.is_some_and(shows) {
             let what = "the custody account that it shows a position of";
             differences.push(Difference::new(id, what, custody_id.to_string(), NOTHING.to_owned()));
@@ -305,14 +344,22 @@ async fn history(store: &Store, account: &Account) -> Result<Vec<Difference>, St
     Ok(differences)
 }
 
-fn past(balance: Option<(Amount, Timestamp)>) -> String {
-    balance
-        .map_or_else(|| NOTHING.to_owned(), |(balance, at)| format!("{balance} at {}", at.to_stored_text()))
+/// An entry in a line.
+fn described(key: EntryKey, state: AccountState, recorded_at: Timestamp) -> String {
+    let AccountState { balance, available, active, status } = state;
+    let activity = if active { "active" } else { "not active" };
+    format!(
+        "{balance} ({available} available, {}, {activity}) at {} version {}, recorded {}",
+        status.name(),
+        key.balance_at.to_stored_text(),
+        key.version.number(),
+        recorded_at.to_stored_text()
+    )
 }
 
-fn owned(owner: Option<(CustomerId, Asset)>) -> String {
+fn owned(owner: Option<AccountOwner>) -> String {
     owner.map_or_else(
         || NOTHING.to_owned(),
-        |(customer_id, asset)| format!("{} of {customer_id}", asset.code()),
+        |AccountOwner { customer_id, asset }| format!("{} of {customer_id}", asset.code()),
     )
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Serialize;
+use shared::clock::Clock;
 use tower::ServiceExt;
 
 /// Where a function is invoked, as Lambda's API has it.
@@ -22,9 +23,14 @@ const FUNCTION_ERROR: &str = "x-amz-function-error";
 const ERROR_TYPE: &str = "x-amzn-errortype";
 
 /// The endpoint's routes, control endpoints aside.
-pub(crate) fn routes(embedded: dynamodb::Embedded, schedules: Schedules, health: control::Health) -> Router {
+pub(crate) fn routes(
+    embedded: dynamodb::Embedded,
+    schedules: Schedules,
+    health: control::Health,
+    clock: Clock,
+) -> Router {
     let lambda = Router::new().route(INVOCATIONS, post(invoke)).with_state(schedules);
-    dynamodb::routes(embedded).merge(lambda).merge(control::health(health))
+    dynamodb::routes(embedded, clock).merge(lambda).merge(control::health(health))
 }
 
 /// Lets tools that were given the API's URL find this endpoint there too.

@@ -3,7 +3,7 @@
 
 use crate::issuer::{Issuer, IssuerError};
 use crate::market::{Market, Told};
-use crate::sandbox::{Fault, Sandbox};
+use crate::sandbox::{Fault, Sandbox, VaultEntry};
 use crate::schedules::{Report, Schedules};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -14,9 +14,10 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use balance_ingest::{Ingest, IngestError, Payload};
 use jsonwebtoken::jwk::JwkSet;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use shared::clock::Clock;
 use shared::domain::{SourceName, Timestamp};
 use shared::http::{ApiError, Segments};
 use shared::query::InvalidParameter;
@@ -58,6 +59,7 @@ pub(crate) struct Control {
     pub(crate) market: Market,
     pub(crate) schedules: Schedules,
     pub(crate) ingest: Ingest,
+    pub(crate) clock: Clock,
 }
 
 /// The routes, and the sandboxes beside them.
@@ -68,6 +70,7 @@ pub(crate) fn routes(control: Control, status: Health) -> Router {
         .route("/_local/tokens", post(token))
         .route("/_local/events", post(event))
         .route("/_local/schedules/{function}", post(schedule))
+        .route("/_local/clock", put(clock))
         .route("/_local/custody/{vault}", put(vault))
         .route("/_local/custody-faults", put(faults))
         .route("/_local/market/{source}", put(market))
@@ -89,7 +92,7 @@ async fn event(
         Ok(event) => event,
         Err(error) => return Ok(rejected(error.to_string())),
     };
-    match control.ingest.invoked(event, Timestamp::now()).await {
+    match control.ingest.invoked(event, control.clock.now()).await {
         Ok(accepted) => Ok(Json(accepted).into_response()),
         Err(IngestError::Malformed(reason) | IngestError::Rejected(reason)) => Ok(rejected(reason)),
         Err(IngestError::Store(error)) => Err(error.into()),
@@ -112,6 +115,29 @@ async fn schedule(
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockEntry {
+    now: Option<String>,
+}
+
+/// Sets the whole stack's clock, from where it goes on; without `now` it is the machine's again.
+async fn clock(
+    State(control): State<Control>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Done>, ApiError> {
+    let ClockEntry { now } =
+        parsed(&body, "{\"now\": an RFC 3339 date-time}, or {} for the machine's clock")?;
+    match now {
+        None => control.clock.reset(),
+        Some(text) => {
+            let malformed = |error| InvalidParameter::new("body", format!("`now` is {error}."));
+            control.clock.set(Timestamp::parse(&text).map_err(malformed)?);
+        }
+    }
+    Ok(Json(Done { result: "set" }))
+}
+
 async fn market(
     State(control): State<Control>,
     Segments(source): Segments<String>,
@@ -132,10 +158,10 @@ async fn vault(
     Segments(id): Segments<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Done>, ApiError> {
-    control.sandbox.set_vault(
-        id,
-        parsed(&body, "{\"assets\": [{\"id\", \"total\", \"available\", \"last_transaction_at\"}]}")?,
-    );
+    let shape = "{\"assets\": [{\"id\", \"total\", \"available\", \"last_transaction_at\"}]}";
+    let vault: VaultEntry = parsed(&body, shape)?;
+    let malformed = |error| InvalidParameter::new("body", format!("`last_transaction_at` is {error}."));
+    control.sandbox.set_vault(id, vault.dated(control.clock.now()).map_err(malformed)?);
     Ok(Json(Done { result: "set" }))
 }
 
@@ -182,14 +208,14 @@ async fn jwks(State(Control { issuer, .. }): State<Control>) -> Result<Json<JwkS
 }
 
 async fn token(
-    State(Control { issuer, .. }): State<Control>,
+    State(Control { issuer, clock, .. }): State<Control>,
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Token>, ApiError> {
     let claims = body.ok().and_then(|body| claims(&body));
     let claims =
         claims.ok_or_else(|| InvalidParameter::new("body", "The body must be a JSON object of claims."))?;
-    let token = issuer.sign(claims, header(query)?, Timestamp::now()).map_err(|error| internal(&error))?;
+    let token = issuer.sign(claims, header(query)?, clock.now()).map_err(|error| internal(&error))?;
     Ok(Json(Token { token }))
 }
 

@@ -2,12 +2,13 @@
 //! production uses.
 
 use crate::sandbox::VaultEntry;
-use balance_ingest::{AccountEntry, EntryError};
+use balance_ingest::{AccountEntry, EntryError, EntrySource};
 use serde::Deserialize;
 use shared::auth::{GrantClaims, is_api_key, sha256_hex};
+use shared::domain::moment::MAX_AHEAD;
 use shared::domain::{
-    Account, AgeLimits, Asset, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Method, Position,
-    ProviderAccount, ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
+    AccountUpdate, AgeLimits, Asset, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Method,
+    Position, ProviderAccount, ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
 };
 use shared::store::{ApiKey, RecordError, RegisterError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +81,9 @@ pub struct Dataset {
     pub vaults: BTreeMap<String, VaultEntry>,
     /// API keys.
     pub api_keys: Vec<ApiKeyEntry>,
+    /// What `now` stands for in the dataset's instants.
+    #[serde(skip)]
+    pub start: Timestamp,
     /// Whether this is the demo data, which the sandbox's rates go on from.
     #[serde(skip)]
     pub is_demo: bool,
@@ -90,6 +94,7 @@ pub struct Dataset {
 #[serde(deny_unknown_fields)]
 pub struct SheetEntry {
     observed_at: String,
+    recorded_at: Option<String>,
     entries: Vec<RateEntry>,
 }
 
@@ -144,26 +149,24 @@ struct ClaimsEntry {
 }
 
 impl Dataset {
-    /// The demo data. Its wallets last moved `now`: a first sync looks back 90 days, and a date in a file
-    /// gets old.
-    pub fn demo(now: Timestamp) -> Result<Self, LoadError> {
-        let mut demo = Self { is_demo: true, ..Self::parse(DEMO, "demo.json")? };
-        let wallets = demo.vaults.values_mut().flat_map(|vault| &mut vault.assets);
-        wallets.for_each(|wallet| wallet.last_transaction_at = wallet.last_transaction_at.map(|_| now));
-        Ok(demo)
+    /// The demo data, dated relative to its start.
+    pub fn demo(start: Timestamp) -> Result<Self, LoadError> {
+        Ok(Self { is_demo: true, ..Self::parse(DEMO, "demo.json", start)? })
     }
 
     /// The dataset in a file.
-    pub fn read(path: &Path) -> Result<Self, LoadError> {
+    pub fn read(path: &Path, start: Timestamp) -> Result<Self, LoadError> {
         let file = path.display().to_string();
         let text =
             std::fs::read_to_string(path).map_err(|source| LoadError::File { file: file.clone(), source })?;
-        Self::parse(&text, &file)
+        Self::parse(&text, &file, start)
     }
 
     /// The dataset in a text that came from `file`; an unknown field is refused.
-    pub fn parse(text: &str, file: &str) -> Result<Self, LoadError> {
-        serde_json::from_str(text).map_err(|source| LoadError::Shape { file: file.to_owned(), source })
+    pub fn parse(text: &str, file: &str, start: Timestamp) -> Result<Self, LoadError> {
+        let dataset: Self = serde_json::from_str(text)
+            .map_err(|source| LoadError::Shape { file: file.to_owned(), source })?;
+        Ok(Self { start, ..dataset })
     }
 
     /// How old a rate may be here.
@@ -172,17 +175,16 @@ impl Dataset {
         if self.rates_never_expire { AgeLimits::NONE } else { AgeLimits::STANDARD }
     }
 
-    /// The accounts, parsed, each with its history, oldest first.
-    pub fn accounts(&self) -> Result<Vec<Vec<Account>>, LoadError> {
-        let accounts = parsed(&self.accounts, "accounts", account)?;
-        distinct(accounts, "accounts", "id", |states| states.first().map(|state| state.id))
+    /// The accounts, parsed, each with its entries, oldest first.
+    pub fn accounts(&self) -> Result<Vec<Vec<AccountUpdate>>, LoadError> {
+        let accounts = parsed(&self.accounts, "accounts", |entry, path| account(entry, path, self.start))?;
+        distinct(accounts, "accounts", "id", |updates| updates.first().map(|update| update.id))
     }
 
     /// The rate sheets, parsed.
     pub fn sheets(&self) -> Result<Vec<RateSheet>, LoadError> {
-        distinct(parsed(&self.rate_sheets, "rate_sheets", sheet)?, "rate_sheets", "observed_at", |sheet| {
-            sheet.observed_at
-        })
+        let sheets = parsed(&self.rate_sheets, "rate_sheets", |entry, path| sheet(entry, path, self.start))?;
+        distinct(sheets, "rate_sheets", "observed_at", |sheet| (sheet.observed_at, sheet.recorded_at))
     }
 
     /// The custody accounts, parsed.
@@ -191,8 +193,18 @@ impl Dataset {
         distinct(accounts, "custody_accounts", "id", |account| account.id)
     }
 
+    /// The sandbox's vaults by their ids, with absolute instants.
+    pub fn vaults(&self) -> Result<Vec<(String, VaultEntry)>, LoadError> {
+        let dated = |(id, vault): (&String, &VaultEntry)| {
+            let vault = vault.clone().dated(self.start);
+            Ok((id.clone(), value(vault, &format!("vaults.{id}"), "last_transaction_at")?))
+        };
+        self.vaults.iter().map(dated).collect()
+    }
+
     fn api_keys(&self) -> Result<Vec<ApiKey>, LoadError> {
-        distinct(parsed(&self.api_keys, "api_keys", api_key)?, "api_keys", "key", |key| key.sha256.clone())
+        let keys = parsed(&self.api_keys, "api_keys", |entry, path| api_key(entry, path, self.start))?;
+        distinct(keys, "api_keys", "key", |key| key.sha256.clone())
     }
 }
 
@@ -223,7 +235,8 @@ fn distinct<T, K: Ord>(
 /// recording is safe to repeat.
 pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadError> {
     let (sheets, keys, accounts) = (dataset.sheets()?, dataset.api_keys()?, dataset.accounts()?);
-    let now = Timestamp::now();
+    let now = store.clock().now();
+    dataset.vaults()?;
     for (index, account) in dataset.custody_accounts()?.iter().enumerate() {
         let registered = store.register_custody_account(account, now).await;
         registered
@@ -235,37 +248,19 @@ pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadErr
     for key in keys {
         store.put_api_key(&key).await?;
     }
-    let accounts = not_yet_recorded(store, accounts).await?;
-    // The first states of all accounts, then their second ones, and so on: a batch holds an account once.
+    // The first entries of all accounts, then their second ones, and so on: a batch holds an account once.
     let longest = accounts.iter().map(Vec::len).max().unwrap_or_default();
     for age in 0..longest {
-        let states: Vec<Account> = accounts.iter().filter_map(|states| states.get(age).cloned()).collect();
-        for (account, outcome) in states.iter().zip(store.record_many(&states).await?) {
-            outcome.map_err(|source| refused(account, source))?;
+        let updates: Vec<AccountUpdate> =
+            accounts.iter().filter_map(|updates| updates.get(age).cloned()).collect();
+        for (update, outcome) in updates.iter().zip(store.record_many(&updates).await?) {
+            outcome.map_err(|source| refused(update, source))?;
         }
     }
     Ok(())
 }
 
-/// Leaves out accounts that a kept state has as the dataset's last state has them, since the dataset's first.
-async fn not_yet_recorded(
-    store: &Store,
-    accounts: Vec<Vec<Account>>,
-) -> Result<Vec<Vec<Account>>, StoreError> {
-    let mut stored = BTreeMap::new();
-    for customer_id in accounts.iter().flatten().map(|state| state.customer_id).collect::<BTreeSet<_>>() {
-        stored.extend(
-            store.customer_accounts(customer_id).await?.into_iter().map(|account| (account.id, account)),
-        );
-    }
-    let is_recorded = |states: &Vec<Account>| {
-        let (first, last) = (states.first()?, states.last()?);
-        Some(*stored.get(&last.id)? == Account { created_at: first.balance_at, ..last.clone() })
-    };
-    Ok(accounts.into_iter().filter(|states| is_recorded(states) != Some(true)).collect())
-}
-
-fn refused(account: &Account, source: RecordError) -> LoadError {
+fn refused(account: &AccountUpdate, source: RecordError) -> LoadError {
     LoadError::Record { path: format!("account {}", account.id), source }
 }
 
@@ -282,15 +277,26 @@ fn optional<T, E: std::fmt::Display>(
     value(text.map(|text| parse(text)).transpose(), path, field)
 }
 
-/// The account's states, oldest first.
-fn account(entry: &AccountEntry, path: &str) -> Result<Vec<Account>, LoadError> {
-    let misplaced =
-        |EntryError { field, problem }| LoadError::Value { path: format!("{path}.{field}"), problem };
-    entry.states().map_err(misplaced)
+/// The account's entries, oldest first.
+fn account(entry: &AccountEntry, path: &str, start: Timestamp) -> Result<Vec<AccountUpdate>, LoadError> {
+    let updates = entry.updates(EntrySource::Dataset { start });
+    updates.map_err(|error| match error {
+        EntryError::UnknownField(name) => LoadError::Value {
+            path: format!("{path}.{name}"),
+            problem: "not a field of an account".to_owned(),
+        },
+        EntryError::Value { field, problem } => LoadError::Value { path: format!("{path}.{field}"), problem },
+    })
 }
 
-fn sheet(entry: &SheetEntry, path: &str) -> Result<RateSheet, LoadError> {
-    let observed_at = value(Timestamp::parse(&entry.observed_at), path, "observed_at")?;
+fn sheet(entry: &SheetEntry, path: &str, start: Timestamp) -> Result<RateSheet, LoadError> {
+    let instant = |text: &str| Timestamp::parse_relative(text, start);
+    let observed_at = value(instant(&entry.observed_at), path, "observed_at")?;
+    let recorded_at =
+        optional(entry.recorded_at.as_ref(), instant, path, "recorded_at")?.unwrap_or(observed_at);
+    if observed_at > recorded_at.plus(MAX_AHEAD) {
+        return value(Err("more than 5 minutes before observed_at"), path, "recorded_at");
+    }
     let mut entries = BTreeMap::new();
     for (index, rate) in entry.entries.iter().enumerate() {
         let path = format!("{path}.entries[{index}]");
@@ -300,14 +306,13 @@ fn sheet(entry: &SheetEntry, path: &str) -> Result<RateSheet, LoadError> {
             usd: value(UsdPrice::parse(usd), &path, "usd")?,
             source: source.clone(),
             method: value(Method::parse(method), &path, "method")?,
-            observed_at: optional(own.as_ref(), Timestamp::parse, &path, "observed_at")?
-                .unwrap_or(observed_at),
+            observed_at: optional(own.as_ref(), instant, &path, "observed_at")?.unwrap_or(observed_at),
         };
         if entries.insert(asset, rate).is_some() {
             return value(Err("listed twice in one sheet"), &path, "currency");
         }
     }
-    Ok(RateSheet { observed_at, entries })
+    Ok(RateSheet { observed_at, recorded_at, entries })
 }
 
 fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, LoadError> {
@@ -334,7 +339,8 @@ fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, L
     })
 }
 
-fn api_key(entry: &ApiKeyEntry, path: &str) -> Result<ApiKey, LoadError> {
+fn api_key(entry: &ApiKeyEntry, path: &str, start: Timestamp) -> Result<ApiKey, LoadError> {
+    let instant = |text: &str| Timestamp::parse_relative(text, start);
     let ApiKeyEntry { key, claims, expires_at } = entry;
     if !is_api_key(key) {
         return value(
@@ -347,7 +353,7 @@ fn api_key(entry: &ApiKeyEntry, path: &str) -> Result<ApiKey, LoadError> {
         sha256: sha256_hex(key),
         subject: claims.sub.clone(),
         grants: value(claims.grants.grants(), path, "claims")?,
-        expires_at: optional(expires_at.as_ref(), Timestamp::parse, path, "expires_at")?,
+        expires_at: optional(expires_at.as_ref(), instant, path, "expires_at")?,
         revoked_at: None,
     })
 }

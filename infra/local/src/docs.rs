@@ -10,6 +10,7 @@ use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use shared::clock::Clock;
 use shared::domain::Timestamp;
 use std::collections::BTreeSet;
 
@@ -37,11 +38,11 @@ const FILES: [(&str, &str, &str); 5] = [
 
 /// The page and its files. What differs from the hosted page is only its settings: where requests go, a token
 /// with these claims, and whether the ids of the document's examples are there.
-pub(crate) fn routes(issuer: Issuer, claims: Map<String, Value>, is_demo: bool) -> Router {
+pub(crate) fn routes(issuer: Issuer, clock: Clock, claims: Map<String, Value>, is_demo: bool) -> Router {
     // The page also stands where its files are not beside it.
     let index = INDEX.replace("<head>", "<head>\n  <base href=\"/docs/\">");
     let page = file("text/html; charset=utf-8", index);
-    let settings = get(async move || settings(&issuer, claims.clone(), is_demo));
+    let settings = get(async move || settings(&issuer, clock.now(), claims.clone(), is_demo));
     let routes = Router::new()
         .route("/docs", page.clone())
         .route("/docs/", page)
@@ -67,8 +68,8 @@ struct Settings {
     is_demo: bool,
 }
 
-fn settings(issuer: &Issuer, claims: Map<String, Value>, is_demo: bool) -> Response {
-    match issuer.sign(claims, Map::new(), Timestamp::now()) {
+fn settings(issuer: &Issuer, now: Timestamp, claims: Map<String, Value>, is_demo: bool) -> Response {
+    match issuer.sign(claims, Map::new(), now) {
         Ok(token) => {
             ([(CACHE_CONTROL, "no-store")], Json(Settings { api: "/", token, is_demo })).into_response()
         }
@@ -83,7 +84,7 @@ pub(crate) fn claims(dataset: &Dataset) -> Result<Map<String, Value>, LoadError>
     let customers =
         states().map(|state| state.customer_id).chain(custody.iter().map(|account| account.customer_id));
     let customers: BTreeSet<_> = customers.collect();
-    let organizations: BTreeSet<_> = states().filter_map(|state| state.organization_id).collect();
+    let organizations: BTreeSet<_> = states().filter_map(|state| state.scope.organization_id).collect();
     let customers: Vec<_> = customers.into_iter().take(MAX_IDS).map(|id| id.to_string()).collect();
     let organizations: Vec<_> = organizations.into_iter().take(MAX_IDS).map(|id| id.to_string()).collect();
     let claims = [

@@ -6,14 +6,17 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONTENT_TYPE, DATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use shared::clock::Clock;
 use std::fs::File;
+use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,11 +52,21 @@ pub(crate) fn open(state: Option<&Path>) -> Result<Embedded, String> {
 }
 
 /// The DynamoDB protocol (JSON 1.0) over the database.
-pub(crate) fn routes(embedded: Embedded) -> Router {
+///
+/// Answers are dated by the stack's clock, as `DynamoDB`'s are by its own.
+pub(crate) fn routes(embedded: Embedded, clock: Clock) -> Router {
     Router::new()
         .route("/", post(answer))
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .layer(map_response(move |response| ready(dated(response, &clock))))
         .with_state(embedded)
+}
+
+fn dated(mut response: Response, clock: &Clock) -> Response {
+    if let Ok(date) = HeaderValue::from_str(&clock.now().to_http_date()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
 }
 
 /// Whether a request is of this protocol.

@@ -4,7 +4,9 @@ use crate::dataset::{Dataset, LoadError};
 use crate::issuer::IssuerError;
 use crate::stack::Stack;
 use serde_json::{Map, Value};
-use shared::domain::{Account, Asset, CustodyAccount, CustomerId, MerchantId, OrganizationId, Timestamp};
+use shared::domain::{
+    AccountUpdate, Asset, CustodyAccount, CustomerId, MerchantId, OrganizationId, Timestamp,
+};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -49,7 +51,7 @@ impl Example {
 /// A few requests that this dataset answers with 200.
 pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadError> {
     let (accounts, sheets) = (dataset.accounts()?, dataset.sheets()?);
-    let states: Vec<&Account> = accounts.iter().flatten().collect();
+    let states: Vec<&AccountUpdate> = accounts.iter().flatten().collect();
     let sheet = sheets.iter().filter(|sheet| sheet.observed_at <= now).max_by_key(|sheet| sheet.observed_at);
     let limits = dataset.age_limits();
     let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
@@ -66,7 +68,7 @@ fn of_custody(account: &CustodyAccount, has_rate: impl Fn(Asset) -> bool) -> Exa
 }
 
 fn of_customers(
-    states: &[&Account],
+    states: &[&AccountUpdate],
     has_rate: impl Fn(Asset) -> bool + Copy,
     now: Timestamp,
 ) -> impl Iterator<Item = Example> {
@@ -77,7 +79,7 @@ fn of_customers(
     }
     let mut examples = Vec::new();
     for customer_id in customers.into_iter().take(MAX_CUSTOMERS) {
-        let own: Vec<&Account> =
+        let own: Vec<&AccountUpdate> =
             states.iter().filter(|state| state.customer_id == customer_id).copied().collect();
         let base = balance(customer_id, &own, has_rate);
         let example = |title: &str, path: String| {
@@ -108,12 +110,12 @@ fn of_customers(
     examples.into_iter()
 }
 
-fn of_merchants(states: &[&Account], now: Timestamp) -> impl Iterator<Item = Example> {
-    let merchant = |state: &&Account| state.organization_id.zip(state.merchant_id);
+fn of_merchants(states: &[&AccountUpdate], now: Timestamp) -> impl Iterator<Item = Example> {
+    let merchant = |state: &&AccountUpdate| state.scope.organization_id.zip(state.scope.merchant_id);
     let merchants: BTreeSet<(OrganizationId, MerchantId)> = states.iter().filter_map(merchant).collect();
     let mut examples = Vec::new();
     for (organization_id, merchant_id) in merchants.into_iter().take(MAX_MERCHANTS) {
-        let own: Vec<&Account> = states
+        let own: Vec<&AccountUpdate> = states
             .iter()
             .filter(|state| merchant(state) == Some((organization_id, merchant_id)))
             .copied()
@@ -132,14 +134,14 @@ fn of_merchants(states: &[&Account], now: Timestamp) -> impl Iterator<Item = Exa
 }
 
 /// An instant at which something was different: the last but one at which a balance changed.
-fn penultimate_change(own: &[&Account], now: Timestamp) -> Option<Timestamp> {
-    let latest = own.iter().map(|state| state.balance_at).max()?;
-    own.iter().map(|state| state.balance_at).filter(|at| *at < latest && *at <= now).max()
+fn penultimate_change(own: &[&AccountUpdate], now: Timestamp) -> Option<Timestamp> {
+    let latest = own.iter().map(|state| state.entry.balance_at).max()?;
+    own.iter().map(|state| state.entry.balance_at).filter(|at| *at < latest && *at <= now).max()
 }
 
 /// Converted into euro where that can be done, and partial where a rate may be missing, so that the answer is
 /// a 200.
-fn balance(customer_id: CustomerId, own: &[&Account], has_rate: impl Fn(Asset) -> bool) -> String {
+fn balance(customer_id: CustomerId, own: &[&AccountUpdate], has_rate: impl Fn(Asset) -> bool) -> String {
     let target = Asset::parse("EUR").ok().filter(|euro| has_rate(*euro)).unwrap_or(Asset::USD);
     let is_priced = own.iter().all(|state| has_rate(state.asset));
     let partial = if is_priced { "" } else { PARTIAL };

@@ -18,6 +18,7 @@ mod refusal;
 pub mod sandbox;
 mod schedules;
 mod stack;
+pub mod state;
 mod tables;
 pub mod template;
 

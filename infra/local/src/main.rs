@@ -1,8 +1,8 @@
 //! `cargo local`: starts the stack, prints how to use it, and serves until interrupted.
 
 use clap::Parser;
-use local::{Dataset, Options, Stack, examples};
-use shared::domain::Timestamp;
+use local::{Dataset, Options, Stack, examples, state};
+use shared::clock::Clock;
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     // The embedded database logs every refused condition; to Ballast those are answers, not events.
     shared::telemetry::init(std::io::stderr, &["dynoxide"]);
-    match run(Arguments::parse()).await {
+    match Box::pin(run(Arguments::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -51,10 +51,12 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules, live_rates } = arguments;
-    let now = Timestamp::now();
+    let clock = Clock::system();
+    let now = clock.now();
+    let start = state::first_start(state.as_deref(), now)?;
     let dataset = match data {
-        Some(path) => Dataset::read(&path)?,
-        None => Dataset::demo(now)?,
+        Some(path) => Dataset::read(&path, start)?,
+        None => Dataset::demo(start)?,
     };
     let examples = examples::examples(&dataset, now)?;
     let stack = Stack::start(Options {
@@ -65,6 +67,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         has_schedules: !no_schedules,
         has_live_rates: live_rates,
         dataset,
+        clock,
     })
     .await?;
     announce(&stack, &examples)?;

@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use shared::clock::Clock;
 use shared::domain::{SourceName, Timestamp, UsdPrice};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -64,12 +65,18 @@ impl Told {
 }
 
 /// The sources; cheap to clone, all clones are one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Market {
     told: Arc<Mutex<HashMap<&'static str, Told>>>,
+    clock: Clock,
 }
 
 impl Market {
+    /// Sources whose quotes are of this clock's time.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { told: Arc::default(), clock }
+    }
+
     /// Tells a source what to say from now on.
     pub(crate) fn tell(&self, source: SourceName, told: Told) {
         self.lock().insert(source.name(), told);
@@ -112,7 +119,7 @@ async fn ecb(State(market): State<Market>) -> Result<Response, StatusCode> {
         // Writing to a string does not fail.
         let _ = writeln!(cubes, "\t\t\t<Cube currency='{currency}' rate='{rate}'/>");
     }
-    let day = newest_day(Timestamp::now());
+    let day = newest_day(market.clock.now());
     let document = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gesmes:Envelope xmlns:gesmes=\"http://www.gesmes.org/xml/2002-08-01\" \
          xmlns=\"http://www.ecb.int/vocabulary/2002-08-01/eurofxref\">\n\t<gesmes:subject>Reference rates</gesmes:subject>\n\t\
@@ -154,7 +161,7 @@ async fn coingecko(
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, StatusCode> {
     let quotes = market.quotes(SourceName::CoinGecko)?;
-    let now = Timestamp::now().unix_seconds();
+    let now = market.clock.now().unix_seconds();
     let price = |id: &str| {
         // A number's literal is written as it is.
         let usd = RawValue::from_string(quotes.get(id)?.clone()).ok()?;

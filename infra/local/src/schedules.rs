@@ -3,8 +3,7 @@
 use crate::template::Schedule;
 use custody_sync::{Event, ShardEvent};
 use serde::Serialize;
-use shared::domain::Timestamp;
-use shared::store::Sheets;
+use shared::clock::Clock;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -27,8 +26,7 @@ pub(crate) enum Report {
 pub(crate) struct Schedules {
     pub(crate) custody_sync: custody_sync::Job,
     pub(crate) rates_sync: rates_sync::Job,
-    /// The newest sheet as the functions of this process know it: here a new one is seen by the next request.
-    pub(crate) sheets: Sheets,
+    pub(crate) clock: Clock,
 }
 
 impl Schedules {
@@ -58,13 +56,12 @@ impl Schedules {
     }
 
     async fn sync_custody(&self, event: Event) -> Result<Report, String> {
-        let report = self.custody_sync.run(event, Timestamp::now(), RUN_TIME).await;
+        let report = self.custody_sync.run(event, self.clock.now(), RUN_TIME).await;
         report.map(Report::CustodySync).map_err(|error| error.to_string())
     }
 
     async fn sync_rates(&self) -> Result<Report, String> {
-        let report = self.rates_sync.run(Timestamp::now()).await;
-        self.sheets.forget();
+        let report = self.rates_sync.run(self.clock.now()).await;
         report.map(Report::RatesSync).map_err(|error| error.to_string())
     }
 
@@ -80,7 +77,7 @@ impl Schedules {
             }
             match self.run(&schedule.function).await {
                 Some(Err(cause)) => {
-                    tracing::error!(function = schedule.function, %cause, "a scheduled run failed")
+                    tracing::error!(function = schedule.function, %cause, "a scheduled run failed");
                 }
                 None => tracing::error!(
                     function = schedule.function,

@@ -13,9 +13,10 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use balance_ingest::Ingest;
 use serde_json::{Map, Value};
+use shared::clock::Clock;
 use shared::config::{AuthConfig, Config, CustodyConfig, RatesConfig, SigningKeys, StoreConfig, Tables};
-use shared::domain::{AgeLimits, SourceName, Timestamp};
-use shared::store::{Sheets, Store, StoreError, StoredJwks};
+use shared::domain::{AgeLimits, SourceName};
+use shared::store::{Store, StoreError, StoredJwks};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ pub struct Options {
     pub has_live_rates: bool,
     /// What is recorded at the start.
     pub dataset: Dataset,
+    /// The stack's clock; the machine's unless it is set.
+    pub clock: Clock,
 }
 
 /// Why the stack did not start.
@@ -92,6 +95,7 @@ pub struct Stack {
     rates: RatesConfig,
     sandbox: Sandbox,
     issuer: Issuer,
+    clock: Clock,
     servers: TaskTracker,
     stop: DropGuard,
 }
@@ -107,6 +111,7 @@ impl Stack {
             has_schedules,
             has_live_rates,
             dataset,
+            clock,
         } = options;
         let (listener, address) = listen(port).await?;
         let (dynamodb_listener, dynamodb_address) = listen(dynamodb_port).await?;
@@ -115,36 +120,39 @@ impl Stack {
         let servers = TaskTracker::new();
         let issuer = Issuer::new()?;
         let config = config(dynamodb_address, address, rate_limit_per_minute);
-        let (custody, sandbox) = (custody(address)?, Sandbox::default());
-        let (rates, market) = (rates(address, has_live_rates)?, Market::default());
-        let (limits, store) = (dataset.age_limits(), Store::new(&config.store));
-        let sheets = Sheets::new(store.clone());
+        let (custody, sandbox) = (custody(address)?, Sandbox::new(clock.clone()));
+        let (rates, market) = (rates(address, has_live_rates)?, Market::new(clock.clone()));
+        let (limits, store) = (dataset.age_limits(), Store::new(&config.store, clock.clone()));
         let schedules = Schedules {
-            custody_sync: custody_sync::Job::new(&config.store, &custody).map_err(StartError::Config)?,
-            rates_sync: rates_sync::Job::new(&config.store, &rates, limits).map_err(StartError::Config)?,
-            sheets: sheets.clone(),
+            custody_sync: custody_sync::Job::new(&config.store, &custody, clock.clone())
+                .map_err(StartError::Config)?,
+            rates_sync: rates_sync::Job::new(&config.store, &rates, limits, clock.clone())
+                .map_err(StartError::Config)?,
+            clock: clock.clone(),
         };
         let health = Health::new(dataset.rates_never_expire);
-        let aws = aws::routes(embedded, schedules.clone(), health).layer(from_fn(guard::loopback_only));
+        let aws = aws::routes(embedded, schedules.clone(), health, clock.clone())
+            .layer(from_fn(guard::loopback_only));
         servers.spawn(serve(dynamodb_listener, aws.clone(), stop.clone()));
         tables::create(store.client()).await.map_err(StartError::Tables)?;
         // Keys of an earlier start may lie in a kept state: the new ones take their place.
         let document = serde_json::to_string(&issuer.jwks()?).map_err(IssuerError::from)?;
-        store.put_jwks(&StoredJwks { document, fetched_at: Timestamp::now() }).await?;
+        store.put_jwks(&StoredJwks { document, fetched_at: clock.now() }).await?;
         dataset::load(&store, &dataset).await?;
-        for (vault, entry) in dataset.vaults.clone() {
-            sandbox.set_vault(vault, entry);
+        for (id, vault) in dataset.vaults()? {
+            sandbox.set_vault(id, vault);
         }
         let control = Control {
             issuer: issuer.clone(),
             sandbox: sandbox.clone(),
             market,
             schedules: schedules.clone(),
-            ingest: Ingest::new(&config.store),
+            ingest: Ingest::new(&config.store, clock.clone()),
+            clock: clock.clone(),
         };
-        let functions = functions(&config, &custody, &sheets, limits).await.map_err(StartError::Config)?;
-        let docs = docs::routes(issuer.clone(), docs::claims(&dataset)?, dataset.is_demo);
-        let api = gateway(functions, control::routes(control, health))?
+        let functions = functions(&config, &custody, limits, &clock).await.map_err(StartError::Config)?;
+        let docs = docs::routes(issuer.clone(), clock.clone(), docs::claims(&dataset)?, dataset.is_demo);
+        let api = gateway(functions, control::routes(control, health), &clock)?
             .merge(docs)
             .layer(from_fn_with_state(aws, aws::beside));
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
@@ -175,6 +183,7 @@ impl Stack {
             rates,
             sandbox,
             issuer,
+            clock,
             servers,
             stop: stop.drop_guard(),
         })
@@ -194,13 +203,19 @@ impl Stack {
 
     /// A token with these claims, the standard ones filled in.
     pub fn token(&self, claims: Map<String, Value>) -> Result<String, IssuerError> {
-        self.issuer.sign(claims, Map::new(), Timestamp::now())
+        self.issuer.sign(claims, Map::new(), self.clock.now())
     }
 
     /// A store over the same tables, for tests that look behind the API.
     #[must_use]
     pub fn store(&self) -> Store {
-        Store::new(&self.config.store)
+        Store::new(&self.config.store, self.clock.clone())
+    }
+
+    /// The clock that everything here goes by.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// What a function's own process is told by its environment to be part of this stack.
@@ -246,13 +261,12 @@ impl Stack {
 async fn functions(
     config: &Config,
     custody: &CustodyConfig,
-    sheets: &Sheets,
     age_limits: AgeLimits,
+    clock: &Clock,
 ) -> Result<HashMap<&'static str, Router>, String> {
-    let unified_balance = unified_balance::App::new(config, age_limits).with_sheets(sheets.clone());
-    let merchant_balances = merchant_balances::App::new(config);
-    let custody_balances =
-        custody_balances::App::new(config, custody, age_limits)?.with_sheets(sheets.clone());
+    let unified_balance = unified_balance::App::new(config, age_limits, clock.clone());
+    let merchant_balances = merchant_balances::App::new(config, clock.clone());
+    let custody_balances = custody_balances::App::new(config, custody, age_limits, clock.clone())?;
     tokio::join!(unified_balance.warm(), merchant_balances.warm(), custody_balances.warm());
     Ok(HashMap::from([
         ("unified-balance", unified_balance::routes(unified_balance)),

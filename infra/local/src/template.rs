@@ -206,7 +206,15 @@ mod tests {
         let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(
             names,
-            ["AccountsTable", "HistoryTable", "RatesTable", "AccessTable", "CustodyTable", "LimitsTable"]
+            [
+                "AccountsTable",
+                "HistoryTable",
+                "RatesTable",
+                "PositionsTable",
+                "AccessTable",
+                "CustodyTable",
+                "LimitsTable"
+            ]
         );
         let accounts = tables.first().unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! What a local stack with its demo data answers the requests worth showing.
 //!
-//! Nothing of an answer is made up but two things that no two runs share: times that are younger than the
-//! stack stand still at [`STILL`], and the request's id is [`STILL_ID`].
+//! The stack's clock stands still at [`NOON`], so that every run gets the same answers. Nothing of them is made up
+//! but the request's id, which is [`STILL_ID`].
 
 use crate::ReferenceError;
 use crate::openapi::{Example, InOrder};
@@ -11,18 +11,20 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::Uri;
 use axum::routing::get;
+use jiff::SignedDuration;
 use local::{Dataset, Options, Stack};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use shared::clock::Clock;
 use shared::domain::{Asset, Timestamp};
 use shared::http::{self, ApiError, ErrorCode, MAX_BODY_BYTES, MissingRate, Operation, REQUEST_ID};
 use std::time::Duration;
 use tower::ServiceExt;
 
-const STILL: &str = "2025-11-20T16:00:00.000Z";
+const NOON: &str = "2026-06-01T12:00:00Z";
 const STILL_ID: &str = "c0ffee00-0000-4000-8000-000000000000";
 /// The stack is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -77,17 +79,18 @@ fn here(summary: &'static str, value: &RawValue) -> Example {
 
 /// Starts a stack and asks it everything.
 pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, ReferenceError> {
-    let now = Timestamp::now();
-    // As precise as an answer is.
-    let started = Timestamp::parse(&now.to_millis_text()).unwrap_or(now);
-    let stack = Stack::start(Options { dataset: Dataset::demo(started)?, ..Options::default() }).await?;
+    let noon = Timestamp::parse(NOON).map_err(|error| ReferenceError::Example(error.to_string()))?;
+    let (dataset, clock) = (Dataset::demo(noon)?, Clock::stopped_at(noon));
+    let stack = Stack::start(Options { dataset, clock, ..Options::default() }).await?;
     let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-    let asker = Asker { client, stack, started };
+    let asker = Asker { client, stack };
     let (mut answers, mut faults) = (Vec::new(), Vec::new());
     for request in REQUESTS {
         let (method, path) = line(operations, request.operation, request.values)?;
         answers.push((request, asker.ask(method, &path, Some(CLAIMS), StatusCode::OK).await?));
     }
+    // The stored custody balances are older than a moment now, so the provider is asked.
+    asker.stack.clock().stop_at(noon.plus(SignedDuration::from_secs(1)));
     let provider = asker.client.put(asker.url("/_local/custody-faults")).body(r#"{"status": 500}"#);
     provider.send().await?.error_for_status()?;
     for Fault { code, operation, values, claims } in FAULTS {
@@ -121,7 +124,7 @@ async fn worded(error: ApiError) -> Result<Box<RawValue>, ReferenceError> {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = Uri::from_static("/example");
     let routes = Router::new().route("/example", get(async move || Err::<(), _>(error.clone())));
-    let Ok(response) = http::service(routes).oneshot(request).await;
+    let Ok(response) = http::service(routes, Clock::system()).oneshot(request).await;
     let id = text(response.headers(), REQUEST_ID)?;
     let body = to_bytes(response.into_body(), MAX_BODY_BYTES)
         .await
@@ -142,7 +145,7 @@ fn line(
     for (name, value) in values {
         match path.replace(&format!("{{{name}}}"), value) {
             replaced if replaced == path => {
-                query.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+                query.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
             }
             replaced => path = replaced,
         }
@@ -154,7 +157,6 @@ fn line(
 struct Asker {
     client: Client,
     stack: Stack,
-    started: Timestamp,
 }
 
 impl Asker {
@@ -184,18 +186,12 @@ impl Asker {
             return Err(ReferenceError::Example(format!("{path} is answered {status}: {body}")));
         }
         let body = body.replace(&id, STILL_ID);
-        let body = body.split('"').map(|part| self.stilled(part)).collect::<Vec<_>>().join("\"");
         Ok(RawValue::from_string(if is_json { body } else { Value::String(body).to_string() })?)
     }
 
     fn token(&self, claims: &str) -> Result<String, ReferenceError> {
         let claims: Map<String, Value> = serde_json::from_str(claims)?;
         self.stack.token(claims).map_err(|error| ReferenceError::Example(error.to_string()))
-    }
-
-    fn stilled<'a>(&self, part: &'a str) -> &'a str {
-        let is_of_this_run = Timestamp::parse(part).is_ok_and(|at| at >= self.started);
-        if is_of_this_run { STILL } else { part }
     }
 }
 

@@ -50,7 +50,7 @@ pub fn operations() -> Vec<Operation> {
 /// The document, pretty-printed, the same at every run.
 pub async fn document() -> Result<String, ReferenceError> {
     let operations = operations();
-    let examples = examples::gather(&operations).await?;
+    let examples = Box::pin(examples::gather(&operations)).await?;
     let document = document::assemble(&operations, &examples)?;
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }

@@ -10,7 +10,7 @@ const ORGANIZATION: &str = "org_a0000000-0000-4000-8000-00000000000a";
 const MERCHANT: &str = "mrc_a1000000-0000-4000-8000-0000000000a1";
 const MERCHANT_ACCOUNT: &str = "acc_8e6fd4ee-6416-5589-91a7-00ec46ef68bc";
 const CUSTODY: &str = "550e8400-e29b-41d4-a716-446655440000";
-const DATE: &str = "2025-10-15T12:00:00Z";
+const DATE: &str = "2026-04-20T12:00:00Z";
 
 /// What somebody may see who asks.
 pub(crate) const CLAIMS: &str = r#"{"sub": "reference", "permissions": ["PermCustodySync"],

@@ -75,7 +75,7 @@ impl<L: Fn(&'static str) -> Option<String>> Variables<L> {
 }
 
 /// Where the tables are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tables {
     /// One item per account.
     pub accounts: String,

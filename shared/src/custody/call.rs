@@ -1,6 +1,7 @@
 //! One call to a provider: within the budget, tried again while that can help, and its failures sorted.
 
 use super::ProviderError;
+use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::outgoing::{self, Answer};
 use crate::store::{RateLimiter, Verdict};
@@ -53,20 +54,31 @@ pub struct Budget {
     /// Whose credentials the budget belongs to.
     key: &'static str,
     allotment: Arc<Allotment>,
+    clock: Clock,
 }
 
 impl Budget {
     /// The budget of one provider's credentials.
     #[must_use]
-    pub const fn new(limiter: RateLimiter, key: &'static str, allotment: Arc<Allotment>) -> Self {
-        Self { limiter, key, allotment }
+    pub const fn new(
+        limiter: RateLimiter,
+        key: &'static str,
+        allotment: Arc<Allotment>,
+        clock: Clock,
+    ) -> Self {
+        Self { limiter, key, allotment, clock }
+    }
+
+    /// The clock by which calls are counted, signed and given up.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     async fn draw(&self) -> Result<(), ProviderError> {
         if !self.allotment.take() {
             return Err(ProviderError::OverBudget { retry_after_seconds: ALLOTMENT_SECONDS });
         }
-        let verdict = self.limiter.check(self.key, Timestamp::now()).await;
+        let verdict = self.limiter.check(self.key, self.now()).await;
         within(verdict).map_err(|retry_after_seconds| ProviderError::OverBudget { retry_after_seconds })
     }
 }

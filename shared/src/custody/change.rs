@@ -1,7 +1,7 @@
 //! What one sync changes, from what was stored and what the provider says: pure, so that it can be told
 //! without a provider.
 
-use crate::domain::{Account, ChainAsset, CustodyAccount, Position, Timestamp};
+use crate::domain::{AccountUpdate, ChainAsset, CustodyAccount, Position, Timestamp};
 use crate::store::Lease;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const MAX_DOUBLINGS: u32 = 8;
 
 /// The accounts of the unified view to be compared with what is stored: those whose amounts are new, or all
 /// of them where an attempt before may have shown what no snapshot knows of.
-pub(super) fn projections(lease: &Lease, account: &CustodyAccount, now: Timestamp) -> Vec<Account> {
+pub(super) fn projections(lease: &Lease, account: &CustodyAccount, now: Timestamp) -> Vec<AccountUpdate> {
     let stored = &lease.state.account.positions;
     let differs = |held: &ChainAsset, position: &Position| {
         !lease.is_whole() || stored.get(held).is_none_or(|old| !old.has_amounts_of(position))

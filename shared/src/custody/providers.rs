@@ -35,7 +35,7 @@ impl Providers {
         let mut budget = |provider: ProviderName| {
             let allotment = Arc::<Allotment>::default();
             allotments.push(Arc::clone(&allotment));
-            Budget::new(limiter.clone(), provider.name(), allotment)
+            Budget::new(limiter.clone(), provider.name(), allotment, store.clock().clone())
         };
         if let Some(config) = fireblocks {
             let secret = Secret::new(config.secret.clone(), aws);

@@ -405,5 +405,5 @@ const fn kept(fenced: Fenced) -> Result<(), SyncError> {
 
 /// The request's clock, moved on by how long it has taken.
 pub(super) fn later(now: Timestamp, started: Instant) -> Timestamp {
-    now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or(SignedDuration::MAX))
+    now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or(SignedDuration::MAX)).cut_to_millis()
 }

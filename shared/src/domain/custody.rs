@@ -2,7 +2,10 @@
 //!
 //! It knows no provider's names for anything, and no leases: those are the store's.
 
-use super::{Account, AccountId, Amount, Asset, CustodyAccountId, CustomerId, Status, Timestamp};
+use super::{
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustodyAccountId,
+    CustomerId, EntryKey, Network, Status, Timestamp, Version,
+};
 use std::collections::BTreeMap;
 use thiserror::Error;
 use uuid::Uuid;
@@ -219,27 +222,28 @@ impl CustodyAccount {
 
     /// The account of the unified view that shows a position, as of a sync.
     #[must_use]
-    pub fn projection(&self, held: &ChainAsset, position: &Position, at: Timestamp) -> Account {
-        Account {
+    pub fn projection(&self, held: &ChainAsset, position: &Position, at: Timestamp) -> AccountUpdate {
+        AccountUpdate {
             id: self.projection_id(held),
             customer_id: self.customer_id,
             asset: held.asset,
-            balance: position.balance(),
-            available: position.available(),
-            active: true,
-            status: Status::Active,
-            balance_at: at,
-            created_at: at,
-            iban: None,
-            account_number: None,
-            address: None,
-            address_tag: None,
-            network: Some(held.blockchain.name().to_owned()),
-            description: Some(format!("in custody at {}", self.provider.name())),
-            organization_id: None,
-            merchant_id: None,
-            contact_id: None,
+            entry: EntryKey { balance_at: at, version: Version::default() },
+            state: AccountState {
+                balance: position.balance(),
+                available: position.available(),
+                active: true,
+                status: Status::Active,
+            },
+            scope: AccountScope {
+                network: Network::parse(held.blockchain.name()).ok(),
+                ..AccountScope::default()
+            },
+            labels: Some(AccountLabels {
+                description: Some(format!("in custody at {}", self.provider.name())),
+                ..AccountLabels::default()
+            }),
             custody_account_id: Some(self.id),
+            recorded_at: None,
         }
     }
 }

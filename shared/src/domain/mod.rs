@@ -10,13 +10,17 @@ pub mod custody;
 mod decimal;
 pub mod grant;
 pub mod id;
+pub mod moment;
 pub mod price;
 pub mod quote;
 pub mod rate;
 pub mod time;
 pub mod total;
 
-pub use account::{Account, Status};
+pub use account::{
+    Account, AccountLabels, AccountScope, AccountState, AccountUpdate, EntryKey, Measure, Network, Status,
+    Version,
+};
 pub use amount::{Amount, TooLarge};
 pub use asset::Asset;
 pub use custody::{Blockchain, ChainAsset, CustodyAccount, Position, ProviderAccount, ProviderName};
@@ -24,6 +28,7 @@ pub use grant::{Grants, Permission};
 pub use id::{
     AccountId, ContactId, CustodyAccountId, CustomerId, MerchantAccountId, MerchantId, OrganizationId,
 };
+pub use moment::Moment;
 pub use price::{Factor, PriceError, UsdPrice};
 pub use quote::{Quote, QuoteBook, Quotes, SourceName, Suspect};
 pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet};

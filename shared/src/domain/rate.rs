@@ -65,6 +65,8 @@ pub struct Rate {
 pub struct RateSheet {
     /// The sheet's own time, by which it is found.
     pub observed_at: Timestamp,
+    /// When it was recorded: questions known at an earlier time are answered without it.
+    pub recorded_at: Timestamp,
     /// The entries, at most one per asset.
     pub entries: BTreeMap<Asset, Rate>,
 }
@@ -84,6 +86,18 @@ impl AgeLimits {
         Self { fiat: Some(SignedDuration::from_hours(4 * 24)), crypto: Some(SignedDuration::from_hours(1)) };
     /// No limit: for demonstrations on old data.
     pub const NONE: Self = Self { fiat: None, crypto: None };
+
+    /// How far back a sheet can be that still has something to say; `None` is no limit.
+    #[must_use]
+    pub fn reach(self) -> Option<SignedDuration> {
+        self.fiat.zip(self.crypto).map(|(fiat, crypto)| fiat.max(crypto))
+    }
+
+    /// Whether a sheet of that time can still have something to say at `at`.
+    #[must_use]
+    pub fn reaches(self, observed_at: Timestamp, at: Timestamp) -> bool {
+        self.reach().is_none_or(|reach| observed_at.age_at(at) <= reach)
+    }
 
     /// Whether what was observed of an asset may still price it at `at`.
     #[must_use]
@@ -166,6 +180,7 @@ mod tests {
         let asked = at("2026-06-10T12:00:00Z");
         let sheet = |code: &str, method, observed_at: &str| RateSheet {
             observed_at: asked,
+            recorded_at: asked,
             entries: [(
                 Asset::parse(code).unwrap(),
                 Rate {

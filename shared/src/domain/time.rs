@@ -1,6 +1,6 @@
 //! One instant: RFC 3339 in with any offset, fixed-width in the store, milliseconds out.
 //!
-//! It never reads a clock except in [`Timestamp::now`], which only the edges call.
+//! It reads no clock but in [`Timestamp::of_machine`], which `clock` alone calls.
 
 use jiff::SignedDuration;
 use thiserror::Error;
@@ -9,6 +9,9 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not an RFC 3339 date-time")]
 pub struct TimestampError;
+
+/// The Unix time at which year 0000 begins.
+const YEAR_ZERO_SECONDS: i64 = -62_167_219_200;
 
 /// An instant with nanoseconds, from year 0 to 9999.
 ///
@@ -19,17 +22,32 @@ pub struct TimestampError;
 /// assert_eq!(at.to_stored_text(), "2025-04-16T15:30:25.123400000Z");
 /// # Ok::<(), shared::domain::time::TimestampError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// The edge's clock. The core takes the time as a parameter.
+    /// The machine's clock. Everybody but `clock` takes the time as a parameter.
     #[must_use]
-    pub fn now() -> Self {
+    pub fn of_machine() -> Self {
         Self(jiff::Timestamp::now())
     }
 
-    /// Parses `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM)`, in either case.
+    /// The instant cut to whole milliseconds, never rounded into the future.
+    ///
+    /// ```
+    /// use shared::domain::Timestamp;
+    /// let at = Timestamp::parse("2025-04-16T15:30:25.123999Z")?;
+    /// assert_eq!(at.cut_to_millis(), Timestamp::parse("2025-04-16T15:30:25.123Z")?);
+    /// # Ok::<(), shared::domain::time::TimestampError>(())
+    /// ```
+    #[must_use]
+    pub fn cut_to_millis(self) -> Self {
+        let beyond = self.0.as_nanosecond().rem_euclid(1_000_000);
+        let beyond = SignedDuration::from_nanos(i64::try_from(beyond).unwrap_or_default());
+        Self(self.0.checked_sub(beyond).unwrap_or(self.0))
+    }
+
+    /// Parses `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM|±HHMM)`, in either case.
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
         // jiff reads Temporal's superset (spaces, bracketed zones, commas), so the shape is checked first.
         if !has_rfc3339_shape(text) {
@@ -37,7 +55,35 @@ impl Timestamp {
         }
         let instant: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
         // An offset can carry year 0000 below zero, where fixed-width text no longer sorts by time.
-        if instant.to_string().starts_with('-') { Err(TimestampError) } else { Ok(Self(instant)) }
+        if instant.as_second() < YEAR_ZERO_SECONDS { Err(TimestampError) } else { Ok(Self(instant)) }
+    }
+
+    /// Parses an instant, or one relative to `start`: `now`, or `now`, a sign, a whole number and `s`, `m`, `h` or
+    /// `d`. Datasets use it, so that a demonstration never looks old.
+    ///
+    /// ```
+    /// use shared::domain::Timestamp;
+    /// let start = Timestamp::parse("2026-06-10T12:00:00Z")?;
+    /// let three_days_ago = Timestamp::parse("2026-06-07T12:00:00Z")?;
+    /// assert_eq!(Timestamp::parse_relative("now-3d", start)?, three_days_ago);
+    /// # Ok::<(), shared::domain::time::TimestampError>(())
+    /// ```
+    pub fn parse_relative(text: &str, start: Self) -> Result<Self, TimestampError> {
+        let Some(offset) = text.strip_prefix("now") else { return Self::parse(text) };
+        if offset.is_empty() {
+            return Ok(start);
+        }
+        let (number, unit) = offset.split_at_checked(offset.len() - 1).ok_or(TimestampError)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return Err(TimestampError),
+        };
+        let is_signed = number.starts_with(['+', '-']);
+        let number: i32 = number.parse().ok().filter(|_| is_signed).ok_or(TimestampError)?;
+        Ok(start.plus(SignedDuration::from_secs(i64::from(number) * seconds)))
     }
 
     /// The text for the wire: UTC with milliseconds, cut, never rounded into the future.
@@ -50,6 +96,19 @@ impl Timestamp {
     #[must_use]
     pub fn to_stored_text(self) -> String {
         format!("{:.9}", self.0)
+    }
+
+    /// The text of an HTTP `Date` (RFC 9110 section 5.6.7): whole seconds, cut.
+    ///
+    /// ```
+    /// use shared::domain::Timestamp;
+    /// let at = Timestamp::parse("2026-11-26T00:20:40.9Z")?;
+    /// assert_eq!(at.to_http_date(), "Thu, 26 Nov 2026 00:20:40 GMT");
+    /// # Ok::<(), shared::domain::time::TimestampError>(())
+    /// ```
+    #[must_use]
+    pub fn to_http_date(self) -> String {
+        self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
     /// Whole seconds since 1970, for expiry times.
@@ -105,10 +164,12 @@ fn has_rfc3339_shape(text: &str) -> bool {
             || (offset.starts_with(['+', '-']) && offset.get(1..).is_some_and(is_offset)))
 }
 
-/// Hours to 23 and minutes to 59; jiff reads hours to 25.
+/// Hours to 23 and minutes to 59; jiff reads hours to 25. Some generated clients leave the colon out.
 fn is_offset(text: &str) -> bool {
-    follows(text, "dd:dd")
-        && text.split_once(':').is_some_and(|(hours, minutes)| hours <= "23" && minutes <= "59")
+    let parts = if text.contains(':') { text.split_once(':') } else { text.split_at_checked(2) };
+    parts.is_some_and(|(hours, minutes)| {
+        follows(hours, "dd") && follows(minutes, "dd") && hours <= "23" && minutes <= "59"
+    })
 }
 
 /// Whether `text` has a digit for every `d` of the pattern and otherwise the pattern's characters, in either
@@ -133,6 +194,7 @@ mod tests {
             ("2025-04-16t15:30:25z", "2025-04-16T15:30:25.000000000Z"),
             ("2025-04-16T15:30:25.1-00:30", "2025-04-16T16:00:25.100000000Z"),
             ("2025-04-16T15:30:25.123456789+05:45", "2025-04-16T09:45:25.123456789Z"),
+            ("2025-04-16T15:30:25+0200", "2025-04-16T13:30:25.000000000Z"),
             ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000000000Z"),
         ];
         for (text, stored) in good {
@@ -147,7 +209,8 @@ mod tests {
             "2025-04-16T15:30:25.Z",
             "2025-04-16T15:30:25.1234567891Z",
             "2025-04-16T15:30:25,5Z",
-            "2025-04-16T15:30:25+0200",
+            "2025-04-16T15:30:25+2400",
+            "2025-04-16T15:30:25+020",
             "2025-04-16T15:30:25+02",
             "2025-04-16T15:30:25+24:00",
             "2025-04-16T15:30:25+02:60",
@@ -164,6 +227,31 @@ mod tests {
         ];
         for text in bad {
             assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_instant_may_be_relative_to_a_start() {
+        let start = Timestamp::parse("2026-06-10T12:00:00Z").unwrap();
+        let rows = [
+            ("now", Some("2026-06-10T12:00:00Z")),
+            ("now-90s", Some("2026-06-10T11:58:30Z")),
+            ("now+5m", Some("2026-06-10T12:05:00Z")),
+            ("now-2h", Some("2026-06-10T10:00:00Z")),
+            ("now-90d", Some("2026-03-12T12:00:00Z")),
+            ("2026-01-01T00:00:00Z", Some("2026-01-01T00:00:00Z")),
+            ("now3d", None),
+            ("now-3", None),
+            ("now-d", None),
+            ("now-3w", None),
+            ("now-é", None),
+            ("now - 3d", None),
+            ("Now", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            let expected = expected.map(|text| Timestamp::parse(text).unwrap());
+            assert_eq!(Timestamp::parse_relative(text, start).ok(), expected, "{text}");
         }
     }
 

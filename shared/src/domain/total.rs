@@ -63,7 +63,7 @@ pub enum Rows {
 /// The exact sum of balances, which must all be of one currency to mean anything.
 pub fn sum<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Result<Amount, TooLarge> {
     // No memory holds enough accounts to leave 256 bits.
-    Amount::from_wide(accounts.into_iter().map(|account| account.balance.wide()).sum())
+    Amount::from_wide(accounts.into_iter().map(|account| account.state.balance.wide()).sum())
 }
 
 #[derive(Default)]
@@ -116,8 +116,8 @@ fn holdings<'a>(
     for account in accounts {
         let holding = holdings.entry(account.asset).or_default();
         holding.accounts += 1;
-        holding.units = holding.units.checked_add(account.balance.wide()).ok_or(TooLarge)?;
-        holding.has_balance |= account.balance != Amount::ZERO;
+        holding.units = holding.units.checked_add(account.state.balance.wide()).ok_or(TooLarge)?;
+        holding.has_balance |= account.state.balance != Amount::ZERO;
     }
     Ok(holdings)
 }
@@ -142,7 +142,10 @@ fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AccountId, AgeLimits, CustomerId, Method, RateSheet, Status, Timestamp, UsdPrice};
+    use super::super::{
+        AccountId, AccountLabels, AccountScope, AccountState, AgeLimits, CustomerId, EntryKey, Method,
+        RateSheet, Status, Timestamp, UsdPrice, Version,
+    };
     use super::*;
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -170,7 +173,7 @@ mod tests {
             observed_at: at(),
         };
         let entries = PRICES.iter().map(|(code, usd)| (Asset::parse(code).unwrap(), rate(usd))).collect();
-        RateSheet { observed_at: at(), entries }
+        RateSheet { observed_at: at(), recorded_at: at(), entries }
     }
 
     fn account(code: &str, units: i128) -> Account {
@@ -179,21 +182,11 @@ mod tests {
             id: AccountId::from(Uuid::nil()),
             customer_id: CustomerId::from(Uuid::nil()),
             asset: Asset::parse(code).unwrap(),
-            balance,
-            available: balance,
-            active: true,
-            status: Status::Active,
-            balance_at: at(),
+            entry: EntryKey { balance_at: at(), version: Version::default() },
+            state: AccountState { balance, available: balance, active: true, status: Status::Active },
             created_at: at(),
-            iban: None,
-            account_number: None,
-            address: None,
-            address_tag: None,
-            network: None,
-            description: None,
-            organization_id: None,
-            merchant_id: None,
-            contact_id: None,
+            scope: AccountScope::default(),
+            labels: AccountLabels::default(),
             custody_account_id: None,
         }
     }
@@ -234,7 +227,7 @@ mod tests {
             prop_assert_eq!(summary.total.wide(), in_base(false) + in_base(true));
             for stack in &summary.stacks {
                 let own = || accounts.iter().filter(|account| account.asset == stack.asset);
-                prop_assert_eq!((stack.accounts, stack.balance.wide()), (own().count(), sum(own().map(|account| account.balance))));
+                prop_assert_eq!((stack.accounts, stack.balance.wide()), (own().count(), sum(own().map(|account| account.state.balance))));
             }
             prop_assert!(summary.stacks.is_sorted_by_key(|stack| stack.asset.code()));
             let converted = summary.stacks.iter().filter(|stack| stack.asset != pricing.target && stack.balance != Amount::ZERO).count();

@@ -98,7 +98,9 @@ impl From<InvalidParameter> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::ServiceUnavailable { cause: error.to_string() },
+            StoreError::Unavailable(_) | StoreError::WrongClock(_) => {
+                Self::ServiceUnavailable { cause: error.to_string() }
+            }
             StoreError::Corrupt { .. } | StoreError::Refused(_) => {
                 Self::Internal { cause: error.to_string() }
             }
@@ -238,7 +240,7 @@ impl ApiError {
             Self::NotFound => "There is no such route.".to_owned(),
             Self::MethodNotAllowed => "This route does not support this method; see the Allow header.".to_owned(),
             Self::UnpricedAssets { missing: MissingRate::Sheet, .. } => {
-                "There was no rate sheet at that time, so nothing can be converted.".to_owned()
+                "There is no rate sheet of that time or of the days before it, so nothing can be converted.".to_owned()
             }
             Self::UnpricedAssets { missing: MissingRate::Target(target), .. } => {
                 format!("The target {} has no usable rate, so nothing can be converted into it.", target.code())
@@ -329,7 +331,7 @@ pub(super) fn render(mut response: Response, request_id: &str) -> (Response, Opt
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match &error {
         ApiError::AuthenticationFailed(_) => {
-            drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         ApiError::ServiceUnavailable { .. } => drop(headers.insert(RETRY_AFTER, STORE_RETRY_AFTER)),
         ApiError::RateLimitExceeded { retry_after_seconds } => {

@@ -54,7 +54,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Ok(RequestTime(now)) = RequestTime::from_request_parts(parts, state).await;
+        let RequestTime(now) = RequestTime::from_request_parts(parts, state).await?;
         let Gate { authenticator, limiter } = Gate::from_ref(state);
         let caller = authenticator.authenticate(headers(&parts.headers), now).await?;
         Span::current().record("caller", caller.id.get(..LOGGED_CHARACTERS));

@@ -25,26 +25,27 @@ pub use observe::{REQUEST_ID, RequestTime};
 pub use operation::{Answer, Operation};
 pub use params::pairs;
 pub use path::Segments;
-pub use reply::{MAX_BODY_BYTES, image, json, json_of_now};
+pub use reply::{KNOWN_AT, MAX_BODY_BYTES, image, json, json_of_now, known_at};
 pub use serve::{handler, serve};
 pub use warm::warm;
 
+use crate::clock::Clock;
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The routes with everything around them: 404 and 405 bodies, literal paths, panics, tags, compression,
 /// request ids and the log line.
-pub fn service(routes: Router) -> Router {
+pub fn service(routes: Router, clock: Clock) -> Router {
     routes
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(from_fn(path::literal))
         .layer(from_fn(reply::finish))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(observe::observe))
+        .layer(from_fn_with_state(clock, observe::observe))
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

@@ -1,16 +1,16 @@
 //! The outermost layer: one id, one clock reading and one log line per request.
 
 use super::error::{self, ApiError};
+use crate::clock::Clock;
 use crate::cost::{costed, costed_line};
 use crate::domain::Timestamp;
 use crate::telemetry::REQUEST_SPAN;
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lambda_http::RequestExt;
-use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
@@ -31,17 +31,18 @@ const STANDARD_METHODS: [Method; 7] =
 pub struct RequestTime(pub Timestamp);
 
 impl<S: Sync> FromRequestParts<S> for RequestTime {
-    type Rejection = Infallible;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().copied().unwrap_or_else(|| Self(Timestamp::now())))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let missing = || ApiError::Internal { cause: "a request came past `observe`".to_owned() };
+        parts.extensions.get::<Self>().copied().ok_or_else(missing)
     }
 }
 
 /// Runs the request in a span of its own, renders its error, and logs its line.
-pub(super) async fn observe(mut request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
-    request.extensions_mut().insert(RequestTime(Timestamp::now()));
+    request.extensions_mut().insert(RequestTime(clock.now()));
     let span = span(&request, &request_id);
     let work = costed(timeout(REQUEST_TIMEOUT, next.run(request)));
     let (response, cost) = work.instrument(span.clone()).await;

@@ -4,6 +4,7 @@
 //! the right to see it gets the 403, not a 304.
 
 use super::{ApiError, Narrowing};
+use crate::domain::Timestamp;
 use aws_lc_rs::digest;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -53,6 +54,19 @@ pub fn json_of_now(
     let mut response = json(body, narrowing)?;
     response.extensions_mut().insert(WeakTag(tag(&bytes(timeless)?)));
     Ok(response)
+}
+
+/// The header that says what to ask with as `known_at` to have this answer again.
+pub const KNOWN_AT: &str = "x-known-at";
+
+/// The answer with its `X-Known-At`: the time of the request, by which everything was recorded that it shows.
+#[must_use]
+pub fn known_at(mut response: Response, now: Timestamp) -> Response {
+    // A printed instant is always a header's value.
+    if let Ok(value) = HeaderValue::from_str(&now.to_millis_text()) {
+        response.headers_mut().insert(KNOWN_AT, value);
+    }
+    response
 }
 
 /// An SVG image that anybody may see and keep for a day.

@@ -8,6 +8,7 @@
 
 use super::params::MAX_QUERY_BYTES;
 use super::path::could_be_route;
+use crate::clock::Clock;
 use axum::Router;
 use axum::http::header::HOST;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
@@ -35,16 +36,17 @@ const NOT_IN_QUERY: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// Answers API Gateway's events until the runtime ends the process.
-pub async fn serve(routes: Router) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(handler(routes)).await
+pub async fn serve(routes: Router, clock: Clock) -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::run(handler(routes, clock)).await
 }
 
 /// The routes as a handler of Lambda events, guard included.
 #[must_use]
 pub fn handler(
     routes: Router,
+    clock: Clock,
 ) -> impl Service<LambdaEvent<LambdaRequest>, Response: Serialize, Error = Infallible, Future: Send> + Clone {
-    Adapter::from(super::service(routes))
+    Adapter::from(super::service(routes, clock))
         .map_request(|LambdaEvent { payload, context }| LambdaEvent { payload: harmless(payload), context })
 }
 

@@ -3,7 +3,7 @@
 
 use super::expected::Expected;
 use super::parameter::{InvalidParameter, Parameter, Parameters, parse_boolean, parse_list};
-use crate::domain::{Account, AccountId, Amount, Asset, CustomerId, Status};
+use crate::domain::{Account, AccountId, AccountLabels, Amount, Asset, CustomerId, Status};
 use std::collections::BTreeSet;
 
 /// How a balance is compared with a bound.
@@ -77,19 +77,20 @@ impl Condition {
     /// Whether the account meets it.
     #[must_use]
     pub fn holds(&self, account: &Account) -> bool {
-        let (iban, address) = (account.iban.as_deref(), account.address.as_deref());
+        let (state, labels) = (&account.state, &account.labels);
+        let (iban, address) = (labels.iban.as_deref(), labels.address.as_deref());
         match self {
             Self::Id(ids) => ids.contains(&account.id),
             Self::Customer(customers) => customers.contains(&account.customer_id),
             Self::Asset(assets) => assets.contains(&account.asset),
             Self::IsCrypto(is_crypto) => account.asset.is_crypto() == *is_crypto,
-            Self::Active(active) => account.active == *active,
-            Self::Status(status) => account.status == *status,
-            Self::Balance(Comparison::Equal, bound) => account.balance == *bound,
-            Self::Balance(Comparison::Greater, bound) => account.balance > *bound,
-            Self::Balance(Comparison::GreaterOrEqual, bound) => account.balance >= *bound,
-            Self::Balance(Comparison::Less, bound) => account.balance < *bound,
-            Self::Balance(Comparison::LessOrEqual, bound) => account.balance <= *bound,
+            Self::Active(active) => state.active == *active,
+            Self::Status(status) => state.status == *status,
+            Self::Balance(Comparison::Equal, bound) => state.balance == *bound,
+            Self::Balance(Comparison::Greater, bound) => state.balance > *bound,
+            Self::Balance(Comparison::GreaterOrEqual, bound) => state.balance >= *bound,
+            Self::Balance(Comparison::Less, bound) => state.balance < *bound,
+            Self::Balance(Comparison::LessOrEqual, bound) => state.balance <= *bound,
             Self::Iban(wanted) => iban == Some(wanted),
             Self::IbanLike(needle) => iban.is_some_and(|iban| needle.is_in(iban)),
             Self::Address(wanted) => address == Some(wanted),
@@ -98,13 +99,15 @@ impl Condition {
         }
     }
 
-    const fn depends_on_balance(&self) -> bool {
-        matches!(self, Self::Balance(..))
+    const fn depends_on_state(&self) -> bool {
+        matches!(self, Self::Balance(..) | Self::Active(_) | Self::Status(_))
     }
 }
 
 fn is_anywhere(needle: &Needle, account: &Account) -> bool {
-    let texts = [&account.iban, &account.account_number, &account.address, &account.description];
+    let AccountLabels { iban, account_number, address, address_tag: _, description, contact_id: _ } =
+        &account.labels;
+    let texts = [iban, account_number, address, description];
     needle.is_in(&account.id.to_string())
         || needle.is_in(account.asset.code())
         || texts.into_iter().flatten().any(|text| needle.is_in(text))
@@ -262,10 +265,11 @@ impl Filter {
         self.conditions.iter().all(|condition| condition.holds(account))
     }
 
-    /// Whether it could at any balance: what is asked before its balance of another time is known.
+    /// Checks every condition except those on the state. Used before the state of the asked moment is known, so
+    /// that no history is read of accounts that cannot match anyway.
     #[must_use]
-    pub fn admits_at_some_balance(&self, account: &Account) -> bool {
-        self.conditions.iter().all(|condition| condition.depends_on_balance() || condition.holds(account))
+    pub fn admits_in_some_state(&self, account: &Account) -> bool {
+        self.conditions.iter().all(|condition| condition.depends_on_state() || condition.holds(account))
     }
 
     /// The only accounts that can meet it, if it names any.

@@ -190,13 +190,13 @@ impl Parameters {
         self.values.get(parameter.name).map(|text| parameter.parse(text)).transpose()
     }
 
-    /// The instant, if it was given, which must not lie after `now`.
+    /// The instant, if it was given, cut to whole milliseconds; it must not lie after `now`.
     pub fn optional_past(
         &self,
         parameter: &Parameter<Timestamp>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, InvalidParameter> {
-        match self.optional(parameter)? {
+        match self.optional(parameter)?.map(Timestamp::cut_to_millis) {
             Some(at) if at > now => Err(parameter.malformed()),
             at => Ok(at),
         }

@@ -34,10 +34,10 @@ impl SortField {
         match self {
             Self::Id => SortValue::Id(account.id),
             Self::Currency => SortValue::Name(account.asset.code()),
-            Self::Balance => SortValue::Balance(account.balance),
-            Self::Status => SortValue::Name(account.status.name()),
+            Self::Balance => SortValue::Balance(account.state.balance),
+            Self::Status => SortValue::Name(account.state.status.name()),
             Self::CreatedAt => SortValue::Instant(account.created_at),
-            Self::UpdatedAt => SortValue::Instant(account.balance_at),
+            Self::UpdatedAt => SortValue::Instant(account.entry.balance_at),
         }
     }
 
@@ -157,6 +157,12 @@ impl Sort {
     pub fn of_currencies(&self) -> Self {
         let named = self.keys.iter().find(|key| key.field == SortField::Currency).copied();
         Self { keys: vec![named.unwrap_or(SortKey { field: SortField::Currency, is_descending: false })] }
+    }
+
+    /// Whether it orders by when accounts were created or updated.
+    #[must_use]
+    pub fn is_by_time(&self) -> bool {
+        self.keys.iter().any(|key| matches!(key.field, SortField::CreatedAt | SortField::UpdatedAt))
     }
 
     /// Where the account stands.

@@ -116,7 +116,7 @@ pub fn compose(
             .or_default()
             .extend(answer.iter().flat_map(|answer| answer.quotes.clone()));
     }
-    let sheet = RateSheet { observed_at: now, entries: BTreeMap::new() };
+    let sheet = RateSheet { observed_at: now, recorded_at: now, entries: BTreeMap::new() };
     let mut run = Composition { sheet, book, rejected: Vec::new(), disagreements: Vec::new() };
     let assets: BTreeSet<Asset> = run.book.answers.values().flat_map(BTreeMap::keys).copied().collect();
     let (fiat, crypto): (Vec<_>, Vec<_>) = assets.into_iter().partition(|asset| !asset.is_crypto());

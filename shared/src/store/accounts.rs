@@ -1,11 +1,15 @@
-//! The accounts table: one item per account, found by its customer, or by its merchant in the index
-//! `by_merchant`.
+//! The accounts table: one item per account with its newest entry, found by the account's customer.
+//!
+//! An item is written whole, by [`Store::record`](super::Store::record) alone, on condition that its `revision` is
+//! the one that was read. The index of organizations is `organizations`' business.
 
+use super::history::{entry_from_text, entry_text};
+use super::organizations::index_attributes;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::domain::{
-    Account, AccountId, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Status,
-    Timestamp,
+    Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, ContactId, CustodyAccountId,
+    CustomerId, EntryKey, MerchantId, Moment, Network, OrganizationId, Status, Timestamp,
 };
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -27,20 +31,62 @@ pub enum ListError {
     Store(#[from] StoreError),
 }
 
+/// An account with its newest entry, and what the store remembers to answer for earlier moments.
+///
+/// [`Store::record`] writes it; [`Store::account_at`] and [`Store::accounts_at`] turn it into the account of a
+/// moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAccount {
+    /// The account as its newest entry says.
+    pub account: Account,
+    /// When that entry was recorded.
+    pub recorded_at: Timestamp,
+    /// Since when each part of the scope is known.
+    pub(super) scope_times: ScopeTimes,
+    /// The entry that brought the labels; `None` while no entry has brought any.
+    pub(super) labels_entry: Option<EntryKey>,
+    /// Counts the writes of the item, so that a write made of an older reading is refused.
+    pub(super) revision: u64,
+}
+
+/// When the first entry that names a part of the scope was recorded; `None` for parts that none names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ScopeTimes {
+    pub(super) organization: Option<Timestamp>,
+    pub(super) merchant: Option<Timestamp>,
+    pub(super) network: Option<Timestamp>,
+}
+
+impl StoredAccount {
+    /// The account at a moment, in the state of the entry that counts then. Parts of the scope that were named
+    /// later are left out.
+    pub(super) fn shown(self, entry: EntryKey, state: AccountState, moment: Moment) -> Account {
+        let Self { account, scope_times: times, .. } = self;
+        let knows = |at: Option<Timestamp>| at.is_some_and(|at| moment.knows(at));
+        let AccountScope { organization_id, merchant_id, network } = account.scope;
+        let scope = AccountScope {
+            organization_id: organization_id.filter(|_| knows(times.organization)),
+            merchant_id: merchant_id.filter(|_| knows(times.merchant)),
+            network: network.filter(|_| knows(times.network)),
+        };
+        Account { entry, state, scope, ..account }
+    }
+}
+
 impl Store {
     /// One account of a customer's, if there is one of this id: a strongly consistent read.
     pub async fn account(
         &self,
         customer_id: CustomerId,
         id: AccountId,
-    ) -> Result<Option<Account>, StoreError> {
+    ) -> Result<Option<StoredAccount>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
         let answer = request.set_key(Some(key(customer_id, id))).send().await?;
         answer.item().map(from_item).transpose()
     }
 
-    /// Every account of the customer as of now, ordered by id: one strongly consistent Query, page by page.
-    pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<Account>, StoreError> {
+    /// Every account of the customer, ordered by id: one strongly consistent Query, page by page.
+    pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<StoredAccount>, StoreError> {
         let mut items = self.by_customer(customer_id).into_paginator().items().send();
         let mut accounts = Vec::new();
         while let Some(item) = items.next().await {
@@ -54,12 +100,8 @@ impl Store {
         &self,
         customer_id: CustomerId,
         most: usize,
-    ) -> Result<Vec<Account>, ListError> {
-        self.at_most(self.by_customer(customer_id), most).await
-    }
-
-    async fn at_most(&self, request: QueryFluentBuilder, most: usize) -> Result<Vec<Account>, ListError> {
-        let mut pages = request.into_paginator().send();
+    ) -> Result<Vec<StoredAccount>, ListError> {
+        let mut pages = self.by_customer(customer_id).into_paginator().send();
         let mut accounts = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(StoreError::from)?;
@@ -78,39 +120,6 @@ impl Store {
         let query = query.key_condition_expression("customer_id = :customer");
         query.expression_attribute_values(":customer", text(customer_id.to_string()))
     }
-
-    /// The accounts of a merchant within an organization, ordered by id. The index lags: a write of a moment
-    /// ago may be missing.
-    pub async fn merchant_accounts(
-        &self,
-        organization_id: OrganizationId,
-        merchant_id: MerchantId,
-    ) -> Result<Vec<Account>, ListError> {
-        let request = self
-            .by_merchant(organization_id, merchant_id)
-            .key_condition_expression("merchant_key = :merchant");
-        self.at_most(request, MAX_LISTED_ACCOUNTS).await
-    }
-
-    /// One account of a merchant within an organization, if it is theirs.
-    pub async fn merchant_account(
-        &self,
-        organization_id: OrganizationId,
-        merchant_id: MerchantId,
-        id: AccountId,
-    ) -> Result<Option<Account>, StoreError> {
-        let request = self
-            .by_merchant(organization_id, merchant_id)
-            .key_condition_expression("merchant_key = :merchant AND account_id = :account")
-            .expression_attribute_values(":account", text(id.to_string()));
-        request.send().await?.items().first().map(from_item).transpose()
-    }
-
-    fn by_merchant(&self, organization_id: OrganizationId, merchant_id: MerchantId) -> QueryFluentBuilder {
-        let key = merchant_key(organization_id, merchant_id);
-        let query = self.client.query().table_name(&self.tables.accounts).index_name("by_merchant");
-        query.expression_attribute_values(":merchant", text(key))
-    }
 }
 
 pub(super) fn key(customer_id: CustomerId, id: AccountId) -> Item {
@@ -118,105 +127,134 @@ pub(super) fn key(customer_id: CustomerId, id: AccountId) -> Item {
     key.map(|(name, id)| (name.to_owned(), text(id))).into()
 }
 
-fn merchant_key(organization_id: OrganizationId, merchant_id: MerchantId) -> String {
-    format!("{organization_id}#{merchant_id}")
-}
-
-/// The whole item. An absent optional field has no attribute, so that an update can tell what to clear.
-pub(super) fn to_item(account: &Account) -> Item {
-    let Account {
-        id,
-        customer_id,
-        asset,
-        balance,
-        available,
-        active,
-        status,
-        balance_at,
-        created_at,
-        iban,
-        account_number,
-        address,
-        address_tag,
-        network,
-        description,
-        organization_id,
-        merchant_id,
-        contact_id,
-        custody_account_id,
-    } = account;
+/// The whole item. An absent optional field has no attribute.
+pub(super) fn to_item(stored: &StoredAccount) -> Item {
+    let StoredAccount { account, recorded_at, scope_times, labels_entry, revision } = stored;
+    let Account { id, customer_id, asset, entry, state, created_at, scope, labels, custody_account_id } =
+        account;
     let required = [
         ("account_id", text(id.to_string())),
         ("customer_id", text(customer_id.to_string())),
         ("currency", text(asset.code())),
+        ("entry", text(entry_text(*entry))),
+        ("recorded_at", instant(*recorded_at)),
+        ("created_at", instant(*created_at)),
+        ("revision", number(revision)),
+    ];
+    let optional = [
+        ("labels_entry", labels_entry.map(entry_text)),
+        (CUSTODY, custody_account_id.map(|id| id.to_string())),
+    ];
+    required
+        .into_iter()
+        .chain(state_attributes(state))
+        .chain(present(optional))
+        .chain(scope_attributes(scope))
+        .chain(scope_time_attributes(scope_times))
+        .chain(index_attributes(*id, scope))
+        .chain(label_attributes(labels))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Marks an account that shows a position of a custody account.
+pub(super) const CUSTODY: &str = "custody_account_id";
+
+pub(super) type Attribute = (&'static str, AttributeValue);
+
+/// The attributes of a state, in the accounts table and in history alike.
+pub(super) fn state_attributes(state: &AccountState) -> [Attribute; 4] {
+    let AccountState { balance, available, active, status } = state;
+    [
         ("balance", number(balance)),
         ("available", number(available)),
         ("active", AttributeValue::Bool(*active)),
         ("status", text(status.name())),
-        ("balance_at", instant(*balance_at)),
-        ("created_at", instant(*created_at)),
-    ];
-    let merchant_key = organization_id
-        .zip(*merchant_id)
-        .map(|(organization, merchant)| merchant_key(organization, merchant));
-    let optional = [
+    ]
+}
+
+/// The attributes of the named parts of a scope, in both tables alike.
+pub(super) fn scope_attributes(scope: &AccountScope) -> impl Iterator<Item = Attribute> + use<> {
+    let AccountScope { organization_id, merchant_id, network } = scope;
+    present([
+        ("organization_id", organization_id.map(|id| id.to_string())),
+        ("merchant_id", merchant_id.map(|id| id.to_string())),
+        ("network", network.as_ref().map(|network| network.name().to_owned())),
+    ])
+}
+
+fn scope_time_attributes(times: &ScopeTimes) -> impl Iterator<Item = Attribute> + use<> {
+    let ScopeTimes { organization, merchant, network } = times;
+    present([
+        ("organization_known_at", organization.map(Timestamp::to_stored_text)),
+        ("merchant_known_at", merchant.map(Timestamp::to_stored_text)),
+        ("network_known_at", network.map(Timestamp::to_stored_text)),
+    ])
+}
+
+fn label_attributes(labels: &AccountLabels) -> impl Iterator<Item = Attribute> + use<> {
+    let AccountLabels { iban, account_number, address, address_tag, description, contact_id } = labels;
+    present([
         ("iban", iban.clone()),
         ("account_number", account_number.clone()),
         ("address", address.clone()),
         ("address_tag", address_tag.clone()),
-        ("network", network.clone()),
         ("description", description.clone()),
-        ("organization_id", organization_id.map(|id| id.to_string())),
-        ("merchant_id", merchant_id.map(|id| id.to_string())),
         ("contact_id", contact_id.map(|id| id.to_string())),
-        (CUSTODY, custody_account_id.map(|id| id.to_string())),
-        (MERCHANT_KEY, merchant_key),
-    ];
-    let optional = optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, text(value))));
-    required.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
+    ])
 }
 
-/// The sparse index `by_merchant` finds an account by this.
-const MERCHANT_KEY: &str = "merchant_key";
-/// Marks an account that shows a position of a custody account.
-pub(super) const CUSTODY: &str = "custody_account_id";
+fn present<const N: usize>(
+    optional: [(&'static str, Option<String>); N],
+) -> impl Iterator<Item = Attribute> + use<N> {
+    optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, text(value))))
+}
 
-/// The attributes an account may lack.
-pub(super) const OPTIONAL_ATTRIBUTES: [&str; 11] = [
-    "iban",
-    "account_number",
-    "address",
-    "address_tag",
-    "network",
-    "description",
-    "organization_id",
-    "merchant_id",
-    "contact_id",
-    CUSTODY,
-    MERCHANT_KEY,
-];
-
-pub(super) fn from_item(item: &Item) -> Result<Account, StoreError> {
+pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
     let row = Row { table: TABLE, item };
-    Ok(Account {
-        id: row.parsed("account_id", AccountId::parse)?,
-        customer_id: row.parsed("customer_id", CustomerId::parse)?,
-        asset: row.parsed("currency", Asset::parse)?,
+    Ok(StoredAccount {
+        account: Account {
+            id: row.parsed("account_id", AccountId::parse)?,
+            customer_id: row.parsed("customer_id", CustomerId::parse)?,
+            asset: row.parsed("currency", Asset::parse)?,
+            entry: row.parsed("entry", entry_from_text)?,
+            state: state_of(row)?,
+            created_at: row.instant("created_at")?,
+            scope: scope_of(row)?,
+            labels: AccountLabels {
+                iban: row.text("iban")?,
+                account_number: row.text("account_number")?,
+                address: row.text("address")?,
+                address_tag: row.text("address_tag")?,
+                description: row.text("description")?,
+                contact_id: row.optional("contact_id", ContactId::parse)?,
+            },
+            custody_account_id: row.optional(CUSTODY, CustodyAccountId::parse)?,
+        },
+        recorded_at: row.instant("recorded_at")?,
+        scope_times: ScopeTimes {
+            organization: row.optional("organization_known_at", Timestamp::parse)?,
+            merchant: row.optional("merchant_known_at", Timestamp::parse)?,
+            network: row.optional("network_known_at", Timestamp::parse)?,
+        },
+        labels_entry: row.optional("labels_entry", entry_from_text)?,
+        revision: row.number("revision", str::parse)?,
+    })
+}
+
+pub(super) fn state_of(row: Row<'_>) -> Result<AccountState, StoreError> {
+    Ok(AccountState {
         balance: row.amount("balance")?,
         available: row.amount("available")?,
         active: row.flag("active")?,
         status: row.parsed("status", Status::parse)?,
-        balance_at: row.parsed("balance_at", Timestamp::parse)?,
-        created_at: row.parsed("created_at", Timestamp::parse)?,
-        iban: row.text("iban")?,
-        account_number: row.text("account_number")?,
-        address: row.text("address")?,
-        address_tag: row.text("address_tag")?,
-        network: row.text("network")?,
-        description: row.text("description")?,
+    })
+}
+
+pub(super) fn scope_of(row: Row<'_>) -> Result<AccountScope, StoreError> {
+    Ok(AccountScope {
         organization_id: row.optional("organization_id", OrganizationId::parse)?,
         merchant_id: row.optional("merchant_id", MerchantId::parse)?,
-        contact_id: row.optional("contact_id", ContactId::parse)?,
-        custody_account_id: row.optional(CUSTODY, CustodyAccountId::parse)?,
+        network: row.optional("network", Network::parse)?,
     })
 }

@@ -1,12 +1,13 @@
 //! The DynamoDB client: configured by hand, because the default provider chain and the system's trust store
 //! are a quarter of a cold start.
 
+use super::clock_check::ClockCheck;
 use super::usage::Meter;
 use crate::config::StoreConfig;
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_dynamodb::{Client, config};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use std::time::Duration;
@@ -25,7 +26,7 @@ const MAX_ATTEMPTS: u32 = 3;
 /// Retries start this far apart, so that three attempts take milliseconds where a table is merely busy.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 
-pub(super) fn new(config: &StoreConfig) -> Client {
+pub(super) fn new(config: &StoreConfig, clock_check: ClockCheck) -> Client {
     let StoreConfig {
         region,
         endpoint_url,
@@ -50,10 +51,14 @@ pub(super) fn new(config: &StoreConfig) -> Client {
         .retry_config(
             RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF),
         )
-        .interceptor(Meter)
         .http_client(https_client());
     builder.set_endpoint_url(endpoint_url.clone());
-    Client::from_conf(builder.build())
+    observed(builder, clock_check)
+}
+
+/// A client whose calls are metered and whose answers check the clock.
+pub(super) fn observed(config: config::Builder, clock_check: ClockCheck) -> Client {
+    Client::from_conf(config.interceptor(Meter).interceptor(clock_check).build())
 }
 
 /// An HTTPS client for AWS's own services, which trusts Amazon's roots alone.

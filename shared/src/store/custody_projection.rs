@@ -2,10 +2,12 @@
 //! lease's fence.
 
 use super::custody::{self, Fenced, Lease, NEWEST_LEASE};
-use super::record::{Refusal, Transaction, collision_backoff};
+use super::merge::{Known, decide};
+use super::record::pauses;
 use super::row::number;
+use super::transaction::Transaction;
 use super::{Store, StoreError, accounts};
-use crate::domain::{Account, Amount, Timestamp};
+use crate::domain::{AccountUpdate, Amount, EntryKey, Timestamp};
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 use backon::Retryable;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -16,6 +18,9 @@ const MAX_WRITES: usize = 99;
 const CONCURRENT_READS: usize = 8;
 /// A clock that runs behind still moves the balance on by this much.
 const TICK: SignedDuration = SignedDuration::from_millis(1);
+
+/// Nobody but the sync writes a projection, so one that is refused is not what it was.
+const NOT_OURS: StoreError = StoreError::Corrupt { table: accounts::TABLE, attribute: accounts::CUSTODY };
 
 /// What is to be written of an account's projections, in transactions that fit.
 #[derive(Debug, Clone)]
@@ -39,26 +44,33 @@ impl Store {
     ///
     /// A balance is dated by its sync, but never before the one it replaces. What an earlier attempt has
     /// written is not written again, so an attempt that was cut short is completed by the next.
-    pub async fn plan_projection(&self, projections: Vec<Account>) -> Result<ProjectionPlan, StoreError> {
-        let groups = stream::iter(projections)
-            .map(|account| self.projection_writes(account))
-            .buffered(CONCURRENT_READS);
+    pub async fn plan_projection(
+        &self,
+        projections: Vec<AccountUpdate>,
+    ) -> Result<ProjectionPlan, StoreError> {
+        let groups =
+            stream::iter(projections).map(|update| self.projection_writes(update)).buffered(CONCURRENT_READS);
         let groups: Vec<Vec<TransactWriteItem>> = groups.try_collect().await?;
         Ok(ProjectionPlan { transactions: packed(groups, MAX_WRITES) })
     }
 
-    async fn projection_writes(&self, account: Account) -> Result<Vec<TransactWriteItem>, StoreError> {
-        match self.account(account.customer_id, account.id).await? {
+    async fn projection_writes(
+        &self,
+        mut update: AccountUpdate,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let known = Known { account: self.account(update.customer_id, update.id).await?, ..Known::default() };
+        match &known.account {
             // An asset that was never held needs no account.
-            None if account.balance == Amount::ZERO => Ok(Vec::new()),
-            None => Ok(self.creation(&account)?.into()),
-            Some(stored) if (stored.balance, stored.available) == (account.balance, account.available) => {
-                Ok(Vec::new())
+            None if update.state.balance == Amount::ZERO => return Ok(Vec::new()),
+            None => {}
+            Some(stored) if stored.account.state == update.state => return Ok(Vec::new()),
+            Some(stored) => {
+                let balance_at = after(stored.account.entry.balance_at, update.entry.balance_at);
+                update.entry = EntryKey { balance_at, ..update.entry };
             }
-            Some(stored) => Ok(self
-                .advance(&Account { balance_at: after(stored.balance_at, account.balance_at), ..account })?
-                .into()),
         }
+        let decision = decide(&update, &known, self.clock.now()).map_err(|_| NOT_OURS)?;
+        self.writes(&update, &known, &decision)
     }
 
     /// Writes one transaction of a plan, if the lease is still the newest.
@@ -84,15 +96,10 @@ impl Store {
                 other => Ok(other),
             }
         };
-        match attempt.retry(collision_backoff()).await?? {
+        match attempt.retry(pauses()).await?? {
             Transaction::Committed => Ok(Fenced::Written),
-            Transaction::Refused(refused) if refused.first().is_some_and(Refusal::is_refused) => {
-                Ok(Fenced::Lost)
-            }
-            // Nobody else writes a projection, so one that is refused is not what it was.
-            Transaction::Refused(_) | Transaction::Collided => {
-                Err(StoreError::Corrupt { table: accounts::TABLE, attribute: accounts::CUSTODY })
-            }
+            Transaction::Refused(refused) if refused.first() == Some(&true) => Ok(Fenced::Lost),
+            Transaction::Refused(_) | Transaction::Collided => Err(NOT_OURS),
         }
     }
 }

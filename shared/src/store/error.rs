@@ -1,5 +1,6 @@
 //! What can go wrong with the store, by what a caller can do about it.
 
+use super::clock_check::WrongClock;
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
@@ -17,6 +18,9 @@ pub enum StoreError {
         /// The attribute that is missing or unreadable.
         attribute: &'static str,
     },
+    /// This process's clock is wrong, so it may not write.
+    #[error("{0}")]
+    WrongClock(WrongClock),
     /// DynamoDB refused the call itself: a missing table or right.
     #[error("the store refused the call: {0}")]
     Refused(String),
@@ -43,6 +47,9 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     fn from(error: SdkError<E>) -> Self {
+        if let Some(wrong) = wrong_clock(&error) {
+            return Self::WrongClock(wrong);
+        }
         let is_answered = error.raw_response().is_some_and(|response| !response.status().is_server_error());
         match error.as_service_error().and_then(ProvideErrorMetadata::code) {
             Some(code) if is_answered && !PASSING.contains(&code) => Self::Refused(code.to_owned()),
@@ -51,4 +58,10 @@ where
             None => Self::Unavailable(DisplayErrorContext(&error).to_string()),
         }
     }
+}
+
+/// The refusal of [`ClockCheck`](super::clock_check::ClockCheck), which stands at the end of the causes.
+fn wrong_clock(error: &(dyn std::error::Error + 'static)) -> Option<WrongClock> {
+    let mut causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.find_map(|cause| cause.downcast_ref::<WrongClock>().copied())
 }

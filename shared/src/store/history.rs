@@ -1,155 +1,279 @@
-//! The history table: every balance an account ever had, by instant.
+//! The history table: every entry of every account, under the instant it speaks of and its version.
 //!
-//! Its item `#owner` says whose the account is; it sorts before every instant.
+//! An entry is put if it is absent, and never replaced or deleted: so any answer can be had again. Of the labels
+//! that an entry brought it keeps a hash alone, enough to tell a repeated entry from a conflicting one. Rejected:
+//! the labels themselves, because a history that is never deleted is no place for names and account numbers.
+//!
+//! The item `#owner` says whose the account is; it sorts before every instant.
 
-use super::row::{Item, Row, instant, number, text};
+use super::accounts::{scope_attributes, scope_of, state_attributes, state_of};
+use super::row::{Item, Row, instant, text};
 use super::{Store, StoreError};
-use crate::domain::{Account, AccountId, Amount, Timestamp};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use thiserror::Error;
+use crate::domain::account::VERSION_DIGITS;
+use crate::domain::{
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Asset, CustomerId, EntryKey, Moment,
+    Timestamp, Version,
+};
+use aws_lc_rs::digest;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub(super) const TABLE: &str = "history";
 /// The sort key of the item that names the owner.
 pub(super) const OWNER: &str = "#owner";
 /// Sorts after [`OWNER`] and before every instant.
 const FIRST_INSTANT: &str = "0";
-/// History reads under way at once for one request.
-const CONCURRENT_READS: usize = 16;
-/// History reads a request may cost: about 10,000 half-capacity units and a few seconds.
-pub const MAX_HISTORY_READS: usize = 10_000;
-
-/// Why balances of another time could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PastError {
-    /// More than [`MAX_HISTORY_READS`] accounts have changed since.
-    #[error("more than {MAX_HISTORY_READS} accounts have changed since that time")]
-    TooManyReads,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+/// Sorts after every version.
+const AFTER_VERSIONS: char = '~';
+/// Bytes of the SHA-256 that stands for a group of labels.
+const LABELS_HASH_BYTES: usize = 16;
+/// Entries that the first read of a history looks at where some may not have been known yet; each further read
+/// looks at four times as many.
+const FIRST_LOOK: i32 = 4;
+const LOOK_FACTOR: i32 = 4;
+const LONGEST_LOOK: i32 = 1_024;
 
 /// Which end of a history is read first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The newest balance.
+pub enum HistoryEnd {
+    /// The newest entry.
     Newest,
     /// The oldest.
     Oldest,
 }
 
+/// An entry as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEntry {
+    /// Which entry.
+    pub key: EntryKey,
+    /// Its state.
+    pub state: AccountState,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// The parts of the scope that it named.
+    pub(super) scope: AccountScope,
+    /// Stands for the labels that it brought; `None` if it brought none.
+    pub(super) labels_hash: Option<String>,
+}
+
+impl RecordedEntry {
+    /// What is kept of an update.
+    pub(super) fn of(update: &AccountUpdate, recorded_at: Timestamp) -> Self {
+        Self {
+            key: update.entry,
+            state: update.state,
+            recorded_at,
+            scope: update.scope.clone(),
+            labels_hash: update.labels.as_ref().map(labels_hash),
+        }
+    }
+
+    /// Whether an update for the same key says the same. A part of the scope, or the labels, that the update does
+    /// not give is not compared.
+    pub(super) fn agrees_with(&self, update: &AccountUpdate) -> bool {
+        let AccountScope { organization_id, merchant_id, network } = &update.scope;
+        let is_scope = organization_id.is_none_or(|id| self.scope.organization_id == Some(id))
+            && merchant_id.is_none_or(|id| self.scope.merchant_id == Some(id))
+            && network.as_ref().is_none_or(|network| self.scope.network.as_ref() == Some(network));
+        let labels = update.labels.as_ref().map(labels_hash);
+        self.state == update.state && is_scope && (labels.is_none() || labels == self.labels_hash)
+    }
+}
+
+/// Whose an account is, and what it holds, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountOwner {
+    /// Its customer.
+    pub customer_id: CustomerId,
+    /// Its asset.
+    pub asset: Asset,
+}
+
 impl Store {
-    /// At most `limit` balances of an account with their instants, from one end of its history.
-    pub async fn balances(
+    /// At most `limit` entries of an account, from one end of its history.
+    pub async fn entries(
         &self,
         id: AccountId,
-        end: End,
-        limit: usize,
-    ) -> Result<Vec<(Amount, Timestamp)>, StoreError> {
+        end: HistoryEnd,
+        limit: u16,
+    ) -> Result<Vec<RecordedEntry>, StoreError> {
         let request = self
-            .client
-            .query()
-            .table_name(&self.tables.history)
-            .consistent_read(true)
-            .key_condition_expression("account_id = :id AND balance_at >= :first")
-            .expression_attribute_values(":id", text(id.to_string()))
-            .expression_attribute_values(":first", text(FIRST_INSTANT))
-            .scan_index_forward(end == End::Oldest)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        request.send().await?.items().iter().map(balance_from_item).collect()
+            .entries_of(id, &AFTER_VERSIONS.to_string())
+            .scan_index_forward(end == HistoryEnd::Oldest)
+            .limit(limit.into());
+        request.send().await?.items().iter().map(from_item).collect()
     }
 
-    /// The accounts with the balances they had at `at`, inclusive; those without a balance by then are left
-    /// out.
-    ///
-    /// Only `balance` and `balance_at` are of that time. History is read for accounts whose latest balance is
-    /// newer and whose earliest is not, and for no other.
-    pub async fn accounts_as_of(
-        &self,
-        accounts: Vec<Account>,
-        at: Timestamp,
-    ) -> Result<Vec<Account>, PastError> {
-        let existing: Vec<_> = accounts.into_iter().filter(|account| account.created_at <= at).collect();
-        if existing.iter().filter(|account| account.balance_at > at).count() > MAX_HISTORY_READS {
-            return Err(PastError::TooManyReads);
-        }
-        let as_of =
-            stream::iter(existing).map(|account| self.account_as_of(account, at)).buffered(CONCURRENT_READS);
-        Ok(as_of.try_filter_map(|account| async { Ok(account) }).try_collect().await?)
-    }
-
-    /// The account with the balance it had at `at`, inclusive; none if it had none by then.
-    pub async fn account_as_of(
-        &self,
-        account: Account,
-        at: Timestamp,
-    ) -> Result<Option<Account>, StoreError> {
-        if account.created_at > at {
-            return Ok(None);
-        }
-        if account.balance_at <= at {
-            return Ok(Some(account));
-        }
-        let past = self.balance_as_of(account.id, at).await?;
-        Ok(past.map(|(balance, balance_at)| Account { balance, balance_at, ..account }))
-    }
-
-    /// The newest balance at or before `at`, and its instant.
-    async fn balance_as_of(
+    /// The entry that counts at a moment, if there is one.
+    pub(super) async fn entry_at(
         &self,
         id: AccountId,
-        at: Timestamp,
-    ) -> Result<Option<(Amount, Timestamp)>, StoreError> {
-        let answer = self
-            .client
+        moment: Moment,
+    ) -> Result<Option<RecordedEntry>, StoreError> {
+        let last = format!("{}#{AFTER_VERSIONS}", moment.latest().to_stored_text());
+        let mut look = if moment.known_at.is_none() { 1 } else { FIRST_LOOK };
+        let mut start = None;
+        loop {
+            let request = self.entries_of(id, &last).scan_index_forward(false).limit(look);
+            let answer = request.set_exclusive_start_key(start).send().await?;
+            for item in answer.items() {
+                let entry = from_item(item)?;
+                if moment.knows(entry.recorded_at) {
+                    return Ok(Some(entry));
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(None);
+            }
+            look = look.saturating_mul(LOOK_FACTOR).min(LONGEST_LOOK);
+        }
+    }
+
+    /// Whose account it is; `None` if there has never been one of this id.
+    pub async fn owner(&self, id: AccountId) -> Result<Option<AccountOwner>, StoreError> {
+        let request = self.client.get_item().table_name(&self.tables.history).consistent_read(true);
+        let answer = request.set_key(Some(owner_key(id))).send().await?;
+        answer.item().map(owner_from_item).transpose()
+    }
+
+    fn entries_of(&self, id: AccountId, last: &str) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.tables.history)
             .consistent_read(true)
-            .key_condition_expression("account_id = :id AND balance_at BETWEEN :first AND :at")
+            .key_condition_expression("account_id = :id AND entry BETWEEN :first AND :last")
             .expression_attribute_values(":id", text(id.to_string()))
             .expression_attribute_values(":first", text(FIRST_INSTANT))
-            .expression_attribute_values(":at", instant(at))
-            .scan_index_forward(false)
-            .limit(1)
-            .send()
-            .await?;
-        answer.items().first().map(balance_from_item).transpose()
+            .expression_attribute_values(":last", text(last))
     }
 }
 
-/// Whose balance it was, how much, and when.
-pub(super) fn entry_from_item(item: &Item) -> Result<(AccountId, Amount, Timestamp), StoreError> {
-    let (balance, at) = balance_from_item(item)?;
-    Ok((Row { table: TABLE, item }.parsed("account_id", AccountId::parse)?, balance, at))
+/// The sort key of an entry: texts sort as entries do.
+pub(super) fn entry_text(EntryKey { balance_at, version }: EntryKey) -> String {
+    format!("{}#{:0VERSION_DIGITS$}", balance_at.to_stored_text(), version.number())
 }
 
-fn balance_from_item(item: &Item) -> Result<(Amount, Timestamp), StoreError> {
+/// A sort key that is none of an entry.
+#[derive(Debug)]
+pub(super) struct EntryTextError;
+
+pub(super) fn entry_from_text(text: &str) -> Result<EntryKey, EntryTextError> {
+    let (balance_at, version) = text.split_once('#').ok_or(EntryTextError)?;
+    Ok(EntryKey {
+        balance_at: Timestamp::parse(balance_at).map_err(|_| EntryTextError)?,
+        version: Version::parse(version).map_err(|_| EntryTextError)?,
+    })
+}
+
+pub(super) fn key(id: AccountId, entry: EntryKey) -> Item {
+    Item::from([
+        ("account_id".to_owned(), text(id.to_string())),
+        ("entry".to_owned(), text(entry_text(entry))),
+    ])
+}
+
+pub(super) fn to_item(id: AccountId, entry: &RecordedEntry) -> Item {
+    let RecordedEntry { key: entry_key, state, recorded_at, scope, labels_hash } = entry;
+    let labels_hash = labels_hash.iter().map(|hash| ("labels_hash", text(hash)));
+    let attributes = state_attributes(state).into_iter().chain(scope_attributes(scope)).chain(labels_hash);
+    let mut item = key(id, *entry_key);
+    item.insert("recorded_at".to_owned(), instant(*recorded_at));
+    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
+pub(super) fn from_item(item: &Item) -> Result<RecordedEntry, StoreError> {
     let row = Row { table: TABLE, item };
-    Ok((row.amount("balance")?, row.instant("balance_at")?))
-}
-
-pub(super) fn to_item(account: &Account) -> Item {
-    Item::from([
-        ("account_id".to_owned(), text(account.id.to_string())),
-        ("balance_at".to_owned(), instant(account.balance_at)),
-        ("balance".to_owned(), number(account.balance)),
-    ])
-}
-
-pub(super) fn key(account: &Account) -> Item {
-    Item::from([
-        ("account_id".to_owned(), text(account.id.to_string())),
-        ("balance_at".to_owned(), instant(account.balance_at)),
-    ])
+    Ok(RecordedEntry {
+        key: row.parsed("entry", entry_from_text)?,
+        state: state_of(row)?,
+        recorded_at: row.instant("recorded_at")?,
+        scope: scope_of(row)?,
+        labels_hash: row.text("labels_hash")?,
+    })
 }
 
 pub(super) fn owner_key(id: AccountId) -> Item {
-    Item::from([("account_id".to_owned(), text(id.to_string())), ("balance_at".to_owned(), text(OWNER))])
+    Item::from([("account_id".to_owned(), text(id.to_string())), ("entry".to_owned(), text(OWNER))])
 }
 
-pub(super) fn owner_to_item(account: &Account) -> Item {
-    let mut item = owner_key(account.id);
-    item.insert("customer_id".to_owned(), text(account.customer_id.to_string()));
-    item.insert("currency".to_owned(), text(account.asset.code()));
+/// The account that an item is of.
+pub(super) fn id_of(item: &Item) -> Result<AccountId, StoreError> {
+    Row { table: TABLE, item }.parsed("account_id", AccountId::parse)
+}
+
+pub(super) fn is_owner(item: &Item) -> bool {
+    item.get("entry").and_then(|entry| entry.as_s().ok()).is_some_and(|entry| entry == OWNER)
+}
+
+pub(super) fn owner_to_item(id: AccountId, owner: AccountOwner) -> Item {
+    let mut item = owner_key(id);
+    item.insert("customer_id".to_owned(), text(owner.customer_id.to_string()));
+    item.insert("currency".to_owned(), text(owner.asset.code()));
     item
+}
+
+pub(super) fn owner_from_item(item: &Item) -> Result<AccountOwner, StoreError> {
+    let row = Row { table: TABLE, item };
+    Ok(AccountOwner {
+        customer_id: row.parsed("customer_id", CustomerId::parse)?,
+        asset: row.parsed("currency", Asset::parse)?,
+    })
+}
+
+/// A hash of a group of labels. Each label stands with its length, so that no two groups read the same.
+fn labels_hash(labels: &AccountLabels) -> String {
+    let AccountLabels { iban, account_number, address, address_tag, description, contact_id } = labels;
+    let contact_id = contact_id.map(|id| id.to_string());
+    let texts = [iban, account_number, address, address_tag, description, &contact_id];
+    let mut context = digest::Context::new(&digest::SHA256);
+    for text in texts {
+        let text = text.as_deref().unwrap_or_default();
+        context.update(format!("{}:{text}", text.len()).as_bytes());
+    }
+    URL_SAFE_NO_PAD.encode(context.finish().as_ref().get(..LABELS_HASH_BYTES).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_sort_as_their_texts_do_and_come_back() {
+        let key = |at: &str, version| EntryKey {
+            balance_at: Timestamp::parse(at).unwrap(),
+            version: Version::new(version).unwrap(),
+        };
+        let ordered = [
+            key("2026-03-01T23:59:59.999999999Z", 999_999_999_999_999_999),
+            key("2026-03-02T00:00:00Z", 0),
+            key("2026-03-02T00:00:00Z", 9),
+            key("2026-03-02T00:00:00Z", 10),
+            key("2026-03-02T00:00:00.000000001Z", 0),
+        ];
+        let texts = ordered.map(entry_text);
+        assert!(texts.is_sorted_by(|left, right| left < right), "{texts:?}");
+        assert_eq!(texts.each_ref().map(|text| entry_from_text(text).unwrap()), ordered);
+        assert!(OWNER < FIRST_INSTANT && texts.iter().all(|text| FIRST_INSTANT < text.as_str()));
+        assert!(texts.iter().all(|text| text.as_str() < "~"));
+        for text in ["", "#owner", "2026-03-02T00:00:00.000000000Z", "x#000000000000000000"] {
+            assert!(entry_from_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn groups_of_labels_that_differ_have_different_hashes() {
+        let some = |text: &str| Some(text.to_owned());
+        let groups = [
+            AccountLabels::default(),
+            AccountLabels { iban: some("a"), ..AccountLabels::default() },
+            AccountLabels { account_number: some("a"), ..AccountLabels::default() },
+            AccountLabels { iban: some("a0:"), ..AccountLabels::default() },
+        ];
+        let hashes: std::collections::BTreeSet<_> = groups.iter().map(labels_hash).collect();
+        assert_eq!(hashes.len(), groups.len());
+    }
 }

@@ -1,8 +1,8 @@
 //! Accounts of many customers: by their ids, or table order page by page.
 
 use super::row::{Item, Row};
-use super::{Store, StoreError, accounts, history};
-use crate::domain::{Account, AccountId, Asset, CustomerId};
+use super::{AccountOwner, Store, StoreError, StoredAccount, accounts};
+use crate::domain::{Account, AccountId, CustomerId, Moment};
 use crate::query::Filter;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeSet;
@@ -27,29 +27,20 @@ pub struct TablePage {
 }
 
 impl Store {
-    /// The accounts of these ids that exist, ordered by id. `#owner` says where each lies, so nothing is
-    /// searched.
-    pub async fn accounts_by_id(&self, ids: BTreeSet<AccountId>) -> Result<Vec<Account>, StoreError> {
+    /// The accounts of these ids that exist, ordered by id. `#owner` says where each lies, so nothing is searched.
+    pub async fn accounts_by_id(&self, ids: BTreeSet<AccountId>) -> Result<Vec<StoredAccount>, StoreError> {
         let found = stream::iter(ids).map(|id| self.account_by_id(id)).buffered(CONCURRENT_READS);
         found.try_filter_map(|account| async { Ok(account) }).try_collect().await
     }
 
     /// The account of this id, if there is one.
-    pub async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        let Some((customer_id, _)) = self.owner(id).await? else { return Ok(None) };
+    pub async fn account_by_id(&self, id: AccountId) -> Result<Option<StoredAccount>, StoreError> {
+        let Some(AccountOwner { customer_id, .. }) = self.owner(id).await? else { return Ok(None) };
         self.account(customer_id, id).await
     }
 
-    /// Whose account it is and what it holds, for ever.
-    pub async fn owner(&self, id: AccountId) -> Result<Option<(CustomerId, Asset)>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.history).consistent_read(true);
-        let answer = request.set_key(Some(history::owner_key(id))).send().await?;
-        let Some(item) = answer.item() else { return Ok(None) };
-        let row = Row { table: history::TABLE, item };
-        Ok(Some((row.parsed("customer_id", CustomerId::parse)?, row.parsed("currency", Asset::parse)?)))
-    }
-
-    /// At most `limit` accounts that the filter admits, in table order, from what lies after `after`.
+    /// At most `limit` accounts that the filter admits as they stand at `moment`, in table order, from the accounts
+    /// after `after`.
     ///
     /// A page reads a bounded part of the table. When little of it is admitted the page is short, even empty,
     /// and `next` leads on.
@@ -57,13 +48,14 @@ impl Store {
         &self,
         after: Option<TablePlace>,
         filter: &Filter,
+        moment: Moment,
         limit: usize,
     ) -> Result<TablePage, StoreError> {
         let mut page = TablePage { accounts: Vec::new(), next: after };
         for _ in 0..MAX_SCANS {
             let wanted = limit - page.accounts.len();
-            let scanned =
-                self.scan(page.next, if filter.is_empty() { wanted } else { SCANNED_ITEMS }).await?;
+            let looked_at = if filter.is_empty() { wanted } else { SCANNED_ITEMS };
+            let scanned = self.scan(page.next, moment, looked_at).await?;
             let mut admitted = scanned.accounts.into_iter().filter(|account| filter.admits(account));
             page.accounts.extend(admitted.by_ref().take(wanted));
             page.next = scanned.next;
@@ -77,7 +69,12 @@ impl Store {
         Ok(page)
     }
 
-    async fn scan(&self, after: Option<TablePlace>, items: usize) -> Result<TablePage, StoreError> {
+    async fn scan(
+        &self,
+        after: Option<TablePlace>,
+        moment: Moment,
+        items: usize,
+    ) -> Result<TablePage, StoreError> {
         let answer = self
             .client
             .scan()
@@ -87,7 +84,10 @@ impl Store {
             .set_exclusive_start_key(after.map(|(customer_id, id)| accounts::key(customer_id, id)))
             .send()
             .await?;
-        let accounts = answer.items().iter().map(accounts::from_item).collect::<Result<Vec<_>, _>>()?;
+        let stored: Vec<_> = answer.items().iter().map(accounts::from_item).collect::<Result<_, _>>()?;
+        let shown =
+            stream::iter(stored).map(|stored| self.account_at(stored, moment)).buffered(CONCURRENT_READS);
+        let accounts = shown.try_filter_map(|account| async { Ok(account) }).try_collect().await?;
         Ok(TablePage { accounts, next: answer.last_evaluated_key().map(place).transpose()? })
     }
 }

@@ -6,7 +6,10 @@
 
 mod access;
 mod accounts;
+mod as_of;
+mod batch_get;
 mod client;
+mod clock_check;
 mod custody;
 mod custody_projection;
 mod custody_register;
@@ -15,59 +18,88 @@ mod history;
 mod limiter;
 mod limits;
 mod listing;
+mod merge;
+mod organizations;
 mod quotes;
 mod rates;
 mod record;
-mod record_batch;
 mod row;
+mod transaction;
 mod usage;
 mod walk;
 
 pub use access::{ApiKey, StoredJwks};
-pub use accounts::{ListError, MAX_LISTED_ACCOUNTS};
+pub use accounts::{ListError, MAX_LISTED_ACCOUNTS, StoredAccount};
+pub use as_of::{MAX_HISTORY_READS, PastError};
 pub use client::https_client;
+pub use clock_check::WrongClock;
 pub use custody::{Attempts, Claim, CustodyState, Fenced, LOGICAL_SHARDS, Lease, Written};
 pub use custody_projection::{ProjectionPlan, ProjectionWrites};
 pub use custody_register::RegisterError;
 pub use error::StoreError;
-pub use history::{End, MAX_HISTORY_READS, PastError};
+pub use history::{AccountOwner, HistoryEnd, RecordedEntry};
 pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
 pub use quotes::{Kept, StoredBook};
 pub use rates::Sheets;
-pub use record::{Outcome, RecordError, Rejection};
-pub use record_batch::UPDATES_AT_ONCE;
-
+pub use record::{Outcome, RecordError, Rejection, UPDATES_AT_ONCE};
 pub use usage::{Usage, measured};
 pub use walk::{AccountRows, CorruptRow, OwnerPlace, OwnerRows};
 
+use crate::clock::Clock;
 use crate::config::{StoreConfig, Tables};
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, config};
+use clock_check::ClockCheck;
 use std::sync::Arc;
 
-/// The tables and a client to reach them; cheap to clone.
+/// The tables, a client to reach them and the clock that dates what is recorded; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     client: Client,
     tables: Arc<Tables>,
+    clock: Clock,
+    clock_check: ClockCheck,
 }
 
 impl Store {
     /// A store by configuration. No connection is made before the first call.
     #[must_use]
-    pub fn new(config: &StoreConfig) -> Self {
-        Self { client: client::new(config), tables: Arc::new(config.tables.clone()) }
+    pub fn new(config: &StoreConfig, clock: Clock) -> Self {
+        let clock_check = ClockCheck::new(clock.clone());
+        let client = client::new(config, clock_check.clone());
+        Self { client, tables: Arc::new(config.tables.clone()), clock, clock_check }
     }
 
     /// A store over a client that was configured elsewhere, with an operator's credentials.
     #[must_use]
-    pub fn over(client: Client, tables: Tables) -> Self {
-        Self { client, tables: Arc::new(tables) }
+    pub fn over(config: config::Builder, tables: Tables, clock: Clock) -> Self {
+        let clock_check = ClockCheck::new(clock.clone());
+        let client = client::observed(config, clock_check.clone());
+        Self { client, tables: Arc::new(tables), clock, clock_check }
     }
 
-    /// The client itself, for tools that create tables.
+    /// The same store with its tables known by these names.
+    #[must_use]
+    pub fn with_tables(self, tables: Tables) -> Self {
+        Self { tables: Arc::new(tables), ..self }
+    }
+
+    /// The client itself, for tools that create tables or look for them.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The clock that dates what is recorded.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Sets the clock by the store's if the last answer showed that it is wrong, and says how wrong it was. For the
+    /// command line, which runs on machines whose clocks nobody watches.
+    #[must_use]
+    pub fn follow_store_clock(&self) -> Option<WrongClock> {
+        self.clock_check.follow()
     }
 }

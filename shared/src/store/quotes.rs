@@ -1,18 +1,17 @@
 //! The one item of the rates table that is no sheet: what the sources said last, by which the next run is
 //! checked.
 
-use super::rates::to_item;
-use super::record::Transaction;
+use super::rates::{PLACE, PointerUpdate, SERIES};
 use super::row::{Item, Row, instant, number, text};
+use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::domain::{Asset, Quote, QuoteBook, RateSheet, SourceName, Suspect, UsdPrice};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use std::collections::BTreeMap;
 
 const TABLE: &str = "rates";
-/// Stands beside the sheets under a key of its own.
+/// The item's key, both parts of it.
 const QUOTES: &str = "quotes";
-const NEWEST: &str = "newest";
 
 /// Whether a sheet was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl Store {
     /// What the sources said last.
     pub async fn quote_book(&self) -> Result<StoredBook, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.rates).consistent_read(true);
-        let answer = request.key("sheet", text(QUOTES)).key("observed_at", text(NEWEST)).send().await?;
+        let answer = request.key(SERIES, text(QUOTES)).key(PLACE, text(QUOTES)).send().await?;
         let Some(item) = answer.item() else { return Ok(StoredBook::default()) };
         let row = Row { table: TABLE, item };
         Ok(StoredBook { book: Some(book(row)?), revision: row.number("revision", str::parse)? })
@@ -49,21 +48,31 @@ impl Store {
         book: &QuoteBook,
         read: &StoredBook,
     ) -> Result<Kept, StoreError> {
-        let revision = number(read.revision + 1);
-        let put_book = Put::builder()
+        let sheet = &RateSheet { recorded_at: self.clock.now(), ..sheet.clone() };
+        for update in [PointerUpdate::Move, PointerUpdate::Keep] {
+            let writes =
+                [self.book_put(book, read)?, self.sheet_put(sheet)?, self.pointer_update(sheet, update)?];
+            match self.transact(writes).await? {
+                Transaction::Committed => {
+                    self.count_if_late(sheet.recorded_at);
+                    return Ok(Kept::Written);
+                }
+                // A sheet of a later time is there: this one is kept beside it.
+                Transaction::Refused(refused) if refused == [false, false, true] => {}
+                Transaction::Collided | Transaction::Refused(_) => return Ok(Kept::Overtaken),
+            }
+        }
+        Ok(Kept::Overtaken)
+    }
+
+    fn book_put(&self, book: &QuoteBook, read: &StoredBook) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
             .table_name(&self.tables.rates)
-            .set_item(Some(book_to_item(book, revision)))
-            .condition_expression("attribute_not_exists(sheet) OR revision = :read")
+            .set_item(Some(book_to_item(book, number(read.revision + 1))))
+            .condition_expression("attribute_not_exists(#series) OR revision = :read")
+            .expression_attribute_names("#series", SERIES)
             .expression_attribute_values(":read", number(read.revision));
-        let put_sheet = Put::builder().table_name(&self.tables.rates).set_item(Some(to_item(sheet)));
-        let put_sheet = put_sheet.condition_expression("attribute_not_exists(sheet)");
-        let writes =
-            [put_book, put_sheet].map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()));
-        let writes = writes.into_iter().collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(match self.transact(writes).await? {
-            Transaction::Committed => Kept::Written,
-            Transaction::Collided | Transaction::Refused(_) => Kept::Overtaken,
-        })
+        Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 }
 
@@ -74,8 +83,8 @@ fn book_to_item(book: &QuoteBook, revision: AttributeValue) -> Item {
         .map(|(source, quotes)| (source.name().to_owned(), to_map(quotes, quote_to_item)))
         .collect();
     Item::from([
-        ("sheet".to_owned(), text(QUOTES)),
-        ("observed_at".to_owned(), text(NEWEST)),
+        (SERIES.to_owned(), text(QUOTES)),
+        (PLACE.to_owned(), text(QUOTES)),
         ("revision".to_owned(), revision),
         ("answers".to_owned(), AttributeValue::M(answers)),
         ("accepted".to_owned(), to_map(accepted, |usd| number(usd))),

@@ -1,68 +1,196 @@
-//! The rates table: one item per sheet, found by time, and the newest kept for half a minute.
+//! The rates table: sheets by month and instant, and the pointer to the newest.
+//!
+//! A sheet stands under its month and then under `<observed_at>#<recorded_at>`; it is put if it is absent and never
+//! replaced. The pointer item names the newest sheet, and is written in the sheet's own transaction; so one read of
+//! a small item tells whether a sheet in memory is still the newest. Rejected: to trust a sheet in memory for some
+//! seconds, because the same question asked with a `known_at` later on would be answered by another sheet.
 
+use super::record::pauses;
 use super::row::{Item, Row, instant, number, text};
+use super::transaction::Transaction;
 use super::{Store, StoreError};
-use crate::domain::{Asset, Method, Rate, RateSheet, Timestamp, UsdPrice};
-use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::SignedDuration;
+use crate::domain::{AgeLimits, Asset, Method, Moment, Rate, RateSheet, Timestamp, UsdPrice};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use backon::BackoffBuilder;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::sleep;
 
-const TABLE: &str = "rates";
-/// All sheets are of one kind, US dollars per unit, and stand under one key.
-const USD_SHEETS: &str = "usd";
-/// How long an instance may answer from the newest sheet it has read; a sheet is written every five minutes.
-const CACHE_TTL: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const TABLE: &str = "rates";
+/// The table's partition key: a month's sheets, the pointer or the quote book.
+pub(super) const SERIES: &str = "series";
+/// The table's sort key.
+pub(super) const PLACE: &str = "place";
+/// Begins the series of a month's sheets, all of which are US dollars per unit.
+const USD_SHEETS: &str = "usd#";
+/// Digits of `YYYY-MM`.
+const MONTH_LENGTH: usize = 7;
+/// The pointer item's key, both parts of it.
+const POINTER: &str = "newest";
+/// Sorts after every sheet of an instant.
+const AFTER_SHEETS: char = '~';
+/// Sheets that the first read looks at where some may not have been known yet; each further read looks at four
+/// times as many.
+const FIRST_LOOK: i32 = 4;
+const LOOK_FACTOR: i32 = 4;
+const LONGEST_LOOK: i32 = 256;
+
+/// The pointer item.
+#[derive(Debug, Clone, Default)]
+struct Pointer {
+    /// The place of the newest sheet.
+    newest: Option<String>,
+    /// Every month that has a sheet, as `YYYY-MM`.
+    months: Vec<String>,
+}
+
+/// Whether a sheet becomes the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PointerUpdate {
+    /// It does, on condition that the newest is older.
+    Move,
+    /// It does not.
+    Keep,
+}
 
 impl Store {
-    /// The newest sheet at or before `at`.
-    pub async fn sheet_as_of(&self, at: Timestamp) -> Result<Option<RateSheet>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.tables.rates)
-            .consistent_read(true)
-            .key_condition_expression("sheet = :sheet AND observed_at <= :at")
-            .expression_attribute_values(":sheet", text(USD_SHEETS))
-            .expression_attribute_values(":at", instant(at))
-            .scan_index_forward(false)
-            .limit(1)
-            .send()
-            .await?;
-        answer.items().first().map(from_item).transpose()
+    /// The newest sheet at or before the moment that was known then.
+    ///
+    /// It is looked for as far back as the age limits let an entry price anything.
+    pub async fn sheet_at(&self, moment: Moment, limits: AgeLimits) -> Result<Option<RateSheet>, StoreError> {
+        let latest = moment.latest();
+        let newest_month = month(latest);
+        let months = if let Some(reach) = limits.reach() {
+            // The reach is a few days: it touches two months at most.
+            let mut months = vec![newest_month, month(latest.minus(reach))];
+            months.dedup();
+            months
+        } else {
+            let mut months = self.pointer().await?.months;
+            months.retain(|month| *month <= newest_month);
+            months.sort_unstable_by(|left, right| right.cmp(left));
+            months
+        };
+        for month in months {
+            if let Some(sheet) = self.sheet_of_month(&month, moment).await? {
+                return Ok(Some(sheet));
+            }
+        }
+        Ok(None)
     }
 
-    /// Keeps a sheet for ever; one of the same instant is replaced.
+    async fn sheet_of_month(&self, month: &str, moment: Moment) -> Result<Option<RateSheet>, StoreError> {
+        let last = format!("{}#{AFTER_SHEETS}", moment.latest().to_stored_text());
+        let mut look = if moment.known_at.is_none() { 1 } else { FIRST_LOOK };
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.tables.rates)
+                .consistent_read(true)
+                .key_condition_expression("#series = :series AND #place <= :last")
+                .expression_attribute_names("#series", SERIES)
+                .expression_attribute_names("#place", PLACE)
+                .expression_attribute_values(":series", text(format!("{USD_SHEETS}{month}")))
+                .expression_attribute_values(":last", text(&last))
+                .scan_index_forward(false)
+                .limit(look)
+                .set_exclusive_start_key(start)
+                .send()
+                .await?;
+            for item in answer.items() {
+                let sheet = from_item(item)?;
+                if moment.knows(sheet.recorded_at) {
+                    return Ok(Some(sheet));
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(None);
+            }
+            look = look.saturating_mul(LOOK_FACTOR).min(LONGEST_LOOK);
+        }
+    }
+
+    /// Keeps a sheet for ever. One with the same `observed_at` and `recorded_at` is there already and stays.
     pub async fn put_sheet(&self, sheet: &RateSheet) -> Result<(), StoreError> {
-        self.client.put_item().table_name(&self.tables.rates).set_item(Some(to_item(sheet))).send().await?;
-        Ok(())
+        let mut pauses = pauses().build();
+        let mut update = PointerUpdate::Move;
+        loop {
+            let writes = [self.sheet_put(sheet)?, self.pointer_update(sheet, update)?];
+            match self.transact(writes).await? {
+                Transaction::Committed => return Ok(()),
+                Transaction::Refused(refused) if refused.first() == Some(&true) => return Ok(()),
+                Transaction::Refused(_) => update = PointerUpdate::Keep,
+                Transaction::Collided => {
+                    let collided = || StoreError::Unavailable("concurrent writes of rate sheets".to_owned());
+                    sleep(pauses.next().ok_or_else(collided)?).await;
+                }
+            }
+        }
+    }
+
+    pub(super) fn sheet_put(&self, sheet: &RateSheet) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.tables.rates)
+            .set_item(Some(to_item(sheet)))
+            .condition_expression("attribute_not_exists(#series)")
+            .expression_attribute_names("#series", SERIES);
+        Ok(TransactWriteItem::builder().put(put.build()?).build())
+    }
+
+    pub(super) fn pointer_update(
+        &self,
+        sheet: &RateSheet,
+        update: PointerUpdate,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let request = Update::builder()
+            .table_name(&self.tables.rates)
+            .set_key(Some(pointer_key()))
+            .expression_attribute_names("#months", "months")
+            .expression_attribute_values(":month", AttributeValue::Ss(vec![month(sheet.observed_at)]));
+        let request = match update {
+            PointerUpdate::Keep => request.update_expression("ADD #months :month"),
+            PointerUpdate::Move => request
+                .update_expression("SET newest = :place ADD #months :month")
+                .condition_expression("attribute_not_exists(newest) OR newest < :place")
+                .expression_attribute_values(":place", text(place(sheet))),
+        };
+        Ok(TransactWriteItem::builder().update(request.build()?).build())
+    }
+
+    async fn pointer(&self) -> Result<Pointer, StoreError> {
+        let request = self.client.get_item().table_name(&self.tables.rates).consistent_read(true);
+        let answer = request.set_key(Some(pointer_key())).send().await?;
+        let Some(item) = answer.item() else { return Ok(Pointer::default()) };
+        let row = Row { table: TABLE, item };
+        let months = item.get("months").map_or(Ok(Vec::new()), |months| months.as_ss().cloned());
+        Ok(Pointer { newest: row.text("newest")?, months: months.map_err(|_| row.corrupt("months"))? })
+    }
+
+    async fn sheet_at_place(&self, place: &str) -> Result<Option<RateSheet>, StoreError> {
+        let request = self.client.get_item().table_name(&self.tables.rates).consistent_read(true);
+        let series = format!("{USD_SHEETS}{}", place.get(..MONTH_LENGTH).unwrap_or_default());
+        let answer = request.key(SERIES, text(series)).key(PLACE, text(place)).send().await?;
+        answer.item().map(from_item).transpose()
     }
 }
 
-/// The rate sheets as one instance reads them: the newest from memory while it is fresh, the past always from
-/// the store.
+/// The rate sheets as one instance reads them. The newest is kept in memory and used as long as the pointer names
+/// it; sheets of the past are read.
 #[derive(Debug, Clone)]
 pub struct Sheets {
     store: Store,
-    newest: Arc<Mutex<Option<Cached>>>,
-}
-
-#[derive(Debug, Clone)]
-struct Cached {
-    sheet: Arc<RateSheet>,
-    read_at: Timestamp,
+    limits: AgeLimits,
+    newest: Arc<Mutex<Option<Arc<RateSheet>>>>,
 }
 
 impl Sheets {
     /// An empty cache over the store.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store, newest: Arc::default() }
-    }
-
-    /// Forgets the newest sheet, because there is a newer one.
-    pub fn forget(&self) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub fn new(store: Store, limits: AgeLimits) -> Self {
+        Self { store, limits, newest: Arc::default() }
     }
 
     /// Reads the newest sheet ahead. A failure is only logged: the first request will try again.
@@ -72,33 +200,52 @@ impl Sheets {
             .map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
     }
 
-    /// The newest sheet at `now`, read at most 30 s ago. Having none is not remembered.
+    /// The newest sheet at `now`: one read of the pointer, and one of the sheet if it is another than before.
     pub async fn newest(&self, now: Timestamp) -> Result<Option<Arc<RateSheet>>, StoreError> {
+        let Some(newest) = self.store.pointer().await?.newest else { return Ok(None) };
         let cached = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(cached) = cached.filter(|cached| cached.read_at.age_at(now).abs() < CACHE_TTL) {
-            return Ok(Some(cached.sheet));
+        let cached = cached.filter(|sheet| place(sheet) == newest);
+        let sheet = match cached {
+            Some(sheet) => Some(sheet),
+            None => self.store.sheet_at_place(&newest).await?.map(Arc::new),
+        };
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&sheet);
+        match sheet.filter(|sheet| sheet.observed_at <= now && self.limits.reaches(sheet.observed_at, now)) {
+            Some(sheet) => Ok(Some(sheet)),
+            // The newest is of the future, by clocks that differ, or too old; the one before it may serve.
+            None => self.at(Moment::as_of(now)).await,
         }
-        let sheet = self.store.sheet_as_of(now).await?.map(Arc::new);
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
-            sheet.clone().map(|sheet| Cached { sheet, read_at: now });
-        Ok(sheet)
     }
 
-    /// The newest sheet at or before `at`.
-    pub async fn as_of(&self, at: Timestamp) -> Result<Option<Arc<RateSheet>>, StoreError> {
-        Ok(self.store.sheet_as_of(at).await?.map(Arc::new))
+    /// The newest sheet at or before a moment that was known then.
+    pub async fn at(&self, moment: Moment) -> Result<Option<Arc<RateSheet>>, StoreError> {
+        Ok(self.store.sheet_at(moment, self.limits).await?.map(Arc::new))
     }
 }
 
-pub(super) fn to_item(sheet: &RateSheet) -> Item {
-    let RateSheet { observed_at, entries } = sheet;
+fn month(at: Timestamp) -> String {
+    at.to_stored_text().get(..MONTH_LENGTH).unwrap_or_default().to_owned()
+}
+
+fn place(sheet: &RateSheet) -> String {
+    format!("{}#{}", sheet.observed_at.to_stored_text(), sheet.recorded_at.to_stored_text())
+}
+
+fn pointer_key() -> Item {
+    Item::from([(SERIES.to_owned(), text(POINTER)), (PLACE.to_owned(), text(POINTER))])
+}
+
+fn to_item(sheet: &RateSheet) -> Item {
+    let RateSheet { observed_at, recorded_at, entries } = sheet;
     let entries = entries
         .iter()
         .map(|(asset, rate)| (asset.code().to_owned(), AttributeValue::M(rate_to_item(rate))))
         .collect();
     Item::from([
-        ("sheet".to_owned(), text(USD_SHEETS)),
+        (SERIES.to_owned(), text(format!("{USD_SHEETS}{}", month(*observed_at)))),
+        (PLACE.to_owned(), text(place(sheet))),
         ("observed_at".to_owned(), instant(*observed_at)),
+        ("recorded_at".to_owned(), instant(*recorded_at)),
         ("entries".to_owned(), AttributeValue::M(entries)),
     ])
 }
@@ -126,6 +273,7 @@ fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
     };
     Ok(RateSheet {
         observed_at: row.instant("observed_at")?,
+        recorded_at: row.instant("recorded_at")?,
         entries: known.map(entry).collect::<Result<BTreeMap<_, _>, _>>()?,
     })
 }

@@ -1,45 +1,79 @@
-//! The one way a balance is written: history and account in one transaction, safe to repeat and in any order.
+//! The one way an entry is written: read what is there, decide, and write history and account in one transaction.
 //!
-//! Whatever order updates arrive in, and however often, the account ends as its newest update says and
-//! history holds them all. Refusals are read in this order: another owner or currency, another balance at
-//! that instant, an older instant, the same one.
+//! Entries may come in any order and more than once; the account ends as its greatest entry says, and history
+//! holds them all. A transaction is refused if the account was written since it was read (its `revision` is
+//! another), or if the entry was put meanwhile. Then everything is read and decided again.
+//!
+//! Each attempt has a `recorded_at` of its own and is sent once: the SDK would send the same transaction again
+//! seconds later, and the time in it would be wrong by then. An attempt whose answer was lost is recognised by its
+//! `recorded_at`. Rejected: writing first and reading only where that was refused. It saves a read unit per event
+//! and needs an update expression for each case that [`decide`] tells apart on values.
 
-use super::accounts::CUSTODY;
-use super::row::{Item, Row, instant, number, text};
-use super::{Store, StoreError, accounts, history};
-use crate::domain::{Account, CustomerId};
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
-use backon::{ExponentialBuilder, Retryable};
+use super::history::{self, AccountOwner, RecordedEntry};
+use super::merge::{Decision, Known, decide};
+use super::row::{number, text};
+use super::transaction::Transaction;
+use super::{Store, StoreError, StoredAccount, accounts};
+use crate::domain::{AccountId, AccountUpdate, Timestamp};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::SignedDuration;
+use std::collections::HashMap;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::time::sleep;
+
+/// A new account takes three writes, and `DynamoDB` takes a hundred to a transaction.
+const ACCOUNTS_PER_TRANSACTION: usize = 33;
+/// Transactions, or single updates, under way at once.
+const CONCURRENCY: usize = 8;
+/// Updates that keep every transaction full and every place of [`CONCURRENCY`] taken, twice over.
+pub const UPDATES_AT_ONCE: usize = 2 * CONCURRENCY * ACCOUNTS_PER_TRANSACTION;
+/// Attempts at one update that others overtake, or whose transactions are not answered.
+const MAX_ATTEMPTS: usize = 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+/// A `known_at` is settled after this: nothing is recorded any more that it would show.
+const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// What became of an accepted update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is the account's latest balance now.
+    /// It is the account's newest entry now.
     Recorded,
-    /// It is older than the latest; history has it.
+    /// History has it, below a greater entry.
     Superseded,
-    /// It was already the latest, to the last field.
+    /// It was there already.
     Duplicate,
 }
 
-/// Why an update can never be accepted.
+/// Why an update can never be accepted. Each text names the field first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Rejection {
     /// An account belongs to one customer for ever.
-    #[error("the account belongs to another customer")]
+    #[error("customer_id: the account belongs to another customer")]
     OtherCustomer,
     /// An account holds one currency for ever.
-    #[error("the account holds another currency")]
+    #[error("currency: the account holds another currency")]
     OtherCurrency,
+    /// An account belongs to one organization for ever.
+    #[error("organization_id: the account belongs to another organization")]
+    OtherOrganization,
+    /// An account belongs to one merchant for ever.
+    #[error("merchant_id: the account belongs to another merchant")]
+    OtherMerchant,
+    /// An account is on one network for ever.
+    #[error("network: the account is on another network")]
+    OtherNetwork,
+    /// A merchant is found by its organization.
+    #[error("merchant_id: an organization_id must be given with it or before it")]
+    MerchantWithoutOrganization,
     /// It shows a position of a custody account, which its sync alone writes.
-    #[error("the account is kept by a custody sync")]
+    #[error("id: the account is kept by a custody sync")]
     InCustody,
-    /// The same instant already has another truth.
-    #[error("the account has a different balance or different fields at this balance_at")]
+    /// The same entry was recorded with another content.
+    #[error("balance_at: this balance_at and version were recorded with other values; give a higher version")]
     Conflict,
 }
 
@@ -54,256 +88,227 @@ pub enum RecordError {
     Store(#[from] StoreError),
 }
 
-/// Attempts at a transaction that collides with others on the same account.
-const MAX_RETRIES: usize = 4;
-const FIRST_DELAY: Duration = Duration::from_millis(20);
+type RecordResult = Result<Outcome, RecordError>;
 
-/// How long transactions that collide keep out of each other's way.
-pub(super) fn collision_backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(FIRST_DELAY).with_max_times(MAX_RETRIES).with_jitter()
-}
-
-/// How one attempt at a transaction ended.
+/// How one attempt at some updates ended.
 enum Attempt {
-    Done(Outcome),
-    /// Somebody else wrote between our read and our write: look again.
-    Changed,
+    /// Each update has its outcome.
+    Decided(Vec<RecordResult>),
+    /// Something was written by others meanwhile, or the transaction was not answered: read and decide again.
+    Undecided(StoreError),
 }
 
 impl Store {
-    /// Records what a source says of an account at an instant. Only `created_at` is the store's own: the
-    /// earliest instant recorded.
-    pub async fn record(&self, update: &Account) -> Result<Outcome, RecordError> {
-        let attempt = || async {
-            match self.attempt(update).await {
-                Ok(Attempt::Done(outcome)) => Ok(Ok(outcome)),
-                Ok(Attempt::Changed) => {
-                    Err(StoreError::Unavailable("concurrent writes to one account".to_owned()))
+    /// Records one entry.
+    pub async fn record(&self, update: &AccountUpdate) -> RecordResult {
+        self.record_one(update, Vec::new()).await
+    }
+
+    /// Records entries of different accounts; the answer has an outcome for each, in their order.
+    ///
+    /// The outcomes are those of [`Store::record`], in fewer calls: 33 accounts share a transaction.
+    pub async fn record_many(&self, updates: &[AccountUpdate]) -> Result<Vec<RecordResult>, StoreError> {
+        let batches = stream::iter(updates.chunks(ACCOUNTS_PER_TRANSACTION));
+        let outcomes: Vec<Vec<_>> =
+            batches.map(|batch| self.record_batch(batch)).buffered(CONCURRENCY).try_collect().await?;
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    async fn record_batch(&self, updates: &[AccountUpdate]) -> Result<Vec<RecordResult>, StoreError> {
+        let mut own_times = Vec::new();
+        match self.attempt(updates, &mut own_times).await {
+            Ok(Attempt::Decided(outcomes)) => return Ok(outcomes),
+            // One account that is written by others, or that cannot be read, must not hold up the rest.
+            Ok(Attempt::Undecided(_)) | Err(StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let singly = updates.iter().map(|update| self.record_one(update, own_times.clone()));
+        Ok(stream::iter(singly).buffered(CONCURRENCY).collect().await)
+    }
+
+    async fn record_one(&self, update: &AccountUpdate, mut own_times: Vec<Timestamp>) -> RecordResult {
+        let mut pauses = pauses().build();
+        loop {
+            let cause = match self.attempt(std::slice::from_ref(update), &mut own_times).await? {
+                Attempt::Decided(mut outcomes) => match outcomes.pop() {
+                    Some(outcome) => return outcome,
+                    None => StoreError::Unavailable("an attempt had no outcome".to_owned()),
+                },
+                Attempt::Undecided(cause) => cause,
+            };
+            sleep(pauses.next().ok_or(cause)?).await;
+        }
+    }
+
+    /// One attempt at all updates together. Its time is added to `own_times`, by which a later attempt recognises
+    /// entries of an earlier one.
+    async fn attempt(
+        &self,
+        updates: &[AccountUpdate],
+        own_times: &mut Vec<Timestamp>,
+    ) -> Result<Attempt, StoreError> {
+        let is_retry = !own_times.is_empty();
+        let known = self.known(updates, is_retry).await?;
+        let now = self.clock.now();
+        let mut outcomes = Vec::with_capacity(updates.len());
+        let mut writes = Vec::new();
+        for update in updates {
+            let known = known.get(&update.id).cloned().unwrap_or_default();
+            match decide(update, &known, update.recorded_at.unwrap_or(now)) {
+                Ok(decision) => {
+                    if let Decision::Repeated(at) = decision
+                        && own_times.contains(&at)
+                    {
+                        self.count_if_late(at);
+                    }
+                    writes.extend(self.writes(update, &known, &decision)?);
+                    outcomes.push(Ok(outcome(update, &known, &decision, own_times)));
                 }
-                Err(error) => Ok(Err(error)),
+                Err(rejection) => outcomes.push(Err(rejection.into())),
             }
-        };
-        attempt.retry(collision_backoff()).await?
-    }
-
-    async fn attempt(&self, update: &Account) -> Result<Attempt, RecordError> {
-        let writes = self.advance(update)?;
-        let refused = match self.transact(writes).await? {
-            Transaction::Committed => return Ok(Attempt::Done(Outcome::Recorded)),
-            Transaction::Collided => return Ok(Attempt::Changed),
-            Transaction::Refused(refused) => refused,
-        };
-        let Some(stored) = refused.first().and_then(Refusal::found) else {
-            // Refused and not found: there is no such account. Not refused: history was, by another balance
-            // at this instant.
-            let is_missing = refused.first().is_some_and(Refusal::is_refused);
-            return if is_missing { self.create(update).await } else { Err(Rejection::Conflict.into()) };
-        };
-        let stored = accounts::from_item(stored)?;
-        if stored.custody_account_id != update.custody_account_id {
-            Err(Rejection::InCustody.into())
-        } else if stored.asset != update.asset {
-            Err(Rejection::OtherCurrency.into())
-        } else if stored.balance_at > update.balance_at {
-            self.supersede(update, &stored).await
-        } else if stored.balance_at < update.balance_at {
-            Ok(Attempt::Changed)
-        } else if (Account { created_at: stored.created_at, ..update.clone() }) == stored {
-            Ok(Attempt::Done(Outcome::Duplicate))
-        } else {
-            Err(Rejection::Conflict.into())
+        }
+        if writes.is_empty() {
+            return Ok(Attempt::Decided(outcomes));
+        }
+        own_times.push(now);
+        match self.transact(writes).await {
+            Ok(Transaction::Committed) => {
+                self.count_if_late(now);
+                Ok(Attempt::Decided(outcomes))
+            }
+            Ok(Transaction::Collided | Transaction::Refused(_)) => {
+                Ok(Attempt::Undecided(StoreError::Unavailable("concurrent writes to one account".to_owned())))
+            }
+            Err(error @ StoreError::Unavailable(_)) => Ok(Attempt::Undecided(error)),
+            Err(error) => Err(error),
         }
     }
 
-    async fn create(&self, update: &Account) -> Result<Attempt, RecordError> {
-        let writes = self.creation(update)?;
-        let refused = match self.transact(writes).await? {
-            Transaction::Committed => return Ok(Attempt::Done(Outcome::Recorded)),
-            Transaction::Collided => return Ok(Attempt::Changed),
-            Transaction::Refused(refused) => refused,
-        };
-        if let Some(owner) = refused.first().and_then(Refusal::found) {
-            let owner =
-                Row { table: history::TABLE, item: owner }.parsed("customer_id", CustomerId::parse)?;
-            return Err(if owner == update.customer_id {
-                Rejection::OtherCurrency
+    /// What has to be read to decide on some updates: their accounts, then the keys of their histories that matter.
+    async fn known(
+        &self,
+        updates: &[AccountUpdate],
+        is_retry: bool,
+    ) -> Result<HashMap<AccountId, Known>, StoreError> {
+        let keys = updates.iter().map(|update| accounts::key(update.customer_id, update.id)).collect();
+        let mut known = HashMap::<AccountId, Known>::with_capacity(updates.len());
+        for item in self.batch_get(&self.tables.accounts, keys).await? {
+            let stored = accounts::from_item(&item)?;
+            let id = stored.account.id;
+            known.entry(id).or_default().account = Some(stored);
+        }
+        let mut keys = Vec::new();
+        for update in updates {
+            match known.get(&update.id).and_then(|known| known.account.as_ref()) {
+                None => keys.extend([history::owner_key(update.id), history::key(update.id, update.entry)]),
+                // An entry above the newest is in history only if the accounts table was restored to an earlier
+                // time. Its put is refused then, and the next attempt looks for it.
+                Some(stored) if stored.account.entry < update.entry && !is_retry => {}
+                Some(_) => keys.push(history::key(update.id, update.entry)),
+            }
+        }
+        for item in self.batch_get(&self.tables.history, keys).await? {
+            let id = history::id_of(&item)?;
+            let known = known.entry(id).or_default();
+            if history::is_owner(&item) {
+                known.owner = Some(history::owner_from_item(&item)?);
             } else {
-                Rejection::OtherCustomer
+                known.entry = Some(history::from_item(&item)?);
             }
-            .into());
         }
-        // Created by another a moment ago, or a history that outlived its account.
-        if refused.get(1).is_some_and(Refusal::is_refused) {
-            Ok(Attempt::Changed)
-        } else {
-            Err(Rejection::Conflict.into())
-        }
+        Ok(known)
     }
 
-    /// Adds an older balance to history alone, and lets the account remember if it is the oldest.
-    async fn supersede(&self, update: &Account, stored: &Account) -> Result<Attempt, RecordError> {
-        let mut writes = vec![self.add_history(update)?];
-        if update.balance_at < stored.created_at {
-            writes.push(self.backdate_account(update)?);
-        }
-        match self.transact(writes).await? {
-            Transaction::Committed => Ok(Attempt::Done(Outcome::Superseded)),
-            Transaction::Refused(refused) if refused.first().is_some_and(Refusal::is_refused) => {
-                Err(Rejection::Conflict.into())
-            }
-            Transaction::Collided | Transaction::Refused(_) => Ok(Attempt::Changed),
-        }
-    }
-
-    /// Replaces every field but `created_at` of an older state.
-    fn advance_account(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
-        let mut item = accounts::to_item(account);
-        item.retain(|name, _| !["customer_id", "account_id", "created_at"].contains(&name.as_str()));
-        let cleared = accounts::OPTIONAL_ATTRIBUTES
-            .iter()
-            .filter(|name| !item.contains_key(**name))
-            .map(|name| format!("#{name}"));
-        let cleared = cleared.collect::<Vec<_>>().join(", ");
-        let set = item.keys().map(|name| format!("#{name} = :{name}")).collect::<Vec<_>>().join(", ");
-        let expression =
-            if cleared.is_empty() { format!("SET {set}") } else { format!("SET {set} REMOVE {cleared}") };
-        let custody = match account.custody_account_id {
-            Some(_) => format!("#{CUSTODY} = :{CUSTODY}"),
-            None => format!("attribute_not_exists(#{CUSTODY})"),
+    /// The writes of a decision.
+    pub(super) fn writes(
+        &self,
+        update: &AccountUpdate,
+        known: &Known,
+        decision: &Decision,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let (entry, account) = match decision {
+            Decision::Repeated(_) => (None, None),
+            Decision::Record { entry, account } => (Some(entry), account.as_ref()),
+            Decision::Restore(account) => (None, Some(account)),
         };
-        let names = item.keys().map(String::as_str).chain(accounts::OPTIONAL_ATTRIBUTES);
-        let names = names.map(|name| (format!("#{name}"), name.to_owned())).collect();
-        let values = item.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
-        let update = Update::builder()
-            .table_name(&self.tables.accounts)
-            .set_key(Some(accounts::key(account.customer_id, account.id)))
-            .update_expression(expression)
-            .condition_expression(format!(
-                "#balance_at < :balance_at AND #currency = :currency AND {custody}"
-            ))
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        Ok(TransactWriteItem::builder().update(update.build()?).build())
+        let mut writes = Vec::new();
+        if let Some(account) = account {
+            if known.account.is_none() {
+                writes.push(self.put_owner(update)?);
+            }
+            writes.push(self.put_account(account, known.account.as_ref())?);
+        }
+        if let Some(entry) = entry {
+            writes.push(self.put_entry(update.id, entry)?);
+        }
+        Ok(writes)
     }
 
-    fn backdate_account(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
-        let update = Update::builder()
-            .table_name(&self.tables.accounts)
-            .set_key(Some(accounts::key(account.customer_id, account.id)))
-            .update_expression("SET created_at = :at")
-            .condition_expression("created_at > :at")
-            .expression_attribute_values(":at", instant(account.balance_at));
-        Ok(TransactWriteItem::builder().update(update.build()?).build())
+    fn put_account(
+        &self,
+        account: &StoredAccount,
+        read: Option<&StoredAccount>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let revision = read.map_or(0, |read| read.revision) + 1;
+        let item = accounts::to_item(&StoredAccount { revision, ..account.clone() });
+        let put = Put::builder().table_name(&self.tables.accounts).set_item(Some(item));
+        let put = match read {
+            None => put.condition_expression("attribute_not_exists(account_id)"),
+            Some(read) => put
+                .condition_expression("revision = :read")
+                .expression_attribute_values(":read", number(read.revision)),
+        };
+        Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    fn create_account(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
-        let item = accounts::to_item(&Account { created_at: account.balance_at, ..account.clone() });
+    fn put_entry(&self, id: AccountId, entry: &RecordedEntry) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
-            .table_name(&self.tables.accounts)
-            .set_item(Some(item))
+            .table_name(&self.tables.history)
+            .set_item(Some(history::to_item(id, entry)))
             .condition_expression("attribute_not_exists(account_id)");
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    /// The three writes that make an account.
-    pub(super) fn creation(&self, account: &Account) -> Result<[TransactWriteItem; 3], StoreError> {
-        Ok([self.claim_owner(account)?, self.create_account(account)?, self.add_history(account)?])
-    }
-
-    /// The two writes that move an account on.
-    pub(super) fn advance(&self, account: &Account) -> Result<[TransactWriteItem; 2], StoreError> {
-        Ok([self.advance_account(account)?, self.add_history(account)?])
-    }
-
-    /// One balance per instant: the same again is welcome, another is refused.
-    fn add_history(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
+    fn put_owner(&self, update: &AccountUpdate) -> Result<TransactWriteItem, StoreError> {
+        let owner = AccountOwner { customer_id: update.customer_id, asset: update.asset };
+        let is_free_or_ours =
+            "attribute_not_exists(account_id) OR (customer_id = :customer AND currency = :currency)";
         let put = Put::builder()
             .table_name(&self.tables.history)
-            .set_item(Some(history::to_item(account)))
-            .condition_expression("attribute_not_exists(account_id) OR balance = :balance")
-            .expression_attribute_values(":balance", number(account.balance));
+            .set_item(Some(history::owner_to_item(update.id, owner)))
+            .condition_expression(is_free_or_ours)
+            .expression_attribute_values(":customer", text(owner.customer_id.to_string()))
+            .expression_attribute_values(":currency", text(owner.asset.code()));
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    fn claim_owner(&self, account: &Account) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.tables.history)
-            .set_item(Some(history::owner_to_item(account)))
-            .condition_expression(
-                "attribute_not_exists(account_id) OR (customer_id = :customer AND currency = :currency)",
-            )
-            .expression_attribute_values(":customer", text(account.customer_id.to_string()))
-            .expression_attribute_values(":currency", text(account.asset.code()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        Ok(TransactWriteItem::builder().put(put.build()?).build())
-    }
-
-    pub(super) async fn transact(
-        &self,
-        writes: impl IntoIterator<Item = TransactWriteItem>,
-    ) -> Result<Transaction, StoreError> {
-        let request =
-            self.client.transact_write_items().set_transact_items(Some(writes.into_iter().collect()));
-        match request.send().await {
-            Ok(_) => Ok(Transaction::Committed),
-            Err(error) => Transaction::from_error(error),
+    /// A commit that is seen a minute after its `recorded_at` may have changed an answer that was settled. The line
+    /// is a metric, and an alarm watches it.
+    pub(super) fn count_if_late(&self, recorded_at: Timestamp) {
+        let age = recorded_at.age_at(self.clock.now());
+        if age > SETTLED_AFTER {
+            tracing::error!(late_commits = 1, age_seconds = age.as_secs(), "an entry was committed late");
         }
     }
 }
 
-/// How DynamoDB answered a transaction.
-pub(super) enum Transaction {
-    Committed,
-    /// Another transaction held one of the items.
-    Collided,
-    /// One entry per write, in their order.
-    Refused(Vec<Refusal>),
-}
-
-/// What DynamoDB says of one write of a refused transaction.
-pub(super) enum Refusal {
-    /// It was not the cause.
-    None,
-    /// Its condition failed, against this item if there was one and it was asked for.
-    Condition(Option<Item>),
-}
-
-impl Refusal {
-    fn found(&self) -> Option<&Item> {
-        match self {
-            Self::Condition(item) => item.as_ref(),
-            Self::None => None,
-        }
-    }
-
-    pub(super) const fn is_refused(&self) -> bool {
-        matches!(self, Self::Condition(_))
+fn outcome(update: &AccountUpdate, known: &Known, decision: &Decision, own_times: &[Timestamp]) -> Outcome {
+    let newest = known.account.as_ref().map(|stored| stored.account.entry);
+    match decision {
+        // The answer to the attempt that recorded the entry was lost.
+        Decision::Repeated(at) if own_times.contains(at) && newest == Some(update.entry) => Outcome::Recorded,
+        Decision::Repeated(at) if own_times.contains(at) => Outcome::Superseded,
+        Decision::Repeated(_) | Decision::Restore(_) => Outcome::Duplicate,
+        Decision::Record { .. } if newest.is_some_and(|newest| newest > update.entry) => Outcome::Superseded,
+        Decision::Record { .. } => Outcome::Recorded,
     }
 }
 
-impl Transaction {
-    fn from_error(error: SdkError<TransactWriteItemsError>) -> Result<Self, StoreError> {
-        let reasons = match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                cancelled.cancellation_reasons().to_vec()
-            }
-            _ => return Err(error.into()),
-        };
-        let mut refusals = Vec::with_capacity(reasons.len());
-        let mut has_collided = false;
-        for reason in reasons {
-            match reason.code().unwrap_or("None") {
-                "None" => refusals.push(Refusal::None),
-                "ConditionalCheckFailed" => refusals.push(Refusal::Condition(reason.item)),
-                "TransactionConflict" => has_collided = true,
-                code @ ("ProvisionedThroughputExceeded" | "ThrottlingError") => {
-                    return Err(StoreError::Unavailable(code.to_owned()));
-                }
-                code => return Err(StoreError::Refused(code.to_owned())),
-            }
-        }
-        // Cancelled without a reason: nothing is known, so nothing is concluded.
-        Ok(if has_collided || refusals.is_empty() { Self::Collided } else { Self::Refused(refusals) })
-    }
+/// How long updates that collide keep out of each other's way.
+pub(super) fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(MAX_ATTEMPTS - 1)
+        .with_jitter()
 }

@@ -3,8 +3,8 @@
 use super::custody::{self, CustodyState};
 use super::listing::{self, TablePlace};
 use super::row::{Item, Row, text};
-use super::{ApiKey, Store, StoreError, access, accounts, history};
-use crate::domain::{Account, AccountId, CustodyAccountId, CustomerId};
+use super::{ApiKey, Store, StoreError, StoredAccount, access, accounts, history};
+use crate::domain::{AccountId, CustodyAccountId, CustomerId};
 
 /// Where a walk through the history stands.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct CorruptRow {
 pub type OwnerRows = (Vec<Result<(CustomerId, AccountId), CorruptRow>>, Option<OwnerPlace>);
 
 /// A part of the accounts table, each row as it could be read.
-pub type AccountRows = (Vec<Result<Account, CorruptRow>>, Option<TablePlace>);
+pub type AccountRows = (Vec<Result<StoredAccount, CorruptRow>>, Option<TablePlace>);
 
 impl Store {
     /// Accounts after this place, in the table's order, and where to go on unless the table has ended.
@@ -45,7 +45,7 @@ impl Store {
     pub async fn owner_rows(&self, after: Option<OwnerPlace>) -> Result<OwnerRows, StoreError> {
         let request = self.client.scan().table_name(&self.tables.history).consistent_read(true);
         let answer = request
-            .filter_expression("balance_at = :owner")
+            .filter_expression("entry = :owner")
             .expression_attribute_values(":owner", text(history::OWNER))
             .set_exclusive_start_key(after.map(|OwnerPlace(key)| key))
             .send()

@@ -17,7 +17,11 @@ const RUN: &str = r#"{"shard": 0, "shards": 1}"#;
 /// Syncs `accounts` custody accounts of four assets each, of which two are held.
 pub(crate) async fn measure(accounts: u32) -> Result<()> {
     let stack = Stack::start(Options {
-        dataset: Dataset::parse(&dataset(accounts).to_string(), "bench")?,
+        dataset: Dataset::parse(
+            &dataset(accounts).to_string(),
+            "bench",
+            shared::domain::Timestamp::of_machine(),
+        )?,
         ..Options::default()
     })
     .await?;

@@ -34,8 +34,8 @@ pub(crate) async fn events(count: u32) -> Result<()> {
         [("each account's in order", ordered, by_account), ("shuffled, some twice", shuffled, 1)]
     {
         let stack = Stack::start(Options::default()).await?;
-        let (started, now) = (Instant::now(), Timestamp::now());
-        let ingest = Ingest::new(&stack.config().store);
+        let (started, now) = (Instant::now(), Timestamp::of_machine());
+        let ingest = Ingest::new(&stack.config().store, stack.clock().clone());
         let taken = stream::iter(events.chunks(in_order)).map(|events| take(&ingest, events, now));
         taken.buffer_unordered(CONCURRENT_EVENTS).try_collect::<()>().await?;
         let rate = events.len() as f64 / started.elapsed().as_secs_f64();

@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
         Some("--quick") => Rounds { cold: 2, warm: 3, custody_accounts: 50, intake: 3_000 },
         Some(other) => return Err(format!("unknown argument {other}; the only one is --quick").into()),
     };
-    let dataset = Dataset::parse(&dataset().to_string(), "bench")?;
+    let dataset = Dataset::parse(&dataset().to_string(), "bench", shared::domain::Timestamp::of_machine())?;
     let stack = Stack::start(Options {
         dataset,
         rate_limit_per_minute: DEFAULT_RATE_LIMIT_PER_MINUTE,
@@ -221,7 +221,7 @@ fn customer(accounts: u32) -> String {
 /// Customers whose accounts are in four currencies and half of whom have an address, as in life; a sheet of
 /// today.
 fn dataset() -> Value {
-    let now = shared::domain::Timestamp::now().to_millis_text();
+    let now = shared::domain::Timestamp::of_machine().to_millis_text();
     let account = |of: u32, number: u32| {
         let currency = ["EUR", "USD", "USDC", "BTC"][usize::try_from(number % 4).unwrap_or_default()];
         json!({

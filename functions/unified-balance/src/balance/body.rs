@@ -8,7 +8,7 @@ use super::query::BalanceQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use shared::domain::total::{Receipt, Stack};
-use shared::domain::{Account, Method, Pricing, Summary, TooLarge};
+use shared::domain::{Account, AccountLabels, AccountState, Method, Pricing, Summary, TooLarge};
 use shared::http::{Number, schema};
 
 /// A customer's balance in one currency; its numbers are exact decimals.
@@ -170,7 +170,9 @@ fn details(accounts: &[Account], pricing: Pricing<'_>) -> Result<Details, TooLar
 }
 
 fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, TooLarge> {
-    let Account { id, customer_id, asset, balance, active, status, iban, address, address_tag, .. } = account;
+    let Account { id, customer_id, asset, state, labels, .. } = account;
+    let AccountState { balance, available: _, active, status } = state;
+    let AccountLabels { iban, address, address_tag, .. } = labels;
     let in_base = pricing.convert(*asset, balance.wide())?;
     Ok(AccountBody {
         id: id.to_string(),

@@ -8,9 +8,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::Body;
 use query::BalanceQuery;
-use shared::domain::{Account, Pricing, RateSheet, Timestamp, summarize};
+use shared::domain::{Account, Moment, Pricing, RateSheet, Timestamp, summarize};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
-use shared::store::{Sheets, StoreError};
+use shared::store::Sheets;
 use std::sync::Arc;
 
 const TOO_LARGE: Narrowing =
@@ -31,30 +31,29 @@ pub(crate) async fn get(
     if !caller.grants.may_see_customer(query.customer_id) {
         return Err(ApiError::InsufficientPermissions);
     }
-    let accounts = accounts(&app, &query).await?;
-    let sheet = sheet(&app.sheets, &query, now).await?;
-    let pricing = Pricing {
-        target: query.target,
-        sheet: sheet.as_deref(),
-        at: query.as_of.unwrap_or(now),
-        limits: app.age_limits,
-    };
+    let moment = query.moment.unwrap_or(Moment::as_of(now));
+    let (accounts, sheet) =
+        tokio::try_join!(accounts(&app, &query, moment), sheet(&app.sheets, &query, now))?;
+    let pricing =
+        Pricing { target: query.target, sheet: sheet.as_deref(), at: moment.as_of, limits: app.age_limits };
     let summary = summarize(&accounts, pricing, query.rows()).map_err(ApiError::too_large)?;
     if !query.is_partial && !summary.unpriced.is_empty() {
         let currencies = summary.unpriced.iter().map(|(asset, _)| *asset).collect();
         return Err(ApiError::unpriced(currencies, pricing));
     }
     let body = Body::new(&query, &summary, &accounts, pricing).map_err(ApiError::too_large)?;
-    http::json(&body, TOO_LARGE)
+    Ok(http::known_at(http::json(&body, TOO_LARGE)?, now))
 }
 
-/// The accounts that count, as they stood at the asked time, ordered by currency and then id.
-async fn accounts(app: &App, query: &BalanceQuery) -> Result<Vec<Account>, ApiError> {
-    let mut accounts = app.store.customer_accounts(query.customer_id).await?;
-    if let Some(at) = query.as_of {
-        accounts.retain(|account| query.filter.admits_at_some_balance(account));
-        accounts =
-            app.store.accounts_as_of(accounts, at).await.map_err(|error| ApiError::past(error, TOO_OLD))?;
+/// The accounts that count, as they stood at the moment, ordered by currency and then id.
+async fn accounts(app: &App, query: &BalanceQuery, moment: Moment) -> Result<Vec<Account>, ApiError> {
+    let mut stored = app.store.customer_accounts(query.customer_id).await?;
+    // Conditions on the state can only be checked once the state of the moment is known.
+    stored.retain(|stored| query.filter.admits_in_some_state(&stored.account));
+    let accounts = app.store.accounts_at(stored, moment).await;
+    let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
+    for account in &mut accounts {
+        account.state = account.state.measured(query.measure);
     }
     accounts.retain(|account| query.filter.admits(account));
     accounts.sort_unstable_by_key(|account| (account.asset, account.id));
@@ -65,9 +64,10 @@ async fn sheet(
     sheets: &Sheets,
     query: &BalanceQuery,
     now: Timestamp,
-) -> Result<Option<Arc<RateSheet>>, StoreError> {
-    match query.as_of {
+) -> Result<Option<Arc<RateSheet>>, ApiError> {
+    let sheet = match query.moment {
         None => sheets.newest(now).await,
-        Some(at) => sheets.as_of(at).await,
-    }
+        Some(moment) => sheets.at(moment).await,
+    };
+    Ok(sheet?)
 }

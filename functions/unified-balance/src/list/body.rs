@@ -8,7 +8,7 @@ use super::query::ListQuery;
 use crate::icon;
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::domain::{Account, Asset, TooLarge, sum};
+use shared::domain::{Account, AccountLabels, AccountState, Asset, Timestamp, TooLarge, sum};
 use shared::http::{ApiError, Number, schema};
 use shared::query::{InvalidParameter, Turned};
 use std::collections::BTreeMap;
@@ -85,12 +85,14 @@ struct AccountBody {
     iban: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    /// When its earliest known balance is from.
+    /// When its earliest known balance is from; left out with `as_of` or `known_at`.
     #[schemars(schema_with = "schema::instant")]
-    created_at: String,
-    /// When its latest balance is from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    /// When its latest balance is from; left out with `as_of` or `known_at`.
     #[schemars(schema_with = "schema::instant")]
-    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<String>,
     metadata: Metadata,
 }
 
@@ -122,7 +124,11 @@ impl ListBody {
     /// A page of accounts as it is.
     pub(super) fn of_accounts(query: &ListQuery, turned: Turned<Account>) -> Result<Self, ApiError> {
         let Turned { items, total, next_cursor } = turned;
-        let rows = items.iter().map(account_body).collect::<Result<_, _>>().map_err(too_large)?;
+        let rows = items
+            .iter()
+            .map(|account| account_body(query, account))
+            .collect::<Result<_, _>>()
+            .map_err(too_large)?;
         Ok(Self { data: Data::Accounts(rows), pagination: Pagination::new(query, total, next_cursor) })
     }
 
@@ -156,50 +162,34 @@ fn group_body(query: &ListQuery, asset: Asset, mut accounts: Vec<Account>) -> Re
         is_crypto: asset.is_crypto(),
         accounts: accounts.len(),
         balance: Number::of(asset, sum(&accounts)?),
-        items: accounts.iter().map(account_body).collect::<Result<_, _>>()?,
+        items: accounts.iter().map(|account| account_body(query, account)).collect::<Result<_, _>>()?,
     })
 }
 
-fn account_body(account: &Account) -> Result<AccountBody, TooLarge> {
-    let Account {
-        id,
-        customer_id,
-        asset,
-        balance,
-        available,
-        active,
-        status,
-        balance_at,
-        created_at,
-        iban,
-        account_number,
-        address,
-        address_tag,
-        network,
-        description,
-        organization_id: _,
-        merchant_id: _,
-        contact_id: _,
-        custody_account_id: _,
-    } = account;
+fn account_body(query: &ListQuery, account: &Account) -> Result<AccountBody, TooLarge> {
+    let Account { id, customer_id, asset, entry, state, created_at, scope, labels, custody_account_id: _ } =
+        account;
+    let AccountState { balance, available, active, status } = state;
+    let AccountLabels { iban, account_number, address, address_tag, description, contact_id: _ } = labels;
+    let of_now = |at: Timestamp| query.moment.is_none().then(|| at.to_millis_text());
     Ok(AccountBody {
         id: id.to_string(),
         customer_id: customer_id.to_string(),
         currency: asset.code(),
         balance: Number::of(*asset, *balance),
         available: Number::of(*asset, *available),
-        locked: Number::of(*asset, account.locked()?),
+        locked: Number::of(*asset, state.locked()?),
         is_crypto: asset.is_crypto(),
         active: *active,
         status: status.name(),
         main_wallet_address: address.clone(),
         main_wallet_address_tag: address.as_ref().map(|_| address_tag.clone().unwrap_or_default()),
-        network: network.clone(),
+        network: scope.network.as_ref().map(|network| network.name().to_owned()),
         account_number: account_number.clone(),
         iban: iban.clone(),
         description: description.clone(),
-        created_at: created_at.to_millis_text(),
-        updated_at: balance_at.to_millis_text(),
+        created_at: of_now(*created_at),
+        updated_at: of_now(entry.balance_at),
         metadata: Metadata {
             icon_url: icon::url(*asset),
             name: asset.name().to_owned(),

@@ -11,10 +11,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::ListBody;
 use query::{ListQuery, Reach};
-use shared::domain::{Account, AccountId, CustomerId};
-use shared::http::{self, ApiError, Authenticated, Narrowing};
+use shared::domain::{Account, AccountId, CustomerId, Moment};
+use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
 use shared::query::{Page, Turned};
-use shared::store::{MAX_LISTED_ACCOUNTS, Store, TablePage, TablePlace};
+use shared::store::{MAX_LISTED_ACCOUNTS, Store, StoredAccount, TablePage, TablePlace};
 use std::collections::BTreeSet;
 
 const TOO_MANY: Narrowing = Narrowing {
@@ -22,39 +22,48 @@ const TOO_MANY: Narrowing = Narrowing {
     advice: "ask for fewer customers, or for single accounts with `search.id.in`",
 };
 const PAGE_TOO_LARGE: Narrowing = Narrowing { parameter: "limit", advice: "ask for a smaller `limit`" };
+const TOO_OLD: Narrowing =
+    Narrowing { parameter: "as_of", advice: "ask for fewer customers, or for a later `as_of`" };
 const GROUPS_TOO_LARGE: Narrowing =
     Narrowing { parameter: "stack", advice: "leave `stack` out or narrow it with `search.currency`" };
 
 pub(crate) async fn get(
     Authenticated(caller): Authenticated,
     State(app): State<App>,
+    RequestTime(now): RequestTime,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = ListQuery::parse(http::pairs(raw)?, &caller.grants)?;
+    let query = ListQuery::parse(http::pairs(raw)?, &caller.grants, now)?;
     if query.filter.named_customers().any(|customer| !caller.grants.may_see_customer(customer)) {
         return Err(ApiError::InsufficientPermissions);
     }
-    let body = match (&query.reach, query.filter.ids()) {
-        (Reach::Everybody, None) => ListBody::of_accounts(&query, table_page(&app.store, &query).await?)?,
-        (Reach::Customers(customers), None) => {
-            ListBody::new(&query, of_customers(&app.store, customers, &query).await?)?
-        }
-        (reach, Some(ids)) => ListBody::new(&query, by_id(&app.store, ids, reach, &query).await?)?,
+    let moment = query.moment.unwrap_or(Moment::as_of(now));
+    let stored = match (&query.reach, query.filter.ids()) {
+        (Reach::Everybody, None) => return across_customers(&app.store, &query, moment).await,
+        (reach, Some(ids)) => by_id(&app.store, ids, reach).await?,
+        (Reach::Customers(customers), None) => of_customers(&app.store, customers, &query).await?,
     };
-    http::json(&body, if query.has_stacks { GROUPS_TOO_LARGE } else { PAGE_TOO_LARGE })
+    let body = ListBody::new(&query, shown(&app.store, stored, &query, moment).await?)?;
+    let response = http::json(&body, if query.has_stacks { GROUPS_TOO_LARGE } else { PAGE_TOO_LARGE })?;
+    Ok(if query.reach.is_counted() { http::known_at(response, now) } else { response })
+}
+
+async fn across_customers(store: &Store, query: &ListQuery, moment: Moment) -> Result<Response, ApiError> {
+    let page = table_page(store, query, moment).await?;
+    http::json(&ListBody::of_accounts(query, page)?, PAGE_TOO_LARGE)
 }
 
 async fn of_customers(
     store: &Store,
     customers: &BTreeSet<CustomerId>,
     query: &ListQuery,
-) -> Result<Vec<Account>, ApiError> {
+) -> Result<Vec<StoredAccount>, ApiError> {
     let (mut accounts, mut left) = (Vec::new(), MAX_LISTED_ACCOUNTS);
     for customer in customers {
         let read = store.customer_accounts_at_most(*customer, left).await;
         let read = read.map_err(|error| ApiError::list(error, TOO_MANY))?;
         left -= read.len();
-        accounts.extend(read.into_iter().filter(|account| query.filter.admits(account)));
+        accounts.extend(read.into_iter().filter(|stored| query.filter.admits_in_some_state(&stored.account)));
     }
     Ok(accounts)
 }
@@ -63,21 +72,29 @@ async fn by_id(
     store: &Store,
     ids: BTreeSet<AccountId>,
     reach: &Reach,
-    query: &ListQuery,
-) -> Result<Vec<Account>, ApiError> {
+) -> Result<Vec<StoredAccount>, ApiError> {
     let mut accounts = store.accounts_by_id(ids).await?;
-    accounts.retain(|account| reach.covers(account.customer_id) && query.filter.admits(account));
+    accounts.retain(|stored| reach.covers(stored.account.customer_id));
     Ok(accounts)
 }
 
-async fn table_page(store: &Store, query: &ListQuery) -> Result<Turned<Account>, ApiError> {
-    let after = query
-        .page
-        .after
-        .as_deref()
-        .map(|texts| parse_place(texts).ok_or_else(Page::misplaced))
-        .transpose()?;
-    let TablePage { accounts, next } = store.table_page(after, &query.filter, query.page.limit).await?;
+/// The accounts that match as they stood at the moment.
+async fn shown(
+    store: &Store,
+    stored: Vec<StoredAccount>,
+    query: &ListQuery,
+    moment: Moment,
+) -> Result<Vec<Account>, ApiError> {
+    let accounts = store.accounts_at(stored, moment).await;
+    let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
+    accounts.retain(|account| query.filter.admits(account));
+    Ok(accounts)
+}
+
+async fn table_page(store: &Store, query: &ListQuery, moment: Moment) -> Result<Turned<Account>, ApiError> {
+    let after = query.page.after.as_deref().map(|texts| parse_place(texts).ok_or_else(Page::misplaced));
+    let page = store.table_page(after.transpose()?, &query.filter, moment, query.page.limit).await?;
+    let TablePage { accounts, next } = page;
     let next_cursor =
         next.map(|(customer_id, id)| query.page.cursor([customer_id.to_string(), id.to_string()]));
     Ok(Turned { items: accounts, total: None, next_cursor })

@@ -1,7 +1,8 @@
 //! The parameters of the account list, each declared once.
 
+use crate::moment::{AS_OF, KNOWN_AT, moment};
 use crate::stack::STACK;
-use shared::domain::{CustomerId, Grants};
+use shared::domain::{CustomerId, Grants, Moment, Timestamp};
 use shared::query::filter::list_filters;
 use shared::query::page::{CURSOR, LIMIT, OFFSET};
 use shared::query::sort::field_names;
@@ -21,7 +22,7 @@ static SORT: Parameter<Sort> = Parameter::new(
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
     let filters = list_filters().map(|filter| -> &dyn Declared { filter });
-    let options: [&dyn Declared; 5] = [&STACK, &SORT, &LIMIT, &OFFSET, &CURSOR];
+    let options: [&dyn Declared; 7] = [&AS_OF, &KNOWN_AT, &STACK, &SORT, &LIMIT, &OFFSET, &CURSOR];
     filters.chain(options).collect()
 });
 
@@ -64,27 +65,41 @@ impl Reach {
     }
 }
 
-/// One question to the list, without a doubt left in it.
+/// The parsed query of `GET /v2/accounts`.
 #[derive(Debug)]
 pub(super) struct ListQuery {
     pub(super) filter: Filter,
     pub(super) reach: Reach,
+    /// `None` asks about now.
+    pub(super) moment: Option<Moment>,
     pub(super) sort: Sort,
     pub(super) page: Page,
     pub(super) has_stacks: bool,
 }
 
 impl ListQuery {
-    pub(super) fn parse(pairs: Vec<(String, String)>, grants: &Grants) -> Result<Self, InvalidParameter> {
+    pub(super) fn parse(
+        pairs: Vec<(String, String)>,
+        grants: &Grants,
+        now: Timestamp,
+    ) -> Result<Self, InvalidParameter> {
         let parameters = Parameters::read(pairs, &DECLARED)?;
         let filter = Filter::read(&parameters, list_filters())?;
         let reach = Reach::new(&filter, grants);
         if matches!(reach, Reach::Everybody) {
-            refuse_order(&parameters)?;
+            refuse_across_customers(&parameters)?;
+        }
+        let moment = moment(&parameters, now)?;
+        let sort = parameters.optional(&SORT)?.unwrap_or_default();
+        if moment.is_some() && sort.is_by_time() {
+            let message =
+                "`sort` cannot be by `created_at` or `updated_at` together with `as_of` or `known_at`.";
+            return Err(InvalidParameter::new(SORT.name, message));
         }
         Ok(Self {
             filter,
-            sort: parameters.optional(&SORT)?.unwrap_or_default(),
+            moment,
+            sort,
             page: Page::read(&parameters, Binding::new(reach.view(), &parameters))?,
             reach,
             has_stacks: parameters.optional(&STACK)?.is_some(),
@@ -92,10 +107,12 @@ impl ListQuery {
     }
 }
 
-/// Across all customers there is no order but the table's.
-fn refuse_order(parameters: &Parameters) -> Result<(), InvalidParameter> {
-    let orders = [STACK.name, SORT.name, OFFSET.name];
-    let Some((name, _)) = parameters.given().find(|(name, _)| orders.contains(name)) else { return Ok(()) };
+/// Across all customers there is no order but the table's, and no moment but now.
+fn refuse_across_customers(parameters: &Parameters) -> Result<(), InvalidParameter> {
+    let of_customers = [STACK.name, SORT.name, OFFSET.name, AS_OF.name, KNOWN_AT.name];
+    let Some((name, _)) = parameters.given().find(|(name, _)| of_customers.contains(name)) else {
+        return Ok(());
+    };
     let message = format!(
         "`{name}` needs `search.customer_id` or `search.customer_id.in`; across all customers use `cursor`."
     );

@@ -13,7 +13,7 @@ use crate::output::{Output, fields};
 use backon::{ExponentialBuilder, Retryable};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::domain::{Account, AccountId, Timestamp};
+use shared::domain::{AccountId, AccountUpdate, Timestamp};
 use shared::store::{Outcome, RecordError, Store, StoreError, UPDATES_AT_ONCE};
 use std::collections::HashSet;
 use std::io::Write;
@@ -29,9 +29,9 @@ const BAR: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed} gone, {eta} to go";
 #[derive(Debug, Default, Serialize)]
 struct Tally {
     rows: u64,
-    /// Now the account's latest balance.
+    /// Now the account's newest entry.
     recorded: u64,
-    /// Older than the latest; history has it.
+    /// In history, below a greater entry.
     superseded: u64,
     /// There already.
     duplicates: u64,
@@ -52,7 +52,7 @@ pub(super) async fn run(
     let mut import = Import { store, tally: Tally::default(), rejects: Rejects::new(&file, rejects)? };
     let length =
         std::fs::metadata(&file).map_err(|source| CliError::File { path: file.clone(), source })?.len();
-    let (bar, started, now) = (bar(length), Instant::now(), Timestamp::now());
+    let (bar, started, now) = (bar(length), Instant::now(), store.clock().now());
     while import.chunk(&mut rows, now).await? {
         bar.set_position(rows.bytes_read());
         bar.set_message(format!("{} rows, {} rejected", import.tally.rows, import.tally.rejected));
@@ -97,7 +97,7 @@ struct Import<'a> {
 /// A row while its states are being recorded: the outcome of the last that was, which is its latest.
 struct Pending {
     line: u64,
-    states: Vec<Account>,
+    states: Vec<AccountUpdate>,
     outcome: Result<Outcome, String>,
 }
 
@@ -141,23 +141,23 @@ impl Import<'_> {
 /// Records the rows' states in waves, each of which has an account once. A row ends with its first state that
 /// is rejected.
 async fn record(store: &Store, pending: &mut [Pending]) -> Result<(), StoreError> {
-    let mut left: Vec<(usize, Account)> = Vec::new();
+    let mut left: Vec<(usize, AccountUpdate)> = Vec::new();
     for (index, row) in pending.iter_mut().enumerate() {
         left.extend(std::mem::take(&mut row.states).into_iter().map(|state| (index, state)));
     }
     while !left.is_empty() {
         let mut seen = HashSet::<AccountId>::new();
         let (wave, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, state)| seen.insert(state.id));
-        let (indexes, states): (Vec<usize>, Vec<Account>) = wave.into_iter().unzip();
+        let (indexes, states): (Vec<usize>, Vec<AccountUpdate>) = wave.into_iter().unzip();
         let recorded = (|| wave_recorded(store, &states)).retry(patience()).when(is_passing).await?;
         for ((index, state), outcome) in indexes.into_iter().zip(&states).zip(recorded) {
             if let Some(row) = pending.get_mut(index).filter(|row| row.outcome.is_ok()) {
-                row.outcome =
-                    outcome.map_err(|reason| format!("{reason} ({})", state.balance_at.to_stored_text()));
+                row.outcome = outcome
+                    .map_err(|reason| format!("{reason} ({})", state.entry.balance_at.to_stored_text()));
             }
         }
         let is_alive =
-            |(index, _): &(usize, Account)| pending.get(*index).is_some_and(|row| row.outcome.is_ok());
+            |(index, _): &(usize, AccountUpdate)| pending.get(*index).is_some_and(|row| row.outcome.is_ok());
         left = later.into_iter().filter(is_alive).collect();
     }
     Ok(())
@@ -166,7 +166,7 @@ async fn record(store: &Store, pending: &mut [Pending]) -> Result<(), StoreError
 /// One wave's outcomes. What may pass is an error of the whole, because a wave can be recorded again.
 async fn wave_recorded(
     store: &Store,
-    states: &[Account],
+    states: &[AccountUpdate],
 ) -> Result<Vec<Result<Outcome, String>>, StoreError> {
     let outcomes = store.record_many(states).await?.into_iter().map(|outcome| match outcome {
         Ok(outcome) => Ok(Ok(outcome)),

@@ -21,8 +21,6 @@ pub(crate) async fn run(
 ) -> Result<Ending, CliError> {
     match command {
         AccountsCommand::Import(arguments) => import::run(arguments, &connection.store, output).await,
-        AccountsCommand::Show { id, history } => {
-            show::run(&id, usize::from(history), &connection.store, output).await
-        }
+        AccountsCommand::Show { id, history } => show::run(&id, history, &connection.store, output).await,
     }
 }

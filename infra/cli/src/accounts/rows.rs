@@ -5,34 +5,12 @@ use super::lines::{Lines, TOO_LONG};
 use super::records;
 use crate::arguments::ImportFormat;
 use crate::error::CliError;
-use balance_ingest::{AccountEntry, Payload, from_object, is_ahead};
+use balance_ingest::entry::{FIELDS, REQUIRED_FIELDS};
+use balance_ingest::{AccountEntry, EntrySource, Payload, is_ahead};
 use csv::StringRecord;
 use serde_json::{Map, Value};
-use shared::domain::{Account, Timestamp};
+use shared::domain::{AccountUpdate, Timestamp};
 use std::path::{Path, PathBuf};
-
-/// The columns a CSV file may have: the fields of an event's `detail`.
-const COLUMNS: [&str; 17] = [
-    "id",
-    "customer_id",
-    "currency",
-    "balance",
-    "available",
-    "active",
-    "status",
-    "balance_at",
-    "iban",
-    "account_number",
-    "address",
-    "address_tag",
-    "network",
-    "description",
-    "organization_id",
-    "merchant_id",
-    "contact_id",
-];
-/// The columns it must have.
-const REQUIRED_COLUMNS: [&str; 5] = ["id", "customer_id", "currency", "balance", "balance_at"];
 
 /// One row of the file.
 #[derive(Debug)]
@@ -40,7 +18,7 @@ pub(super) struct Row {
     /// The line it begins on, from 1.
     pub(super) line: u64,
     /// The account's states, oldest first, or why it has none.
-    pub(super) states: Result<Vec<Account>, String>,
+    pub(super) states: Result<Vec<AccountUpdate>, String>,
 }
 
 /// The file being read.
@@ -109,17 +87,17 @@ fn by_name(path: &Path) -> Option<ImportFormat> {
 }
 
 fn checked(header: &[String]) -> Result<(), String> {
-    if let Some(missing) = REQUIRED_COLUMNS.iter().find(|name| !header.iter().any(|column| column == *name)) {
+    if let Some(missing) = REQUIRED_FIELDS.iter().find(|name| !header.iter().any(|column| column == *name)) {
         return Err(format!(
             "the header lacks the column {missing}; it must have {}",
-            REQUIRED_COLUMNS.join(", ")
+            REQUIRED_FIELDS.join(", ")
         ));
     }
     for (index, name) in header.iter().enumerate() {
-        if !COLUMNS.contains(&name.as_str()) {
+        if !FIELDS.contains(&name.as_str()) {
             return Err(format!(
                 "the header has an unknown column {name:?}; known are {}",
-                COLUMNS.join(", ")
+                FIELDS.join(", ")
             ));
         }
         if header.iter().take(index).any(|earlier| earlier == name) {
@@ -135,15 +113,16 @@ fn of_record(record: &StringRecord, header: &[String]) -> Result<AccountEntry, S
     }
     let cell = |(name, text): (&String, &str)| {
         let value = match (name.as_str(), text) {
-            ("active", "true") => Value::Bool(true),
-            ("active", "false") => Value::Bool(false),
+            // Excel writes its booleans in capitals.
+            ("active", "true" | "TRUE") => Value::Bool(true),
+            ("active", "false" | "FALSE") => Value::Bool(false),
             _ => Value::from(text),
         };
         (name.clone(), value)
     };
     let filled: Map<_, _> =
         header.iter().zip(record).filter(|(_, text)| !text.is_empty()).map(cell).collect();
-    from_object(Value::Object(filled))
+    AccountEntry::of(Value::Object(filled)).map_err(str::to_owned)
 }
 
 fn json_entry(lines: &mut Lines) -> std::io::Result<Option<(u64, Result<AccountEntry, String>)>> {
@@ -153,7 +132,10 @@ fn json_entry(lines: &mut Lines) -> std::io::Result<Option<(u64, Result<AccountE
         }
         if !line.is_blank() {
             let entry = serde_json::from_slice::<Payload>(&line.text).map_err(|error| without_place(&error));
-            return Ok(Some((line.number, entry.and_then(|Payload(value)| from_object(value)))));
+            return Ok(Some((
+                line.number,
+                entry.and_then(|Payload(value)| AccountEntry::of(value).map_err(str::to_owned)),
+            )));
         }
     }
     Ok(None)
@@ -165,12 +147,12 @@ fn without_place(error: &serde_json::Error) -> String {
     text.split_once(" at line ").map_or_else(|| text.clone(), |(problem, _)| problem.to_owned())
 }
 
-fn states(entry: &AccountEntry, now: Timestamp) -> Result<Vec<Account>, String> {
-    let states = entry.states().map_err(|error| error.to_string())?;
-    match states.last() {
-        Some(latest) if is_ahead(latest.balance_at, now) => {
+fn states(entry: &AccountEntry, now: Timestamp) -> Result<Vec<AccountUpdate>, String> {
+    let updates = entry.updates(EntrySource::Import).map_err(|error| error.to_string())?;
+    match updates.last() {
+        Some(newest) if is_ahead(newest.entry.balance_at, now) => {
             Err("balance_at: more than 5 minutes ahead".to_owned())
         }
-        _ => Ok(states),
+        _ => Ok(updates),
     }
 }

@@ -134,7 +134,7 @@ pub(super) fn transactions(
     let Some((id, vault)) = text("destId").and_then(|id| vaults.get_key_value(id)) else {
         return Json(Vec::<Transaction<'_>>::new()).into_response();
     };
-    let moved = |entry: &VaultAssetEntry| entry.last_transaction_at.map(Timestamp::unix_milliseconds);
+    let moved = |entry: &VaultAssetEntry| entry.moved_at().map(Timestamp::unix_milliseconds);
     let assets = vault.assets.iter().filter(|entry| wanted.is_empty() || wanted.contains(&entry.id.as_str()));
     let mut sorted: Vec<_> =
         assets.filter_map(|entry| Some((moved(entry).filter(|at| *at >= after)?, entry))).collect();

@@ -20,6 +20,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use shared::clock::Clock;
 use signature::Verifier;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,9 +48,10 @@ pub fn secret() -> String {
 }
 
 /// The sandbox; cheap to clone, all clones are one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Sandbox {
     state: Arc<Mutex<Inner>>,
+    clock: Clock,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,12 @@ struct Inner {
 }
 
 impl Sandbox {
+    /// A sandbox without vaults, which checks signatures by this clock.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { state: Arc::default(), clock }
+    }
+
     /// Sets what a vault holds.
     pub fn set_vault(&self, id: String, vault: VaultEntry) {
         self.lock().vaults.insert(id, vault);
@@ -118,7 +126,7 @@ async fn guarded(
         return answer;
     }
     let target = uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let refused = sandbox.lock().verifier.check(request.headers(), &target);
+    let refused = sandbox.lock().verifier.check(request.headers(), &target, sandbox.clock.now());
     match refused {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),

@@ -47,12 +47,12 @@ struct Claims {
 
 impl Verifier {
     /// Checks a request for `target`, the path and query as they were sent.
-    pub(super) fn check(&mut self, headers: &HeaderMap, target: &str) -> Result<(), Refusal> {
+    pub(super) fn check(&mut self, headers: &HeaderMap, target: &str, now: Timestamp) -> Result<(), Refusal> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let api_key = header("x-api-key").ok_or(Refusal(-3, "Unauthorized: missing X-API-Key header"))?;
         let bearer = header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
         let token = bearer.ok_or(Refusal(-2, "Unauthorized: missing Authorization header"))?;
-        let now = Timestamp::now().unix_seconds();
+        let now = now.unix_seconds();
         let Claims { uri, nonce, iat, exp, sub, body_hash } = claims(token)?;
         if api_key != API_KEY || sub != API_KEY {
             return Err(Refusal(-6, "Unauthorized: unknown user"));

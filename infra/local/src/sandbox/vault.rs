@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::Timestamp;
+use shared::domain::time::TimestampError;
 
 /// What a vault holds.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -23,12 +24,26 @@ pub struct VaultAssetEntry {
     pub total: Value,
     /// What is free; the total unless given.
     pub available: Option<Value>,
-    /// When it last moved: one incoming transaction of that time is answered.
-    #[serde(default, deserialize_with = "instant")]
-    pub last_transaction_at: Option<Timestamp>,
+    /// When it last moved, as an instant or relative to when the vault is set: one incoming transaction of that time
+    /// is answered.
+    pub last_transaction_at: Option<String>,
 }
 
-fn instant<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| Timestamp::parse(&text)).transpose().map_err(serde::de::Error::custom)
+impl VaultEntry {
+    /// The vault with its relative instants counted from `start`.
+    pub fn dated(mut self, start: Timestamp) -> Result<Self, TimestampError> {
+        for asset in &mut self.assets {
+            let text = asset.last_transaction_at.as_deref();
+            let at = text.map(|text| Timestamp::parse_relative(text, start)).transpose()?;
+            asset.last_transaction_at = at.map(Timestamp::to_stored_text);
+        }
+        Ok(self)
+    }
+}
+
+impl VaultAssetEntry {
+    /// When it last moved, if it has.
+    pub(super) fn moved_at(&self) -> Option<Timestamp> {
+        self.last_transaction_at.as_deref().and_then(|text| Timestamp::parse(text).ok())
+    }
 }

@@ -49,7 +49,7 @@ impl BitGo {
 
     async fn wallet(&self, account: &CustodyAccount) -> Result<Holdings, ProviderError> {
         let (coin, wallet) = account.provider_account.name().split_once('/').unwrap_or_default();
-        let token = self.secret.text(Timestamp::now()).await?;
+        let token = self.secret.text(self.budget.now()).await?;
         let url = format!("{}/api/v2/{coin}/wallet/{wallet}?allTokens=true", self.base_url);
         let request = || Ok(self.client.get(&url).bearer_auth(token.expose_secret()));
         let answer = call::get::<Wallet>(&self.budget, request, refusal).await;

@@ -69,9 +69,9 @@ impl Fireblocks {
 
     /// `path` starts with `/v1` and carries the query: it is what is signed.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<(T, HeaderMap), ProviderError> {
-        let credentials = Credentials::parse(&self.secret.text(Timestamp::now()).await?)?;
+        let credentials = Credentials::parse(&self.secret.text(self.budget.now()).await?)?;
         let request = || {
-            let token = credentials.sign(path, Timestamp::now())?;
+            let token = credentials.sign(path, self.budget.now())?;
             let request = self.client.get(format!("{}{path}", self.base_url));
             Ok(request.header(API_KEY, credentials.api_key()).bearer_auth(token))
         };

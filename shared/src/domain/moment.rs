@@ -1,0 +1,75 @@
+//! What a question about the past is a question about: an instant, and what was known when.
+
+use super::Timestamp;
+use jiff::SignedDuration;
+
+/// How far ahead of the clock an entry's instant may lie when it is recorded: clocks of sources differ.
+pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// How far ahead of its own `recorded_at` an entry's instant can lie: [`MAX_AHEAD`], and a minute for the
+/// difference between the clock that checked it and the one that recorded it.
+const KNOWN_AHEAD: SignedDuration = SignedDuration::from_mins(6);
+
+/// As of an instant, known at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// States and rates as they stood then, inclusive.
+    pub as_of: Timestamp,
+    /// Only what was recorded by then, inclusive; everything if `None`.
+    pub known_at: Option<Timestamp>,
+}
+
+impl Moment {
+    /// As of an instant, with everything that is known.
+    #[must_use]
+    pub const fn as_of(at: Timestamp) -> Self {
+        Self { as_of: at, known_at: None }
+    }
+
+    /// The moment that a request asks about: `as_of` unless given is `known_at`, else the time of the request.
+    #[must_use]
+    pub fn asked(as_of: Option<Timestamp>, known_at: Option<Timestamp>, now: Timestamp) -> Self {
+        Self { as_of: as_of.or(known_at).unwrap_or(now), known_at }
+    }
+
+    /// Whether something that was recorded at `recorded_at` counts.
+    #[must_use]
+    pub fn knows(self, recorded_at: Timestamp) -> bool {
+        self.known_at.is_none_or(|known_at| recorded_at <= known_at)
+    }
+
+    /// The latest instant that an entry which counts can speak of.
+    ///
+    /// `as_of` bounds it. So does `known_at`, because no entry is recorded more than six minutes before the
+    /// instant it speaks of.
+    #[must_use]
+    pub fn latest(self) -> Timestamp {
+        self.known_at.map_or(self.as_of, |known_at| self.as_of.min(known_at.plus(KNOWN_AHEAD)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_follows_from_what_is() {
+        struct Row {
+            as_of: Option<Timestamp>,
+            known_at: Option<Timestamp>,
+            is_as_of: Timestamp,
+        }
+        let at = |hour: u32| Timestamp::parse(&format!("2026-06-01T{hour:02}:00:00Z")).unwrap();
+        let rows = [
+            Row { as_of: None, known_at: None, is_as_of: at(12) },
+            Row { as_of: Some(at(3)), known_at: None, is_as_of: at(3) },
+            Row { as_of: None, known_at: Some(at(5)), is_as_of: at(5) },
+            Row { as_of: Some(at(9)), known_at: Some(at(5)), is_as_of: at(9) },
+        ];
+        for Row { as_of, known_at, is_as_of } in rows {
+            assert_eq!(Moment::asked(as_of, known_at, at(12)), Moment { as_of: is_as_of, known_at });
+        }
+        let moment = Moment { as_of: at(9), known_at: Some(at(5)) };
+        assert_eq!(moment.latest(), at(5).plus(SignedDuration::from_mins(6)));
+        assert_eq!((moment.knows(at(5)), moment.knows(at(6))), (true, false));
+    }
+}

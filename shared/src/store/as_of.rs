@@ -1,0 +1,85 @@
+//! Which entry counts at a moment: among those at or before `as_of`, recorded by `known_at`, the greatest.
+//!
+//! The account item repeats the newest entry, so most accounts need no read of their history. History is read for
+//! accounts whose newest entry is later than the moment, or was recorded later.
+
+use super::{Store, StoreError, StoredAccount};
+use crate::domain::{Account, Moment};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use thiserror::Error;
+
+/// History reads under way at once for one request.
+const CONCURRENT_READS: usize = 16;
+/// History reads a request may cost: about 10,000 half-capacity units and a few seconds.
+pub const MAX_HISTORY_READS: usize = 10_000;
+
+/// Why balances of another time could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PastError {
+    /// The histories of more than [`MAX_HISTORY_READS`] accounts would have to be read.
+    #[error("more than {MAX_HISTORY_READS} accounts have changed since that time")]
+    TooManyReads,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the entry that counts is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whereabouts {
+    /// Nowhere: the account did not exist yet.
+    Nowhere,
+    /// In the account's own item.
+    Newest,
+    /// In its history, if anywhere.
+    History,
+}
+
+impl StoredAccount {
+    fn whereabouts(&self, moment: Moment) -> Whereabouts {
+        if self.account.created_at > moment.latest() {
+            Whereabouts::Nowhere
+        } else if self.account.entry.balance_at <= moment.as_of && moment.knows(self.recorded_at) {
+            // The greatest entry of all is the greatest of those that count, if it counts.
+            Whereabouts::Newest
+        } else {
+            Whereabouts::History
+        }
+    }
+}
+
+impl Store {
+    /// The accounts as they stood at a moment, in their order; those that did not exist then are left out.
+    pub async fn accounts_at(
+        &self,
+        accounts: Vec<StoredAccount>,
+        moment: Moment,
+    ) -> Result<Vec<Account>, PastError> {
+        let in_history = |account: &&StoredAccount| account.whereabouts(moment) == Whereabouts::History;
+        if accounts.iter().filter(in_history).count() > MAX_HISTORY_READS {
+            return Err(PastError::TooManyReads);
+        }
+        let shown =
+            stream::iter(accounts).map(|account| self.account_at(account, moment)).buffered(CONCURRENT_READS);
+        Ok(shown.try_filter_map(|account| async { Ok(account) }).try_collect().await?)
+    }
+
+    /// The account as it stood at a moment; `None` if it did not exist then.
+    pub async fn account_at(
+        &self,
+        account: StoredAccount,
+        moment: Moment,
+    ) -> Result<Option<Account>, StoreError> {
+        match account.whereabouts(moment) {
+            Whereabouts::Nowhere => Ok(None),
+            Whereabouts::Newest => {
+                let (entry, state) = (account.account.entry, account.account.state);
+                Ok(Some(account.shown(entry, state, moment)))
+            }
+            Whereabouts::History => {
+                let found = self.entry_at(account.account.id, moment).await?;
+                Ok(found.map(|found| account.shown(found.key, found.state, moment)))
+            }
+        }
+    }
+}

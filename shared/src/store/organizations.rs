@@ -1,0 +1,95 @@
+//! The index `by_organization`: which accounts belong to an organization and its merchants.
+//!
+//! The index holds keys alone; accounts are read from the table itself, strongly consistent. An account's scope is
+//! named once, so an event does not touch the index, and only an account that was created a moment ago may be
+//! missing from it. Rejected: an index of whole items, whose balances lag behind the table's and which costs a
+//! second write for every event.
+
+use super::accounts::{self, Attribute};
+use super::row::{Item, text};
+use super::{ListError, MAX_LISTED_ACCOUNTS, Store, StoreError, StoredAccount};
+use crate::domain::{AccountId, AccountScope, MerchantId, OrganizationId};
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+const INDEX: &str = "by_organization";
+/// The index's sort key: `<merchant_id>#<account_id>`. Accounts of no merchant begin with `#`.
+const MERCHANT_ACCOUNT: &str = "merchant_account";
+/// Keys of one `BatchGetItem`.
+const KEYS_PER_READ: usize = 100;
+const CONCURRENT_READS: usize = 8;
+
+/// The attribute that puts an account into the index, unless it belongs to no organization.
+pub(super) fn index_attributes(id: AccountId, scope: &AccountScope) -> Option<Attribute> {
+    scope.organization_id?;
+    let merchant = scope.merchant_id.map(|id| id.to_string()).unwrap_or_default();
+    Some((MERCHANT_ACCOUNT, text(format!("{merchant}#{id}"))))
+}
+
+impl Store {
+    /// The accounts of a merchant within an organization, ordered by id.
+    pub async fn merchant_accounts(
+        &self,
+        organization_id: OrganizationId,
+        merchant_id: MerchantId,
+    ) -> Result<Vec<StoredAccount>, ListError> {
+        let keys = self.merchant_keys(organization_id, merchant_id).await?;
+        let reads: Vec<Vec<Item>> = keys.chunks(KEYS_PER_READ).map(<[Item]>::to_vec).collect();
+        let reads = stream::iter(reads)
+            .map(|keys| self.batch_get(&self.tables.accounts, keys))
+            .buffered(CONCURRENT_READS);
+        let items: Vec<Vec<Item>> = reads.try_collect().await?;
+        let found: Result<Vec<_>, StoreError> = items.iter().flatten().map(accounts::from_item).collect();
+        let mut found = found?;
+        found.sort_unstable_by_key(|stored| stored.account.id);
+        Ok(found)
+    }
+
+    async fn merchant_keys(
+        &self,
+        organization_id: OrganizationId,
+        merchant_id: MerchantId,
+    ) -> Result<Vec<Item>, ListError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.tables.accounts)
+            .index_name(INDEX)
+            .key_condition_expression("organization_id = :organization AND begins_with(#place, :merchant)")
+            .expression_attribute_names("#place", MERCHANT_ACCOUNT)
+            .expression_attribute_values(":organization", text(organization_id.to_string()))
+            .expression_attribute_values(":merchant", text(format!("{merchant_id}#")));
+        let mut pages = request.into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(StoreError::from)?;
+            if keys.len() + page.items().len() > MAX_LISTED_ACCOUNTS {
+                return Err(ListError::TooMany);
+            }
+            keys.extend(page.items().iter().map(table_key));
+        }
+        Ok(keys)
+    }
+
+    /// One account of a merchant within an organization, if it is theirs: a strongly consistent read, without the
+    /// index.
+    pub async fn merchant_account(
+        &self,
+        organization_id: OrganizationId,
+        merchant_id: MerchantId,
+        id: AccountId,
+    ) -> Result<Option<StoredAccount>, StoreError> {
+        let account = self.account_by_id(id).await?;
+        Ok(account.filter(|stored| {
+            let scope = &stored.account.scope;
+            (scope.organization_id, scope.merchant_id) == (Some(organization_id), Some(merchant_id))
+        }))
+    }
+}
+
+/// The table's key, which an index of keys alone holds beside its own.
+fn table_key(item: &Item) -> Item {
+    let is_key = |name: &str| ["customer_id", "account_id"].contains(&name);
+    let key = item.iter().filter(|(name, _)| is_key(name));
+    key.map(|(name, value): (&String, &AttributeValue)| (name.clone(), value.clone())).collect()
+}
