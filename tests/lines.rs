@@ -53,11 +53,14 @@ impl Lines {
         (lines, tracing::subscriber::set_default(subscriber))
     }
 
-    /// Those of one request or run.
-    pub fn of(&self, request_id: &str) -> Vec<Value> {
+    /// Every line.
+    pub fn all(&self) -> Vec<Value> {
         let bytes = self.0.lock().unwrap().clone();
-        let lines: Vec<Value> =
-            bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
-        lines.into_iter().filter(|line| line["span"]["request_id"] == request_id).collect()
+        bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// The lines of one request or run.
+    pub fn of(&self, request_id: &str) -> Vec<Value> {
+        self.all().into_iter().filter(|line| line["span"]["request_id"] == request_id).collect()
     }
 }

@@ -224,6 +224,25 @@ async fn a_batch_has_the_outcomes_of_single_records() {
     assert_eq!(store.customer_accounts(customer.into()).await.unwrap().len(), 100);
 }
 
+#[tokio::test]
+async fn an_event_of_an_account_that_exists_costs_four_write_units() {
+    let app = App::start(json!({})).await;
+    let store = app.stack.store();
+    let (customer, id) = (Uuid::new_v4(), Uuid::new_v4());
+    let scope = AccountScope {
+        organization_id: Some(Uuid::new_v4().into()),
+        merchant_id: Some(Uuid::new_v4().into()),
+        network: Some(Network::parse("ethereum").unwrap()),
+    };
+    let at = |minute| AccountUpdate { scope: scope.clone(), ..update(customer, id, "1", minute) };
+    store.record(&at(10)).await.unwrap();
+    for (minute, tenths) in [(20, 40), (20, 0), (15, 20)] {
+        let (outcome, usage) = shared::store::measured(store.record(&at(minute))).await;
+        assert!(outcome.is_ok());
+        assert_eq!(usage.write_tenths, tenths, "{minute}");
+    }
+}
+
 /// The account is its greatest update, created with its oldest, and at every instant it stood as the updates
 /// say.
 async fn assert_is_the_ordered_run(store: &Store, customer: Uuid, updates: &[AccountUpdate]) {
