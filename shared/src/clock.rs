@@ -1,8 +1,8 @@
 //! The one clock of a process: the time of requests, of what is recorded, and of tokens.
 //!
 //! Code below the edge takes the time, or this clock, as a parameter. Nothing but [`Clock::now`] reads the
-//! machine's clock. The local stack sets its clock to another instant, tests stop it, and the command line moves
-//! it to the store's; so the clock is a value rather than a function.
+//! machine's clock. The local stack sets its clock to another instant, tests stop it, and the command line
+//! moves it to the store's; so the clock is a value rather than a function.
 //!
 //! Whether the clock is right is not known here: `store` compares it with the `Date` of `DynamoDB`'s answers.
 
@@ -59,8 +59,8 @@ impl Clock {
 
     /// The time, in whole milliseconds.
     ///
-    /// Milliseconds are what answers print. An instant that a caller was told, `X-Known-At` for example, can so
-    /// be given back without losing what was recorded within the same millisecond.
+    /// Milliseconds are what answers print. An instant that a caller was told, `X-Known-At` for example, can
+    /// so be given back without losing what was recorded within the same millisecond.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let now = match *self.hands() {

@@ -1,4 +1,4 @@
-//! What a request or a run cost, as its one log line says it: time, what the store charged, and whether it
+//! The cost of a request or a run, as its one log line says it: time, what the store charged, and whether it
 //! paid for the start of its process.
 
 use crate::store::measured;

@@ -1,6 +1,6 @@
 //! Logs as JSON lines, one per request, which are metrics too, and panics as data instead of text on stderr.
 //!
-//! What a line says of a request is decided in `http::observe`; this is only where lines go.
+//! `http::observe` decides on the words of a request's line; this module only writes lines.
 
 use serde::Serialize;
 use std::cell::Cell;
@@ -111,7 +111,7 @@ where
     }
 }
 
-/// What tells CloudWatch which fields of a line are metrics.
+/// Tells CloudWatch which fields of a line are metrics.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Embedded<'a> {

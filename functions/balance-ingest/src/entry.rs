@@ -1,8 +1,9 @@
-//! An account entry as its source writes it: every field checked by name, its value never repeated in an error.
+//! An account entry as its source writes it: every field checked by name, its value never repeated in an
+//! error.
 //!
-//! Events, imported files and datasets share this form. It is read field by field rather than by a derived struct,
-//! because an error must name the field, and because a label that is given as `null` differs from one that is
-//! absent.
+//! Events, imported files and datasets share this form. It is read field by field rather than by a derived
+//! struct, because an error must name the field, and because a label that is given as `null` differs from one
+//! that is absent.
 
 use crate::payload::Payload;
 use serde::{Deserialize, Deserializer};
@@ -52,7 +53,7 @@ const OWN_FIELDS: [&str; 4] = ["balance", "balance_at", "version", RECORDED_AT];
 const HISTORY: &str = "history";
 const RECORDED_AT: &str = "recorded_at";
 
-/// What is wrong with an entry.
+/// The fault of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EntryError {
     /// It has a field that is not known. The name is the sender's word and belongs in no log.
@@ -63,7 +64,7 @@ pub enum EntryError {
     Value {
         /// Which field, such as `balance` or `history[2].balance_at`.
         field: String,
-        /// What is wrong with the value; it never repeats it.
+        /// The fault of the value, without the value.
         problem: String,
     },
 }
@@ -90,7 +91,7 @@ pub enum EntrySource {
     Import,
     /// A dataset: it may also say when entries were recorded, and give instants relative to its start.
     Dataset {
-        /// What `now` stands for.
+        /// The instant that `now` stands for.
         start: Timestamp,
     },
 }
@@ -156,13 +157,13 @@ impl AccountEntry {
     /// An element of `history`: its own fields, over those of the account.
     fn past(&self, element: &Value, source: EntrySource) -> Result<AccountUpdate, EntryError> {
         let own = element.as_object().ok_or_else(|| EntryError::value("entry", "expected an object"))?;
-        let known = match source {
+        let fields = match source {
             EntrySource::Dataset { .. } => &HISTORY_FIELDS[..],
             EntrySource::Event | EntrySource::Import => {
                 HISTORY_FIELDS.split_last().map_or(&[][..], |(_, fields)| fields)
             }
         };
-        refuse_others(own, known)?;
+        refuse_others(own, fields)?;
         let mut fields = self.0.clone();
         fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
         fields.extend(own.clone());

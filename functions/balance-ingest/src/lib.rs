@@ -22,7 +22,7 @@ use thiserror::Error;
 
 /// The one kind of event that is understood.
 pub const DETAIL_TYPE: &str = "AccountBalanceChanged";
-/// What became of an accepted event, as it is answered and logged.
+/// The outcome of an accepted event, as it is answered and logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recorded {
@@ -43,8 +43,8 @@ pub struct Accepted {
 /// Why an event was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IngestError {
-    /// It is not of the shape of an event. The text may quote a field's name, so it is for the sender and not for
-    /// a log.
+    /// It is not of the shape of an event. The text may quote a field's name, so it is for the sender and not
+    /// for a log.
     #[error("{0}")]
     Malformed(String),
     /// It can never be accepted: trying again will not help.

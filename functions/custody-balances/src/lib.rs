@@ -33,7 +33,7 @@ const SYNC_PATH: &str = "/custody/accounts/{accountId}/sync";
 /// A hundred positions never are.
 const TOO_LARGE: Narrowing = Narrowing { parameter: "accountId", advice: "it cannot be narrowed" };
 
-/// What the routes need, built once per instance; cheap to clone.
+/// Clients, caches and settings of the routes, built once per instance; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
     store: Store,
@@ -78,7 +78,7 @@ pub fn routes(app: App) -> Router {
     Router::new().route(BALANCES_PATH, get(balances)).route(SYNC_PATH, post(sync)).with_state(app)
 }
 
-/// What the routes are asked and answer, for the reference.
+/// The routes' parameters, answers and errors, for the reference.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
     vec![

@@ -1,4 +1,4 @@
-//! What the two routes are asked, each parameter declared once.
+//! The parameters of the two routes, each declared once.
 
 use jiff::SignedDuration;
 use shared::domain::CustodyAccountId;

@@ -35,7 +35,7 @@ const TOO_MANY: Narrowing = Narrowing { parameter: "accountId", advice: "ask for
 const TOO_OLD: Narrowing =
     Narrowing { parameter: "date", advice: "narrow the request with `currency`, or ask for a later `date`" };
 
-/// What the routes need, built once per instance; cheap to clone.
+/// Clients, caches and settings of the routes, built once per instance; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
     store: Store,
@@ -67,7 +67,7 @@ pub fn routes(app: App) -> Router {
     Router::new().route(LIST_PATH, get(list)).route(SINGLE_PATH, get(single)).with_state(app)
 }
 
-/// What the routes are asked and answer, for the reference.
+/// The routes' parameters, answers and errors, for the reference.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
     vec![

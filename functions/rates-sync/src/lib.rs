@@ -21,7 +21,7 @@ use thiserror::Error;
 /// Attempts to write a sheet before another run that writes at the same time.
 const MAX_ATTEMPTS: usize = 3;
 
-/// What the schedule sends: nothing that matters.
+/// The event of the schedule, which says nothing that matters.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Event {}
 
@@ -78,7 +78,7 @@ impl Job {
         Ok(ReportBody::new(&answers, &self.write(&answers, now).await?))
     }
 
-    /// What is remembered is read again before each attempt, so that of two runs at once the second builds on
+    /// The book is read again before each attempt, so that of two runs at once the second builds on
     /// the first.
     async fn write(&self, answers: &Answers, now: Timestamp) -> Result<Composition, JobError> {
         for _ in 0..MAX_ATTEMPTS {

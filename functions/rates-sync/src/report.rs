@@ -1,4 +1,4 @@
-//! What a run answers and logs.
+//! The report of a run, as it is answered and logged.
 
 use serde::Serialize;
 use shared::cost::{Cost, costed_line};
@@ -12,7 +12,7 @@ pub struct ReportBody {
     observed_at: String,
     /// Assets that it prices.
     entries: usize,
-    /// What became of each source.
+    /// The outcome of each source.
     sources: Vec<SourceBody>,
     /// Quotes that jumped and were not believed: their assets have no price until a second word agrees.
     rejected: Vec<RejectedBody>,

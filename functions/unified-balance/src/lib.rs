@@ -23,7 +23,7 @@ use shared::store::{Sheets, Store};
 /// The routes that share a caller's rate limit.
 const ROUTE_GROUP: &str = "unified";
 
-/// What the routes need, built once per instance; cheap to clone.
+/// Clients, caches and settings of the routes, built once per instance; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
     store: Store,
@@ -71,7 +71,7 @@ const BALANCE_PATH: &str = "/v2/accounts/balance";
 const LIST_PATH: &str = "/v2/accounts";
 const ICON_PATH: &str = "/v2/assets/{code}/icon.svg";
 
-/// What the routes are asked and answer, for the reference.
+/// The routes' parameters, answers and errors, for the reference.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
     vec![

@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// Rates: the sheet of any time, and a new one.
     #[command(subcommand)]
     Rates(RatesCommand),
-    /// What a customer holds, in one currency.
+    /// A customer's balance in one currency.
     Balance(BalanceArguments),
     /// Compares accounts with their history and custody balances with the accounts that show them.
     Verify,
@@ -87,7 +87,7 @@ pub(crate) enum AccountsCommand {
 pub(crate) struct ImportArguments {
     /// The file; .csv, .jsonl or .ndjson says what it is.
     pub(crate) file: PathBuf,
-    /// What it is, whatever its name says.
+    /// The file's format, whatever its name says.
     #[arg(long, value_enum)]
     pub(crate) format: Option<ImportFormat>,
     /// Where rejected rows are listed, with line numbers and reasons: a new file. By default beside the file,
@@ -182,7 +182,7 @@ pub(crate) struct BalanceArguments {
     /// The customer's id.
     #[arg(long)]
     pub(crate) customer: String,
-    /// What everything is converted into.
+    /// The currency everything is converted into.
     #[arg(long)]
     pub(crate) currency: String,
     /// At another time (RFC 3339).

@@ -23,7 +23,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_ATTEMPTS: u32 = 5;
 /// A scheduled function's whole time, and its start.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(70);
-/// Whoever is there answers the first call within this.
+/// Time-out of the first call: an endpoint that is there answers within it.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 /// As the AWS CLI names them.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
@@ -34,7 +34,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 const LOCAL: &str = "local";
 const LOCAL_REGION: &str = "eu-central-1";
 
-/// What commands work on.
+/// The deployed stack, or the local one, that commands work on.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     pub(crate) store: Store,
@@ -234,7 +234,7 @@ struct Health {
     rates_never_expire: bool,
 }
 
-/// What does not answer as the local stack does is some other endpoint, and its rates expire.
+/// An endpoint that does not answer as the local stack does is another one, and its rates expire.
 async fn local_age_limits(url: &str) -> AgeLimits {
     let Ok(client) = outgoing::client(HEALTH_TIMEOUT, url) else { return AgeLimits::STANDARD };
     let answer =

@@ -1,4 +1,4 @@
-//! What a command can fail with, in words that say what to do.
+//! The errors of commands, in words that say what to do.
 
 use shared::domain::TooLarge;
 use shared::store::{PastError, RegisterError, StoreError};
@@ -14,7 +14,7 @@ pub enum CliError {
     Argument {
         /// Which.
         argument: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// There is no such thing.
@@ -36,7 +36,7 @@ pub enum CliError {
     Format {
         /// Which.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// The output could not be written.
@@ -47,7 +47,7 @@ pub enum CliError {
     Function {
         /// Its name.
         function: String,
-        /// What it said.
+        /// Its words.
         problem: String,
     },
     /// An import ended early.
@@ -76,7 +76,7 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// What the process ends with: 2 for a wrong command line, 1 for anything else.
+    /// The exit code: 2 for a wrong command line, 1 for anything else.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         if matches!(self, Self::Argument { .. }) { 2 } else { 1 }

@@ -36,7 +36,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// What the process ends with.
+    /// The exit code of the process.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {

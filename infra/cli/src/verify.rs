@@ -44,7 +44,7 @@ struct Findings {
 struct Difference {
     /// The account, or the custody account.
     id: String,
-    /// What is compared with what.
+    /// The two things that are compared.
     what: String,
     stored: String,
     expected: String,

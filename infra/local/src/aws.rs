@@ -1,5 +1,5 @@
-//! What AWS's own tools talk to: the DynamoDB protocol, and the calls by which Lambda functions are invoked,
-//! on one endpoint.
+//! The endpoint of AWS's own tools: the DynamoDB protocol, and the calls by which Lambda functions are
+//! invoked, on one endpoint.
 
 use crate::schedules::Schedules;
 use crate::{control, dynamodb};

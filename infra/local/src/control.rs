@@ -27,7 +27,7 @@ pub(crate) const JWKS_PATH: &str = "/_local/jwks.json";
 /// Every path of these routes.
 pub(crate) const PATHS: &str = "/_local/{*path}";
 
-/// What the stack says of itself once it is ready.
+/// The stack's own word once it is ready.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Health {
     status: &'static str,
@@ -51,7 +51,7 @@ struct Token {
     token: String,
 }
 
-/// What the endpoints control.
+/// The parts of the stack that the endpoints control.
 #[derive(Clone)]
 pub(crate) struct Control {
     pub(crate) issuer: Issuer,

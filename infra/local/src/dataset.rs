@@ -41,7 +41,7 @@ pub enum LoadError {
     Value {
         /// Where, such as `accounts[3].currency`.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// An account contradicts itself or what is stored.
@@ -81,7 +81,7 @@ pub struct Dataset {
     pub vaults: BTreeMap<String, VaultEntry>,
     /// API keys.
     pub api_keys: Vec<ApiKeyEntry>,
-    /// What `now` stands for in the dataset's instants.
+    /// The instant that `now` stands for.
     #[serde(skip)]
     pub start: Timestamp,
     /// Whether this is the demo data, which the sandbox's rates go on from.

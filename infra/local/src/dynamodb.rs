@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// DynamoDB's own limit for a request.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
-/// What names the operation, after this prefix.
+/// The header that names the operation, after this prefix.
 const TARGET: &str = "x-amz-target";
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 

@@ -20,9 +20,9 @@ const PARTIAL: &str = "&partial=true";
 /// One request worth making.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
-    /// What it shows.
+    /// Its title.
     pub title: String,
-    /// What a token must say to be allowed it.
+    /// The claims that a token needs for it.
     pub claims: Map<String, Value>,
     /// The path and query.
     pub path: String,

@@ -13,7 +13,8 @@ use shared::http;
 use std::collections::HashMap;
 use tower::ServiceExt;
 
-/// Every function's routes by the name of its binary, and beside them the control endpoints, all by one clock.
+/// Every function's routes by the name of its binary, and beside them the control endpoints, all by one
+/// clock.
 pub(crate) fn gateway(
     functions: HashMap<&'static str, Router>,
     control: Router,

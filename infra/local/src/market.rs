@@ -17,11 +17,11 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Where the sources are mounted: a source's name and its vendor's path follow.
 pub(crate) const MOUNT: &str = "/_local/market";
-/// What every source says unless it is told otherwise: quotes as each vendor writes them, by its own names.
+/// The standard answer of every source: quotes as each vendor writes them, by its own names.
 /// The file is part of the binary, and a test reads it.
 static STANDARD: LazyLock<HashMap<String, Names>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../market.json")).unwrap_or_default());
-/// What a source can be told to answer.
+/// The statuses that a source can be set to answer.
 const STATUSES: std::ops::RangeInclusive<u16> = 200..=599;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Rates of a day are published in the afternoon: 14:00 UTC in summer.
@@ -32,8 +32,8 @@ const FIRST_WEEKDAY: i64 = 3;
 /// Quotes by the vendor's own names, as it writes them: units per euro, units per dollar, dollars per unit.
 type Names = BTreeMap<String, String>;
 
-/// What a source is told to say: quotes over the standard ones (`null` leaves one out), or a status instead
-/// of any.
+/// The answer that a source is set to: quotes over the standard ones (`null` leaves one out), or a status
+/// instead of any.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Told {
@@ -42,7 +42,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// What is wrong with it, if anything is: quotes are positive numbers, and there must be such a status.
+    /// The fault of the setting, if it has one: quotes are positive numbers, and there must be such a status.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         if self.status.is_some_and(|status| !STATUSES.contains(&status)) {
             return Some("`status` must be one of HTTP from 200 to 599.");

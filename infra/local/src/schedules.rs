@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-/// What Lambda gives a run.
+/// The time that Lambda gives a run.
 const RUN_TIME: Duration = Duration::from_secs(55);
 /// One process syncs every shard.
 const WHOLE: Event = Event::Shard(ShardEvent { shard: 0, shards: 1 });
 
-/// What a run answers.
+/// The answer of a run.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Report {

@@ -45,7 +45,7 @@ pub struct Options {
     pub has_schedules: bool,
     /// Whether rates come from the real sources rather than from the sandbox.
     pub has_live_rates: bool,
-    /// What is recorded at the start.
+    /// The data that is recorded at the start.
     pub dataset: Dataset,
     /// The stack's clock; the machine's unless it is set.
     pub clock: Clock,
@@ -218,19 +218,19 @@ impl Stack {
         &self.clock
     }
 
-    /// What a function's own process is told by its environment to be part of this stack.
+    /// The environment variables that make a function's own process part of this stack.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         environment::of(&self.config, &self.custody, &self.rates)
     }
 
-    /// What custody functions were started with.
+    /// The configuration of the custody functions.
     #[must_use]
     pub const fn custody_config(&self) -> &CustodyConfig {
         &self.custody
     }
 
-    /// What the rate feed was started with.
+    /// The configuration of the rate feed.
     #[must_use]
     pub const fn rates_config(&self) -> &RatesConfig {
         &self.rates
@@ -242,7 +242,7 @@ impl Stack {
         &self.sandbox
     }
 
-    /// What the functions were started with.
+    /// The configuration of the functions.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config

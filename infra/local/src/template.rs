@@ -12,7 +12,7 @@ use thiserror::Error;
 const ROOT: &str = include_str!("../../../template.yaml");
 const STORAGE: &str = include_str!("../../storage.yaml");
 
-/// What a template lacks.
+/// A template that the stack cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TemplateError {
     /// It is no YAML.

@@ -1,7 +1,7 @@
-//! What a local stack with its demo data answers the requests worth showing.
+//! The answers of a local stack with its demo data to the requests worth showing.
 //!
-//! The stack's clock stands still at [`NOON`], so that every run gets the same answers. Nothing of them is made up
-//! but the request's id, which is [`STILL_ID`].
+//! The stack's clock stands still at [`NOON`], so that every run gets the same answers. Nothing of them is
+//! made up but the request's id, which is [`STILL_ID`].
 
 use crate::ReferenceError;
 use crate::openapi::{Example, InOrder};
@@ -37,7 +37,7 @@ pub(crate) struct Examples {
 }
 
 impl Examples {
-    /// What the operation answers with 200.
+    /// The operation's answers with 200.
     pub(crate) fn answers_of(&self, operation: &str) -> InOrder<Example> {
         let answers = self.answers.iter().filter(|(request, _)| request.operation == operation);
         InOrder(answers.map(|(request, answer)| (request.name, here(request.about, answer))).collect())
@@ -164,7 +164,7 @@ impl Asker {
         format!("{}{path}", self.stack.url())
     }
 
-    /// What is answered, as it is shown: JSON as it is, another text as a string.
+    /// The answer as it is shown: JSON as it is, another text as a string.
     async fn ask(
         &self,
         method: &str,

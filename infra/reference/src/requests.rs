@@ -12,7 +12,7 @@ const MERCHANT_ACCOUNT: &str = "acc_8e6fd4ee-6416-5589-91a7-00ec46ef68bc";
 const CUSTODY: &str = "550e8400-e29b-41d4-a716-446655440000";
 const DATE: &str = "2026-04-20T12:00:00Z";
 
-/// What somebody may see who asks.
+/// The claims of whoever asks.
 pub(crate) const CLAIMS: &str = r#"{"sub": "reference", "permissions": ["PermCustodySync"],
     "customer_ids": ["0a11ce00-0000-4000-8000-000000000001", "0b0b0000-0000-4000-8000-000000000002"],
     "organization_ids": ["org_a0000000-0000-4000-8000-00000000000a"]}"#;
@@ -40,7 +40,7 @@ const fn request(
     Request { operation, name, about, values }
 }
 
-/// What is answered with 200. The first of each operation fills in the page's form.
+/// Requests that are answered with 200. The first of each operation fills in the page's form.
 pub(crate) const REQUESTS: &[Request] = &[
     request(
         "getBalance",
@@ -109,7 +109,7 @@ pub(crate) struct Fault {
     pub(crate) operation: &'static str,
     /// Parameters of the path and of the query.
     pub(crate) values: &'static [(&'static str, &'static str)],
-    /// Who asks; nobody without a token.
+    /// The claims of whoever asks; `None` asks without a token.
     pub(crate) claims: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What an operation answers: the 200 with its examples, the 304, and every error by its status.
+//! The answers of an operation: the 200 with its examples, the 304, and every error by its status.
 
 use crate::examples::Examples;
 use crate::openapi::{Example, Header, InOrder, MediaType, Reference, Response};
@@ -92,7 +92,7 @@ fn failures(
     responses
 }
 
-/// What is worded by the request is shown where it was asked; the rest reads the same everywhere.
+/// An error that is worded by the request is shown where it was asked; the others read the same everywhere.
 fn example_of(code: ErrorCode, operation: &Operation, examples: &Examples) -> Option<Example> {
     let shown = || Example::Elsewhere(Reference::to("examples", code.name()));
     examples.fault_of(code, operation.id).or_else(|| examples.has_common(code).then(shown))

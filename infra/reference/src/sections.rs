@@ -1,16 +1,16 @@
-//! What the written reference says of the whole API and of each route, without what the document says by
+//! The text of the written reference on the whole API and of each route, without what the document says by
 //! itself: tables of parameters and examples.
 
 use crate::ReferenceError;
 
 const WRITTEN: &str = include_str!("../../../API.md");
 
-/// What holds for every route.
+/// The text that holds for every route.
 pub(crate) fn preface() -> Result<String, ReferenceError> {
     section("## For every route\n").map(str::to_owned)
 }
 
-/// What is said of one route.
+/// The text on one route.
 pub(crate) fn of_route(method: &str, path: &str) -> Result<String, ReferenceError> {
     let section = section(&format!("### `{method} {path}`\n"))?;
     let mut is_fenced = false;

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// What every key starts with.
+/// The beginning of every key.
 pub const PREFIX: &str = "bk_";
 /// Of a key that is made here.
 const SECRET_BYTES: usize = 32;

@@ -1,4 +1,5 @@
-//! What a credential says its bearer may see, whether a token carries it or an API key was created with it.
+//! The rights that a credential gives its bearer, whether a token carries it or an API key was created with
+//! it.
 
 use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission};
 use serde::Deserialize;

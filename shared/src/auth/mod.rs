@@ -37,12 +37,12 @@ pub enum AuthError {
     KeysUnavailable(String),
 }
 
-/// Who is calling.
+/// The owner of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Tells callers apart without naming them: a hash of issuer and subject, or of the key.
     pub id: String,
-    /// What they may see and do.
+    /// The caller's rights.
     pub grants: Grants,
 }
 

@@ -1,4 +1,4 @@
-//! What a function is told by its environment, read once at start.
+//! The configuration of a function: its environment variables, read once at start.
 //!
 //! It knows names, not meanings: clients and keys are built from it by the modules that use them.
 
@@ -146,7 +146,7 @@ impl fmt::Debug for StoreConfig {
     }
 }
 
-/// What signs a deployment's tokens: one or the other, never both.
+/// The keys that sign a deployment's tokens: one kind or the other, never both.
 #[derive(Debug, Clone)]
 pub enum SigningKeys {
     /// Public keys at a URL.
@@ -162,11 +162,11 @@ pub struct AuthConfig {
     pub issuer: String,
     /// Required `aud`.
     pub audience: String,
-    /// What signs them.
+    /// The keys that sign them.
     pub keys: SigningKeys,
 }
 
-/// What every HTTP function needs.
+/// The configuration of an HTTP function.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The store.

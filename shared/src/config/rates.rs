@@ -3,7 +3,7 @@
 use super::{ConfigError, SecretSource, Variables};
 use crate::domain::Factor;
 
-/// What the rate feed needs beyond the store.
+/// The configuration of the rate feed beside the store's.
 #[derive(Debug, Clone)]
 pub struct RatesConfig {
     /// The European Central Bank.

@@ -1,7 +1,7 @@
 //! An account: whose it is, what it holds, and in which state it was at an instant.
 //!
-//! An *entry* says: at this instant the account was in this state. The module knows entries one by one; the store
-//! keeps them all and says which of them counts.
+//! An *entry* says: at this instant the account was in this state. The module knows entries one by one; the
+//! store keeps them all and says which of them counts.
 
 use super::{
     AccountId, Amount, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Timestamp,
@@ -89,8 +89,8 @@ impl Version {
     }
 }
 
-/// Which entry of an account: the instant it speaks of, then the source's version. The order of entries is the
-/// order of their keys.
+/// Which entry of an account: the instant it speaks of, then the source's version. The order of entries is
+/// the order of their keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey {
     /// The instant of the state.
@@ -99,7 +99,7 @@ pub struct EntryKey {
     pub version: Version,
 }
 
-/// What an entry says of its account.
+/// The state of an account, as an entry gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountState {
     /// Everything held, negative when overdrawn.
@@ -182,7 +182,7 @@ impl Network {
     }
 }
 
-/// Who sees an account beside its customer, and in which group it counts. Each part is named once, for ever.
+/// The parties that see an account beside its customer, and its group. Each part is named once, for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountScope {
     /// The merchant's organization.
@@ -225,7 +225,7 @@ pub struct Account {
     pub state: AccountState,
     /// The instant of the earliest entry known of it.
     pub created_at: Timestamp,
-    /// Who else sees it.
+    /// The parties that see it beside the customer.
     pub scope: AccountScope,
     /// Its newest labels, at whatever instant it is shown.
     pub labels: AccountLabels,
@@ -240,7 +240,7 @@ pub struct AccountUpdate {
     pub id: AccountId,
     /// Whose it is.
     pub customer_id: CustomerId,
-    /// What it holds.
+    /// The account's asset.
     pub asset: Asset,
     /// Which entry.
     pub entry: EntryKey,

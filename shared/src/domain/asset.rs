@@ -1,4 +1,4 @@
-//! What can be held: ISO 4217 money and a table of crypto assets.
+//! The assets that can be held: ISO 4217 money and a table of crypto assets.
 //!
 //! Adding a crypto asset is one row of `CRYPTO`, which also says where a price is to be had. Prices, networks
 //! and icons are not known here.
@@ -18,7 +18,7 @@ const PRINTED_FRACTION_DIGITS: u32 = 2;
 #[error("not a known asset")]
 pub struct UnknownAsset;
 
-/// What a token promises to be worth.
+/// The worth that a token promises.
 #[derive(Debug, Clone, Copy)]
 enum Peg {
     /// It floats.
@@ -199,7 +199,7 @@ impl Asset {
         }
     }
 
-    /// Who issues it, if one company does.
+    /// Its issuer, if one company issues it.
     #[must_use]
     pub const fn issuer(self) -> Option<&'static str> {
         match self {

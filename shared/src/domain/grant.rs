@@ -1,4 +1,4 @@
-//! Who may see what, whatever credential said so.
+//! The rights of a caller, whatever credential gave them.
 
 use super::{CustomerId, MerchantId, OrganizationId};
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ impl Permission {
     }
 }
 
-/// What a credential entitles its bearer to.
+/// The rights of a credential's bearer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Grants {
     /// Customers whose accounts it may see.

@@ -22,7 +22,7 @@ macro_rules! identifier {
         pub struct $name(Uuid);
 
         impl $name {
-            /// What stands before the UUID.
+            /// The text before the UUID.
             pub const PREFIX: &'static str = $prefix;
 
             /// Parses the prefix, as it is, and a hyphenated UUID in either case.

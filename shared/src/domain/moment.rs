@@ -1,4 +1,4 @@
-//! What a question about the past is a question about: an instant, and what was known when.
+//! The moment of a question: an instant, and the time by which something was known.
 
 use super::Timestamp;
 use jiff::SignedDuration;
@@ -25,7 +25,8 @@ impl Moment {
         Self { as_of: at, known_at: None }
     }
 
-    /// The moment that a request asks about: `as_of` unless given is `known_at`, else the time of the request.
+    /// The moment that a request asks about: `as_of` unless given is `known_at`, else the time of the
+    /// request.
     #[must_use]
     pub fn asked(as_of: Option<Timestamp>, known_at: Option<Timestamp>, now: Timestamp) -> Self {
         Self { as_of: as_of.or(known_at).unwrap_or(now), known_at }

@@ -1,7 +1,7 @@
 //! Prices in US dollars: exact, positive, and compared, divided and applied without a rounding that is not
 //! named.
 //!
-//! What a price is of, and who says so, is [`rate`](super::rate)'s business.
+//! The asset of a price and its source are [`rate`](super::rate)'s business.
 
 use super::decimal::{self, DecimalError};
 use super::{Amount, TooLarge};

@@ -1,4 +1,4 @@
-//! What sources of rates have said: the memory from which one run's sheet is made, and the next run's is
+//! The quotes of sources of rates: the memory from which one run's sheet is made, and the next run's is
 //! checked.
 //!
 //! How a source is asked is not known here, nor which of them is believed.
@@ -38,7 +38,7 @@ impl SourceName {
     }
 }
 
-/// What one source says one unit of an asset is worth.
+/// The worth of one unit of an asset, by one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quote {
     /// US dollars per unit.
@@ -50,7 +50,7 @@ pub struct Quote {
 /// A quote too far from the last price to be believed by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suspect {
-    /// What was said.
+    /// The quote.
     pub quote: Quote,
     /// The run that first heard it.
     pub seen_at: Timestamp,
@@ -59,14 +59,14 @@ pub struct Suspect {
 /// Quotes by asset.
 pub type Quotes = BTreeMap<Asset, Quote>;
 
-/// What the sources said last, and what was made of it.
+/// The last quotes of the sources, and the prices that followed from them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QuoteBook {
-    /// What each source last said of each asset.
+    /// The last quote of each asset by each source.
     pub answers: BTreeMap<SourceName, Quotes>,
     /// The last price of each asset that went into a sheet.
     pub accepted: BTreeMap<Asset, UsdPrice>,
-    /// What is not believed without a second word.
+    /// Quotes that are not believed until they are confirmed.
     pub suspects: BTreeMap<Asset, Suspect>,
 }
 

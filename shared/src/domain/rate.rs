@@ -52,7 +52,7 @@ impl Method {
 pub struct Rate {
     /// US dollars per unit.
     pub usd: UsdPrice,
-    /// Who says so.
+    /// The source of the price.
     pub source: String,
     /// How it came about.
     pub method: Method,
@@ -60,7 +60,7 @@ pub struct Rate {
     pub observed_at: Timestamp,
 }
 
-/// What every priced asset was worth at one time.
+/// The worth of every priced asset at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateSheet {
     /// The sheet's own time, by which it is found.
@@ -138,7 +138,7 @@ impl RateSheet {
 /// Everything a conversion needs: the target, the sheet, and the instant from which a rate's age is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Pricing<'a> {
-    /// What everything is converted into.
+    /// The currency everything is converted into.
     pub target: Asset,
     /// The sheet of that time; there may be none yet.
     pub sheet: Option<&'a RateSheet>,

@@ -58,8 +58,8 @@ impl Timestamp {
         if instant.as_second() < YEAR_ZERO_SECONDS { Err(TimestampError) } else { Ok(Self(instant)) }
     }
 
-    /// Parses an instant, or one relative to `start`: `now`, or `now`, a sign, a whole number and `s`, `m`, `h` or
-    /// `d`. Datasets use it, so that a demonstration never looks old.
+    /// Parses an instant, or one relative to `start`: `now`, or `now`, a sign, a whole number and `s`, `m`,
+    /// `h` or `d`. Datasets use it, so that a demonstration never looks old.
     ///
     /// ```
     /// use shared::domain::Timestamp;

@@ -1,7 +1,7 @@
 //! One answer to "how much do we hold?": native sums, each converted once, and the receipt that proves them.
 //!
 //! Sums are exact and 256 bits wide, so they depend neither on the order of accounts nor on their number.
-//! What makes an account count (filters, permission) was decided before.
+//! Filters and permission were applied before.
 
 use super::{Account, Amount, Asset, Pricing, Rate, TooLarge};
 use ethnum::I256;
@@ -246,7 +246,7 @@ mod tests {
         };
         let many = std::iter::repeat_n(&largest, 1_000);
         assert_eq!(summarize(many, pricing, Rows::Omitted), Err(TooLarge));
-        // What leaves the range on the way and comes back is exact, within a currency and across.
+        // A sum that leaves the range on the way and comes back is exact, within a currency and across.
         let sheet = sheet();
         let mixed = [
             account("EUR", 10_i128.pow(36) - 10_i128.pow(17)),

@@ -44,7 +44,7 @@ pub enum ApiError {
     UnpricedAssets {
         /// The currencies that could not be converted.
         currencies: Vec<Asset>,
-        /// What is missing.
+        /// The rate that is missing.
         missing: MissingRate,
     },
     /// 429: too many calls within a clock minute.
@@ -74,7 +74,7 @@ pub enum ApiError {
 pub struct Narrowing {
     /// The parameter to change, for `details.parameter`.
     pub parameter: &'static str,
-    /// What to do, to complete "That is too much; …".
+    /// The advice that completes "That is too much; …".
     pub advice: &'static str,
 }
 
@@ -213,7 +213,7 @@ impl ApiError {
         }
     }
 
-    /// What the log says beyond the code.
+    /// The cause for the log, beside the code.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         match self {

@@ -17,7 +17,7 @@ pub const API_KEY: &str = "X-Api-Key";
 /// Characters of the caller's hash in a log line: enough to follow one caller, no use as a lookup.
 const LOGGED_CHARACTERS: usize = 16;
 
-/// Who may come in, and how often; cheap to clone, with caches and counts that all clones share.
+/// Authentication and the rate limit; cheap to clone, with caches and counts that all clones share.
 #[derive(Debug, Clone)]
 pub struct Gate {
     authenticator: Authenticator,

@@ -22,13 +22,13 @@ pub struct Operation {
     pub about: &'static str,
     /// Parameters of the path and then of the query.
     pub parameters: Vec<&'static dyn Declared>,
-    /// What a 200 holds.
+    /// The body of a 200.
     pub answer: Answer,
-    /// What can go wrong beyond what goes wrong with every operation.
+    /// The errors it has beside those of every operation.
     pub errors: &'static [ErrorCode],
 }
 
-/// What a 200 holds.
+/// The body of a 200.
 #[derive(Debug, Clone, Copy)]
 pub enum Answer {
     /// JSON of this schema, for the caller alone.

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 /// Longest path that could be a route.
 const MAX_PATH_BYTES: usize = 8_192;
-/// What a segment may hold as it is, beside letters and digits (RFC 3986 section 3.3).
+/// Characters that a segment may hold unescaped, beside letters and digits (RFC 3986 section 3.3).
 const SEGMENT_MARKS: &[u8] = b"-._~!$&'()*+,;=:@";
 
 /// Segments without escapes, none empty, none of dots.

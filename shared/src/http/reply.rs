@@ -110,7 +110,7 @@ async fn tagged(response: Response, known_tags: &str, accepts_gzip: bool) -> Res
     let sent_tag =
         HeaderValue::from_str(&format!("{weak}\"{tag}{suffix}\"")).map_err(|error| error.to_string())?;
     head.headers.insert(ETAG, sent_tag);
-    // What brings its own policy is public, whoever asks.
+    // An answer that brings its own policy is public, whoever asks.
     if head.headers.contains_key(CACHE_CONTROL) {
         head.headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     } else {

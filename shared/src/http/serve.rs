@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 /// A path that no function routes.
 const NO_ROUTE: &str = "/-";
-/// What may not stand raw in a URI's query (RFC 3986 section 3.4).
+/// Characters that may not stand raw in a URI's query (RFC 3986 section 3.4).
 const NOT_IN_QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

@@ -1,4 +1,4 @@
-//! What a start reads ahead, while Lambda still gives it its full CPU.
+//! Reads ahead at a start, while Lambda still gives the process its full CPU.
 
 use std::time::Duration;
 use tokio::time::timeout;

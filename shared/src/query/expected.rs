@@ -1,4 +1,4 @@
-//! What a parameter's value must be: words for people, and the facts that a schema is made of.
+//! The form of a parameter's value: words for people, and the facts that a schema is made of.
 //!
 //! It does not parse, which is [`Parameter`](super::Parameter)'s business.
 
@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter};
 /// Names to choose from; read when they are asked for, because enums keep their own.
 pub type Names = fn() -> Vec<&'static str>;
 
-/// What a value must be. It prints as words that complete "must be …".
+/// The form of a value. It prints as words that complete "must be …".
 #[derive(Debug, Clone, Copy)]
 pub enum Expected {
     /// Any text that is not empty.
@@ -34,7 +34,7 @@ pub enum Expected {
     OneOf(Names),
     /// Several of these names, each once, `-` before it for descending.
     Order(Names),
-    /// What an earlier answer said.
+    /// The `next_cursor` of an earlier answer.
     Cursor {
         /// How long it can be.
         max_bytes: usize,

@@ -265,8 +265,8 @@ impl Filter {
         self.conditions.iter().all(|condition| condition.holds(account))
     }
 
-    /// Checks every condition except those on the state. Used before the state of the asked moment is known, so
-    /// that no history is read of accounts that cannot match anyway.
+    /// Checks every condition except those on the state. Used before the state of the asked moment is known,
+    /// so that no history is read of accounts that cannot match anyway.
     #[must_use]
     pub fn admits_in_some_state(&self, account: &Account) -> bool {
         self.conditions.iter().all(|condition| condition.depends_on_state() || condition.holds(account))

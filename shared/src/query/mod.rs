@@ -1,4 +1,4 @@
-//! What a caller asks, parsed once into values and then applied to domain values.
+//! A caller's question, parsed once into values and then applied to domain values.
 //!
 //! Every parameter is declared in one place, as a [`Parameter`] or a row of a filter table; the declaration
 //! drives parsing, matching and the error text. URLs and percent-encoding are `http`'s business.

@@ -29,9 +29,9 @@ impl InvalidParameter {
 pub struct Parameter<T> {
     /// The name in the query or the path.
     pub name: &'static str,
-    /// What it does, for the reference.
+    /// Its meaning, for the reference.
     pub about: &'static str,
-    /// What a value must be.
+    /// The form of a value.
     pub expects: Expected,
     is_required: bool,
     parse: fn(&str) -> Option<T>,
@@ -41,9 +41,9 @@ pub struct Parameter<T> {
 pub trait Declared: Sync {
     /// The name in the query or the path.
     fn name(&self) -> &'static str;
-    /// What it does, for the reference.
+    /// Its meaning, for the reference.
     fn about(&self) -> &'static str;
-    /// What a value must be.
+    /// The form of a value.
     fn expects(&self) -> Expected;
     /// Whether a query must have it; a path always has its own.
     fn is_required(&self) -> bool;
@@ -180,7 +180,7 @@ impl Parameters {
         Ok(Self { values })
     }
 
-    /// What was given, by name.
+    /// The given values by name.
     pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.values.iter().map(|(name, value)| (*name, value.as_str()))
     }

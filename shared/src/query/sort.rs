@@ -3,7 +3,7 @@
 use crate::domain::{Account, AccountId, Amount, Asset, Status, Timestamp};
 use std::cmp::Reverse;
 
-/// What a list can be ordered by, as the `sort` parameter names it.
+/// The fields by which a list can be ordered, as the `sort` parameter names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortField {
     /// By id.

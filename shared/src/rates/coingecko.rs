@@ -88,7 +88,7 @@ pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
         let observed_at =
             last_updated_at.and_then(|seconds| Timestamp::from_unix_milliseconds(seconds.checked_mul(1000)?));
         let observed_at = observed_at.filter(|at| *at <= now.plus(MAX_AHEAD));
-        // What has no time of its own is no quote, whatever it says.
+        // A price without a time of its own is no quote.
         let literal = observed_at.and(usd.as_ref()).map_or("", |usd| usd.get());
         answer.add(*asset, UsdPrice::quoted(literal, "1"), observed_at.unwrap_or(now));
     }

@@ -23,7 +23,7 @@ const MAX_DISAGREEMENT: Factor = Factor::HUNDREDTH_MORE;
 /// Whose word it is that a token is worth its peg.
 const PAR: &str = "par";
 
-/// What a quote must be to price an asset.
+/// The rules by which a quote prices an asset.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// How old it may be.
@@ -35,13 +35,13 @@ pub struct Rules {
 /// A quote that was not believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// What it would have priced.
+    /// The asset it would have priced.
     pub asset: Asset,
-    /// Who said so.
+    /// Its source.
     pub source: SourceName,
-    /// What was said.
+    /// The quote.
     pub quote: Quote,
-    /// What it was compared with.
+    /// The price it was compared with.
     pub last: UsdPrice,
 }
 
@@ -50,14 +50,14 @@ pub struct Rejected {
 pub struct Disagreement {
     /// The asset.
     pub asset: Asset,
-    /// What each says.
+    /// Each source's price.
     pub quotes: BTreeMap<SourceName, UsdPrice>,
 }
 
 /// A source and what it says.
 type Said = (SourceName, Quote);
 
-/// What is made of the first source's quote.
+/// The decision on the first source's quote.
 enum Verdict {
     /// It prices the asset.
     Believed,
@@ -72,7 +72,7 @@ enum Verdict {
 pub struct Composition {
     /// The sheet.
     pub sheet: RateSheet,
-    /// What the next run must remember.
+    /// The book that the next run begins with.
     pub book: QuoteBook,
     /// Quotes that were not believed: their assets have no price, or another source's.
     pub rejected: Vec<Rejected>,
@@ -110,7 +110,7 @@ pub fn compose(
     let heard: BTreeSet<SourceName> =
         answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(source, _)| *source).collect();
     for (source, answer) in answers {
-        // What an answer leaves out, or garbles, is as it was until that is too old.
+        // An asset that an answer leaves out or garbles keeps its last quote until that is too old.
         book.answers
             .entry(*source)
             .or_default()
@@ -154,7 +154,7 @@ impl Composition {
         }
     }
 
-    /// What sources say of an asset, the first in precedence first.
+    /// The quotes of an asset, the first source in precedence first.
     fn young_quotes(&self, asset: Asset, rules: Rules) -> Vec<Said> {
         let said = |source: &SourceName| Some((*source, *self.book.answers.get(source)?.get(&asset)?));
         let is_young = |said: &Said| rules.limits.admit(asset, said.1.observed_at, self.sheet.observed_at);
@@ -224,7 +224,7 @@ impl Composition {
         self.rejected.extend(last.map(|last| Rejected { asset, source, quote, last }));
     }
 
-    /// What a first quote is held against: the last price, else its peg, else another source.
+    /// The price that a first quote is compared with: the last price, else its peg, else another source.
     fn compared_with(
         &self,
         asset: Asset,

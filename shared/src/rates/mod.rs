@@ -65,7 +65,7 @@ impl Answer {
 
 /// A source of rates.
 pub trait Source: Debug + Send + Sync {
-    /// What it is called.
+    /// The source's name.
     fn name(&self) -> SourceName;
     /// Its current quotes.
     fn quotes(&self, now: Timestamp) -> BoxFuture<'_, Result<Answer, SourceError>>;

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What each source answered.
+/// The answer of each source.
 pub type Answers = BTreeMap<SourceName, Result<Answer, SourceError>>;
 
 /// Every source; cheap to clone.

@@ -14,14 +14,14 @@ const REFRESH_CLAIMED_AT: &str = "refresh_claimed_at";
 /// One instance of all may ask the issuer for its keys in this time, whatever tokens arrive.
 const REFRESH_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
-/// What is stored of an API key. The key itself is not: only its SHA-256.
+/// An API key as it is stored: not the key itself, only its SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// SHA-256 of the key, in hex; also its name in logs and counters.
     pub sha256: String,
     /// Whose key it is.
     pub subject: String,
-    /// What it entitles to.
+    /// The rights it gives.
     pub grants: Grants,
     /// The first instant at which it is no longer good.
     pub expires_at: Option<Timestamp>,

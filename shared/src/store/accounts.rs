@@ -1,7 +1,7 @@
 //! The accounts table: one item per account with its newest entry, found by the account's customer.
 //!
-//! An item is written whole, by [`Store::record`](super::Store::record) alone, on condition that its `revision` is
-//! the one that was read. The index of organizations is `organizations`' business.
+//! An item is written whole, by [`Store::record`](super::Store::record) alone, on condition that its
+//! `revision` is the one that was read. The index of organizations is `organizations`' business.
 
 use super::history::{entry_from_text, entry_text};
 use super::organizations::index_attributes;
@@ -33,8 +33,8 @@ pub enum ListError {
 
 /// An account with its newest entry, and what the store remembers to answer for earlier moments.
 ///
-/// [`Store::record`] writes it; [`Store::account_at`] and [`Store::accounts_at`] turn it into the account of a
-/// moment.
+/// [`Store::record`] writes it; [`Store::account_at`] and [`Store::accounts_at`] turn it into the account of
+/// a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAccount {
     /// The account as its newest entry says.
@@ -58,8 +58,8 @@ pub(super) struct ScopeTimes {
 }
 
 impl StoredAccount {
-    /// The account at a moment, in the state of the entry that counts then. Parts of the scope that were named
-    /// later are left out.
+    /// The account at a moment, in the state of the entry that counts then. Parts of the scope that were
+    /// named later are left out.
     pub(super) fn shown(self, entry: EntryKey, state: AccountState, moment: Moment) -> Account {
         let Self { account, scope_times: times, .. } = self;
         let knows = |at: Option<Timestamp>| at.is_some_and(|at| moment.knows(at));

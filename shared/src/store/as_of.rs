@@ -1,7 +1,7 @@
 //! Which entry counts at a moment: among those at or before `as_of`, recorded by `known_at`, the greatest.
 //!
-//! The account item repeats the newest entry, so most accounts need no read of their history. History is read for
-//! accounts whose newest entry is later than the moment, or was recorded later.
+//! The account item repeats the newest entry, so most accounts need no read of their history. History is read
+//! for accounts whose newest entry is later than the moment, or was recorded later.
 
 use super::{Store, StoreError, StoredAccount};
 use crate::domain::{Account, Moment};

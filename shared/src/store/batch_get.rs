@@ -19,13 +19,13 @@ impl Store {
         let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(MAX_ROUNDS);
         let mut pauses = pauses.with_jitter().build();
         while !keys.is_empty() {
-            let asked = keys.len();
+            let count = keys.len();
             let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;
             let answer = self.client.batch_get_item().request_items(table, request).send().await?;
             found.extend(answer.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default());
             let unprocessed = answer.unprocessed_keys.and_then(|mut tables| tables.remove(table));
             keys = unprocessed.map_or_else(Vec::new, |unprocessed| unprocessed.keys);
-            if keys.len() == asked {
+            if keys.len() == count {
                 let busy = || StoreError::Unavailable("keys were left unprocessed".to_owned());
                 sleep(pauses.next().ok_or_else(busy)?).await;
             }

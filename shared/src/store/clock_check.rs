@@ -1,9 +1,10 @@
-//! The process's clock, checked by the `Date` of `DynamoDB`'s answers: a process whose clock is wrong writes nothing.
+//! The process's clock, checked by the `Date` of `DynamoDB`'s answers: a process whose clock is wrong writes
+//! nothing.
 //!
-//! `recorded_at` and the time of requests come from the process's own clock, and answers can be had again only if
-//! these clocks agree. `Date` has whole seconds, and an answer takes time, so one answer only bounds the
-//! difference. A clock counts as wrong when the whole range is beyond [`MAX_OFF`]. Rejected: to go by `Date`
-//! itself, whose seconds are too coarse to order entries.
+//! `recorded_at` and the time of requests come from the process's own clock, and answers can be had again
+//! only if these clocks agree. `Date` has whole seconds, and an answer takes time, so one answer only bounds
+//! the difference. A clock counts as wrong when the whole range is beyond [`MAX_OFF`]. Rejected: to go by
+//! `Date` itself, whose seconds are too coarse to order entries.
 
 use super::StoreError;
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ use thiserror::Error;
 
 /// How far the process's clock may be off the store's.
 const MAX_OFF: SignedDuration = SignedDuration::from_secs(2);
-/// What a `Date` leaves out.
+/// The part of a time that a `Date` leaves out.
 const DATE_PRECISION: SignedDuration = SignedDuration::from_secs(1);
 
 /// A clock that is off by more than [`MAX_OFF`].
@@ -45,8 +46,8 @@ struct Difference {
 }
 
 impl Difference {
-    /// The answer was dated between when its request was sent and when it came, within the second of its `Date`.
-    /// `None` if our clock was set meanwhile.
+    /// The answer was dated between when its request was sent and when it came, within the second of its
+    /// `Date`. `None` if our clock was set meanwhile.
     fn of_answer(date: Timestamp, sent_at: Timestamp, came_at: Timestamp) -> Option<Self> {
         let (at_least, at_most) = (came_at.age_at(date), sent_at.age_at(date) + DATE_PRECISION);
         (at_least <= at_most).then_some(Self { at_least, at_most })

@@ -2,7 +2,7 @@
 //! lease's fence.
 
 use super::custody::{self, Fenced, Lease, NEWEST_LEASE};
-use super::merge::{Known, decide};
+use super::merge::{UpdateContext, decide};
 use super::record::pauses;
 use super::row::number;
 use super::transaction::Transaction;
@@ -58,8 +58,9 @@ impl Store {
         &self,
         mut update: AccountUpdate,
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let known = Known { account: self.account(update.customer_id, update.id).await?, ..Known::default() };
-        match &known.account {
+        let account = self.account(update.customer_id, update.id).await?;
+        let context = UpdateContext { account, ..UpdateContext::default() };
+        match &context.account {
             // An asset that was never held needs no account.
             None if update.state.balance == Amount::ZERO => return Ok(Vec::new()),
             None => {}
@@ -69,8 +70,8 @@ impl Store {
                 update.entry = EntryKey { balance_at, ..update.entry };
             }
         }
-        let decision = decide(&update, &known, self.clock.now()).map_err(|_| NOT_OURS)?;
-        self.writes(&update, &known, &decision)
+        let decision = decide(&update, &context, self.clock.now()).map_err(|_| NOT_OURS)?;
+        self.writes(&update, &context, &decision)
     }
 
     /// Writes one transaction of a plan, if the lease is still the newest.

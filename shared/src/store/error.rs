@@ -1,4 +1,4 @@
-//! What can go wrong with the store, by what a caller can do about it.
+//! The errors of the store, told apart by what a caller can do about them.
 
 use super::clock_check::WrongClock;
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};

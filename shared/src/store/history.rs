@@ -1,8 +1,9 @@
 //! The history table: every entry of every account, under the instant it speaks of and its version.
 //!
-//! An entry is put if it is absent, and never replaced or deleted: so any answer can be had again. Of the labels
-//! that an entry brought it keeps a hash alone, enough to tell a repeated entry from a conflicting one. Rejected:
-//! the labels themselves, because a history that is never deleted is no place for names and account numbers.
+//! An entry is put if it is absent, and never replaced or deleted: so any answer can be had again. Of the
+//! labels that an entry brought it keeps a hash alone, enough to tell a repeated entry from a conflicting
+//! one. Rejected: the labels themselves, because a history that is never deleted is no place for names and
+//! account numbers.
 //!
 //! The item `#owner` says whose the account is; it sorts before every instant.
 
@@ -28,8 +29,8 @@ const FIRST_INSTANT: &str = "0";
 const AFTER_VERSIONS: char = '~';
 /// Bytes of the SHA-256 that stands for a group of labels.
 const LABELS_HASH_BYTES: usize = 16;
-/// Entries that the first read of a history looks at where some may not have been known yet; each further read
-/// looks at four times as many.
+/// Entries that the first read of a history looks at where some may not have been known yet; each further
+/// read looks at four times as many.
 const FIRST_LOOK: i32 = 4;
 const LOOK_FACTOR: i32 = 4;
 const LONGEST_LOOK: i32 = 1_024;
@@ -59,7 +60,7 @@ pub struct RecordedEntry {
 }
 
 impl RecordedEntry {
-    /// What is kept of an update.
+    /// The entry that an update becomes.
     pub(super) fn of(update: &AccountUpdate, recorded_at: Timestamp) -> Self {
         Self {
             key: update.entry,
@@ -70,8 +71,8 @@ impl RecordedEntry {
         }
     }
 
-    /// Whether an update for the same key says the same. A part of the scope, or the labels, that the update does
-    /// not give is not compared.
+    /// Whether an update for the same key says the same. A part of the scope, or the labels, that the update
+    /// does not give is not compared.
     pub(super) fn agrees_with(&self, update: &AccountUpdate) -> bool {
         let AccountScope { organization_id, merchant_id, network } = &update.scope;
         let is_scope = organization_id.is_none_or(|id| self.scope.organization_id == Some(id))

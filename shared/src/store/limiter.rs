@@ -53,7 +53,7 @@ pub struct RateLimiter {
     counts: Arc<Mutex<HashMap<String, Count>>>,
 }
 
-/// What one instance knows of one caller's minute.
+/// One instance's knowledge of one caller's minute.
 #[derive(Debug, Clone, Copy)]
 struct Count {
     window_end: i64,
@@ -68,7 +68,7 @@ struct Count {
     posted_at: i64,
 }
 
-/// What to do with a call, decided without the store.
+/// The first decision on a call, without the store.
 enum Step {
     Refuse,
     Admit,

@@ -27,7 +27,8 @@ pub struct TablePage {
 }
 
 impl Store {
-    /// The accounts of these ids that exist, ordered by id. `#owner` says where each lies, so nothing is searched.
+    /// The accounts of these ids that exist, ordered by id. `#owner` says where each lies, so nothing is
+    /// searched.
     pub async fn accounts_by_id(&self, ids: BTreeSet<AccountId>) -> Result<Vec<StoredAccount>, StoreError> {
         let found = stream::iter(ids).map(|id| self.account_by_id(id)).buffered(CONCURRENT_READS);
         found.try_filter_map(|account| async { Ok(account) }).try_collect().await
@@ -39,8 +40,8 @@ impl Store {
         self.account(customer_id, id).await
     }
 
-    /// At most `limit` accounts that the filter admits as they stand at `moment`, in table order, from the accounts
-    /// after `after`.
+    /// At most `limit` accounts that the filter admits as they stand at `moment`, in table order, from the
+    /// accounts after `after`.
     ///
     /// A page reads a bounded part of the table. When little of it is admitted the page is short, even empty,
     /// and `next` leads on.

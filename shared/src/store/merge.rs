@@ -1,8 +1,9 @@
-//! What an update makes of an account: pure, so that the order of arrival can be tested without a store.
+//! Merges an update into an account: pure functions, so that the order of arrival can be tested without a
+//! store.
 //!
-//! [`merged`] folds one entry into an account item. The fold takes the greatest entry, the earliest `created_at`,
-//! the earliest knowledge of each part of the scope and the labels of the greatest entry that has any; so the same
-//! entries in any order end in the same item.
+//! [`merged`] folds one entry into an account item. The fold takes the greatest entry, the earliest
+//! `created_at`, the earliest knowledge of each part of the scope and the labels of the greatest entry that
+//! has any; so the same entries in any order end in the same item.
 
 use super::StoredAccount;
 use super::accounts::ScopeTimes;
@@ -10,9 +11,9 @@ use super::history::{AccountOwner, RecordedEntry};
 use super::record::Rejection;
 use crate::domain::{Account, AccountLabels, AccountScope, AccountUpdate, Timestamp};
 
-/// What was read before a decision.
+/// The items that were read before a decision.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known {
+pub(super) struct UpdateContext {
     /// The account's item.
     pub(super) account: Option<StoredAccount>,
     /// The entry of the update's key, looked for unless the account's newest is smaller.
@@ -21,15 +22,15 @@ pub(super) struct Known {
     pub(super) owner: Option<AccountOwner>,
 }
 
-/// What is to be done with an update.
+/// The decision on an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Nothing: the entry is there, recorded at that time.
     Repeated(Timestamp),
     /// The entry is put into history, and the account with it if it is another now.
     Record { entry: RecordedEntry, account: Option<StoredAccount> },
-    /// History has the entry and the account lacks it, because the accounts table was restored to an earlier time:
-    /// the account alone is written.
+    /// History has the entry and the account lacks it, because the accounts table was restored to an earlier
+    /// time: the account alone is written.
     Restore(StoredAccount),
 }
 
@@ -38,10 +39,10 @@ pub(super) enum Decision {
 /// Refusals come in this order: another customer, currency or scope, and then another entry of the same key.
 pub(super) fn decide(
     update: &AccountUpdate,
-    known: &Known,
+    context: &UpdateContext,
     recorded_at: Timestamp,
 ) -> Result<Decision, Rejection> {
-    let Known { account, entry, owner } = known;
+    let UpdateContext { account, entry, owner } = context;
     if let Some(owner) = owner {
         check_owner(update, *owner)?;
     }

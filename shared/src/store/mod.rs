@@ -96,8 +96,8 @@ impl Store {
         &self.clock
     }
 
-    /// Sets the clock by the store's if the last answer showed that it is wrong, and says how wrong it was. For the
-    /// command line, which runs on machines whose clocks nobody watches.
+    /// Sets the clock by the store's if the last answer showed that it is wrong, and says how wrong it was.
+    /// For the command line, which runs on machines whose clocks nobody watches.
     #[must_use]
     pub fn follow_store_clock(&self) -> Option<WrongClock> {
         self.clock_check.follow()

@@ -1,9 +1,9 @@
 //! The index `by_organization`: which accounts belong to an organization and its merchants.
 //!
-//! The index holds keys alone; accounts are read from the table itself, strongly consistent. An account's scope is
-//! named once, so an event does not touch the index, and only an account that was created a moment ago may be
-//! missing from it. Rejected: an index of whole items, whose balances lag behind the table's and which costs a
-//! second write for every event.
+//! The index holds keys alone; accounts are read from the table itself, strongly consistent. An account's
+//! scope is named once, so an event does not touch the index, and only an account that was created a moment
+//! ago may be missing from it. Rejected: an index of whole items, whose balances lag behind the table's and
+//! which costs a second write for every event.
 
 use super::accounts::{self, Attribute};
 use super::row::{Item, text};
@@ -71,8 +71,8 @@ impl Store {
         Ok(keys)
     }
 
-    /// One account of a merchant within an organization, if it is theirs: a strongly consistent read, without the
-    /// index.
+    /// One account of a merchant within an organization, if it is theirs: a strongly consistent read, without
+    /// the index.
     pub async fn merchant_account(
         &self,
         organization_id: OrganizationId,

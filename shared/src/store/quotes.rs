@@ -25,13 +25,13 @@ pub enum Kept {
 /// The book as it was read: what is written must be made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoredBook {
-    /// What is remembered; nothing before the first run.
+    /// The book; `None` before the first run.
     pub book: Option<QuoteBook>,
     revision: u64,
 }
 
 impl Store {
-    /// What the sources said last.
+    /// The last answers of the sources.
     pub async fn quote_book(&self) -> Result<StoredBook, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.rates).consistent_read(true);
         let answer = request.key(SERIES, text(QUOTES)).key(PLACE, text(QUOTES)).send().await?;

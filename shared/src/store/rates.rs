@@ -1,9 +1,10 @@
 //! The rates table: sheets by month and instant, and the pointer to the newest.
 //!
-//! A sheet stands under its month and then under `<observed_at>#<recorded_at>`; it is put if it is absent and never
-//! replaced. The pointer item names the newest sheet, and is written in the sheet's own transaction; so one read of
-//! a small item tells whether a sheet in memory is still the newest. Rejected: to trust a sheet in memory for some
-//! seconds, because the same question asked with a `known_at` later on would be answered by another sheet.
+//! A sheet stands under its month and then under `<observed_at>#<recorded_at>`; it is put if it is absent and
+//! never replaced. The pointer item names the newest sheet, and is written in the sheet's own transaction; so
+//! one read of a small item tells whether a sheet in memory is still the newest. Rejected: to trust a sheet
+//! in memory for some seconds, because the same question asked with a `known_at` later on would be answered
+//! by another sheet.
 
 use super::record::pauses;
 use super::row::{Item, Row, instant, number, text};
@@ -29,8 +30,8 @@ const MONTH_LENGTH: usize = 7;
 const POINTER: &str = "newest";
 /// Sorts after every sheet of an instant.
 const AFTER_SHEETS: char = '~';
-/// Sheets that the first read looks at where some may not have been known yet; each further read looks at four
-/// times as many.
+/// Sheets that the first read looks at where some may not have been known yet; each further read looks at
+/// four times as many.
 const FIRST_LOOK: i32 = 4;
 const LOOK_FACTOR: i32 = 4;
 const LONGEST_LOOK: i32 = 256;
@@ -177,8 +178,8 @@ impl Store {
     }
 }
 
-/// The rate sheets as one instance reads them. The newest is kept in memory and used as long as the pointer names
-/// it; sheets of the past are read.
+/// The rate sheets as one instance reads them. The newest is kept in memory and used as long as the pointer
+/// names it; sheets of the past are read.
 #[derive(Debug, Clone)]
 pub struct Sheets {
     store: Store,

@@ -1,16 +1,17 @@
-//! The one way an entry is written: read what is there, decide, and write history and account in one transaction.
+//! The one way an entry is written: read what is there, decide, and write history and account in one
+//! transaction.
 //!
 //! Entries may come in any order and more than once; the account ends as its greatest entry says, and history
 //! holds them all. A transaction is refused if the account was written since it was read (its `revision` is
 //! another), or if the entry was put meanwhile. Then everything is read and decided again.
 //!
-//! Each attempt has a `recorded_at` of its own and is sent once: the SDK would send the same transaction again
-//! seconds later, and the time in it would be wrong by then. An attempt whose answer was lost is recognised by its
-//! `recorded_at`. Rejected: writing first and reading only where that was refused. It saves a read unit per event
-//! and needs an update expression for each case that [`decide`] tells apart on values.
+//! Each attempt has a `recorded_at` of its own and is sent once: the SDK would send the same transaction
+//! again seconds later, and the time in it would be wrong by then. An attempt whose answer was lost is
+//! recognised by its `recorded_at`. Rejected: writing first and reading only where that was refused. It saves
+//! a read unit per event and needs an update expression for each case that [`decide`] tells apart on values.
 
 use super::history::{self, AccountOwner, RecordedEntry};
-use super::merge::{Decision, Known, decide};
+use super::merge::{Decision, UpdateContext, decide};
 use super::row::{number, text};
 use super::transaction::Transaction;
 use super::{Store, StoreError, StoredAccount, accounts};
@@ -37,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 /// A `known_at` is settled after this: nothing is recorded any more that it would show.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// What became of an accepted update.
+/// The outcome of an accepted update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is the account's newest entry now.
@@ -140,29 +141,29 @@ impl Store {
         }
     }
 
-    /// One attempt at all updates together. Its time is added to `own_times`, by which a later attempt recognises
-    /// entries of an earlier one.
+    /// One attempt at all updates together. Its time is added to `own_times`, by which a later attempt
+    /// recognises entries of an earlier one.
     async fn attempt(
         &self,
         updates: &[AccountUpdate],
         own_times: &mut Vec<Timestamp>,
     ) -> Result<Attempt, StoreError> {
         let is_retry = !own_times.is_empty();
-        let known = self.known(updates, is_retry).await?;
+        let contexts = self.contexts(updates, is_retry).await?;
         let now = self.clock.now();
         let mut outcomes = Vec::with_capacity(updates.len());
         let mut writes = Vec::new();
         for update in updates {
-            let known = known.get(&update.id).cloned().unwrap_or_default();
-            match decide(update, &known, update.recorded_at.unwrap_or(now)) {
+            let context = contexts.get(&update.id).cloned().unwrap_or_default();
+            match decide(update, &context, update.recorded_at.unwrap_or(now)) {
                 Ok(decision) => {
                     if let Decision::Repeated(at) = decision
                         && own_times.contains(&at)
                     {
                         self.count_if_late(at);
                     }
-                    writes.extend(self.writes(update, &known, &decision)?);
-                    outcomes.push(Ok(outcome(update, &known, &decision, own_times)));
+                    writes.extend(self.writes(update, &context, &decision)?);
+                    outcomes.push(Ok(outcome(update, &context, &decision, own_times)));
                 }
                 Err(rejection) => outcomes.push(Err(rejection.into())),
             }
@@ -184,46 +185,47 @@ impl Store {
         }
     }
 
-    /// What has to be read to decide on some updates: their accounts, then the keys of their histories that matter.
-    async fn known(
+    /// Reads the items by which some updates are decided: their accounts, then the keys of their histories
+    /// that matter.
+    async fn contexts(
         &self,
         updates: &[AccountUpdate],
         is_retry: bool,
-    ) -> Result<HashMap<AccountId, Known>, StoreError> {
+    ) -> Result<HashMap<AccountId, UpdateContext>, StoreError> {
         let keys = updates.iter().map(|update| accounts::key(update.customer_id, update.id)).collect();
-        let mut known = HashMap::<AccountId, Known>::with_capacity(updates.len());
+        let mut contexts = HashMap::<AccountId, UpdateContext>::with_capacity(updates.len());
         for item in self.batch_get(&self.tables.accounts, keys).await? {
             let stored = accounts::from_item(&item)?;
             let id = stored.account.id;
-            known.entry(id).or_default().account = Some(stored);
+            contexts.entry(id).or_default().account = Some(stored);
         }
         let mut keys = Vec::new();
         for update in updates {
-            match known.get(&update.id).and_then(|known| known.account.as_ref()) {
+            match contexts.get(&update.id).and_then(|context| context.account.as_ref()) {
                 None => keys.extend([history::owner_key(update.id), history::key(update.id, update.entry)]),
-                // An entry above the newest is in history only if the accounts table was restored to an earlier
-                // time. Its put is refused then, and the next attempt looks for it.
+                // An entry above the newest is in history only if the accounts table was restored to an
+                // earlier time. Its put is refused then, and the next attempt looks for it.
                 Some(stored) if stored.account.entry < update.entry && !is_retry => {}
                 Some(_) => keys.push(history::key(update.id, update.entry)),
             }
         }
         for item in self.batch_get(&self.tables.history, keys).await? {
             let id = history::id_of(&item)?;
-            let known = known.entry(id).or_default();
+            let context = contexts.entry(id).or_default();
             if history::is_owner(&item) {
-                known.owner = Some(history::owner_from_item(&item)?);
+                context.owner = Some(history::owner_from_item(&item)?);
             } else {
-                known.entry = Some(history::from_item(&item)?);
+                context.entry = Some(history::from_item(&item)?);
             }
         }
-        Ok(known)
+        Ok(contexts)
     }
 
     /// The writes of a decision.
     pub(super) fn writes(
         &self,
         update: &AccountUpdate,
-        known: &Known,
+        context: &UpdateContext,
         decision: &Decision,
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let (entry, account) = match decision {
@@ -233,10 +235,10 @@ impl Store {
         };
         let mut writes = Vec::new();
         if let Some(account) = account {
-            if known.account.is_none() {
+            if context.account.is_none() {
                 writes.push(self.put_owner(update)?);
             }
-            writes.push(self.put_account(account, known.account.as_ref())?);
+            writes.push(self.put_account(account, context.account.as_ref())?);
         }
         if let Some(entry) = entry {
             writes.push(self.put_entry(update.id, entry)?);
@@ -282,8 +284,8 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    /// A commit that is seen a minute after its `recorded_at` may have changed an answer that was settled. The line
-    /// is a metric, and an alarm watches it.
+    /// A commit that is seen a minute after its `recorded_at` may have changed an answer that was settled.
+    /// The line is a metric, and an alarm watches it.
     pub(super) fn count_if_late(&self, recorded_at: Timestamp) {
         let age = recorded_at.age_at(self.clock.now());
         if age > SETTLED_AFTER {
@@ -292,8 +294,13 @@ impl Store {
     }
 }
 
-fn outcome(update: &AccountUpdate, known: &Known, decision: &Decision, own_times: &[Timestamp]) -> Outcome {
-    let newest = known.account.as_ref().map(|stored| stored.account.entry);
+fn outcome(
+    update: &AccountUpdate,
+    context: &UpdateContext,
+    decision: &Decision,
+    own_times: &[Timestamp],
+) -> Outcome {
+    let newest = context.account.as_ref().map(|stored| stored.account.entry);
     match decision {
         // The answer to the attempt that recorded the entry was lost.
         Decision::Repeated(at) if own_times.contains(at) && newest == Some(update.entry) => Outcome::Recorded,

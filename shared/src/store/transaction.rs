@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use std::time::Duration;
 
-/// A healthy table commits in tens of milliseconds. The time of a transaction is written into it, so a transaction
-/// must not be under way for long.
+/// A healthy table commits in tens of milliseconds. The time of a transaction is written into it, so a
+/// transaction must not be under way for long.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How `DynamoDB` answered a transaction.
@@ -24,7 +24,8 @@ pub(super) enum Transaction {
 }
 
 impl Store {
-    /// Sends a transaction once. A transaction that is not answered in time may have been committed all the same.
+    /// Sends a transaction once. A transaction that is not answered in time may have been committed all the
+    /// same.
     pub(super) async fn transact(
         &self,
         writes: impl IntoIterator<Item = TransactWriteItem>,

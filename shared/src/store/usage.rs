@@ -1,4 +1,4 @@
-//! What the store charges for a piece of work: calls and capacity units, as DynamoDB itself counts them.
+//! The store's charge for a piece of work: calls and capacity units, as DynamoDB itself counts them.
 //!
 //! Every call of the client asks for its consumed capacity; the sum belongs to the task that made it, so that
 //! a request's log line can say what the request cost.
@@ -23,7 +23,7 @@ tokio::task_local! {
     static USAGE: Cell<Usage>;
 }
 
-/// What some work cost; what failed on the way is counted as a call.
+/// The cost of some work; a call that failed is counted too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Calls to DynamoDB.

@@ -15,7 +15,7 @@ pub struct OwnerPlace(Item);
 pub struct CorruptRow {
     /// Its customer and account, as far as the key says.
     pub key: String,
-    /// What is wrong with it.
+    /// The fault.
     pub error: StoreError,
 }
 

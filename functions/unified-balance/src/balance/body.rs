@@ -17,7 +17,7 @@ use shared::http::{Number, schema};
 pub(crate) struct Body {
     /// `fiat_balance` plus `crypto_balance`.
     total_balance: Number,
-    /// What everything was converted into.
+    /// The currency everything was converted into.
     currency: &'static str,
     /// The sum of the fiat stacks.
     fiat_balance: Number,
@@ -48,7 +48,7 @@ struct UnpricedBody {
     balance: Number,
 }
 
-/// What is held in one currency.
+/// The holding in one currency.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "BalanceStack")]
 struct StackBody {
@@ -104,7 +104,7 @@ struct RateBody {
     usd: Number,
     /// `usd` divided by the target's, to 28 significant digits.
     rate: Number,
-    /// Who said so.
+    /// The source of the rate.
     source: String,
     /// Whether it is a market's price, a reference rate, or taken at par with its peg.
     #[schemars(schema_with = "methods")]

@@ -67,7 +67,7 @@ struct AccountBody {
     currency: &'static str,
     balance: Number,
     available: Number,
-    /// What is held but cannot be spent.
+    /// The amount that is held but cannot be spent.
     locked: Number,
     is_crypto: bool,
     active: bool,
@@ -96,7 +96,7 @@ struct AccountBody {
     metadata: Metadata,
 }
 
-/// What a page shows beside an account.
+/// Facts about an account's asset, to show beside the account.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "AccountMetadata")]
 struct Metadata {

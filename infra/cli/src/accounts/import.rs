@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 const MAX_RETRIES: usize = 10;
 const BAR: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed} gone, {eta} to go";
 
-/// What became of the file.
+/// The outcome of an import.
 #[derive(Debug, Default, Serialize)]
 struct Tally {
     rows: u64,

@@ -59,7 +59,7 @@ impl Lines {
         if read == 0 {
             return Ok(None);
         }
-        // What is beyond is passed over in parts, so that no line of any length takes more memory.
+        // The rest of the line is passed over in parts, so that no line of any length takes more memory.
         let (mut rest, mut is_cut) = (Vec::new(), false);
         while !text.ends_with(b"\n") && !rest.ends_with(b"\n") {
             rest.clear();

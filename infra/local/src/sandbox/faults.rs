@@ -1,4 +1,4 @@
-//! What is to go wrong with calls to the sandbox.
+//! Faults that calls to the sandbox are to meet.
 
 use super::answers::failure;
 use axum::http::StatusCode;
@@ -29,7 +29,7 @@ impl Fault {
         Duration::from_millis(self.delay_ms)
     }
 
-    /// What is answered instead of the truth, if anything is.
+    /// The answer in the place of the true one, if there is to be another.
     pub(super) fn answer(&self) -> Option<Response> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         match &self.body {

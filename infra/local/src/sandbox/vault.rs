@@ -5,7 +5,7 @@ use serde_json::Value;
 use shared::domain::Timestamp;
 use shared::domain::time::TimestampError;
 
-/// What a vault holds.
+/// The holdings of a vault.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VaultEntry {
@@ -22,10 +22,10 @@ pub struct VaultAssetEntry {
     pub id: String,
     /// Everything, a decimal string unless nonsense is wanted.
     pub total: Value,
-    /// What is free; the total unless given.
+    /// The amount that can be moved; the total unless given.
     pub available: Option<Value>,
-    /// When it last moved, as an instant or relative to when the vault is set: one incoming transaction of that time
-    /// is answered.
+    /// When it last moved, as an instant or relative to when the vault is set: one incoming transaction of
+    /// that time is answered.
     pub last_transaction_at: Option<String>,
 }
 
