@@ -175,6 +175,18 @@ async fn a_rotated_key_is_found_and_a_withdrawn_one_ends() {
 }
 
 #[tokio::test]
+async fn keys_fetched_by_a_clock_that_ran_a_day_ahead_are_fetched_again() {
+    let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
+    let (old, new) = (Signer::ec("old"), Signer::ec("new"));
+    let authenticator = authenticator(&app, &issuer);
+    publish(&issuer, &[&old], 1).await;
+    assert!(accepts(&authenticator, &old.token(), later(24 * 60 - 1)).await);
+    publish(&issuer, &[&new], 1).await;
+    assert!(accepts(&authenticator, &new.token(), later(0)).await);
+    assert!(!accepts(&authenticator, &old.token(), later(0)).await);
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_down_stops_nobody_for_a_day() {
     let (app, issuer) = (App::start(json!({})).await, MockServer::start().await);
     let signer = Signer::ec("first");

@@ -41,15 +41,23 @@ struct KeySet {
     fetched_at: Timestamp,
 }
 
+impl KeySet {
+    /// Whether the set is younger than `age`. A set dated by a clock that ran ahead by more than `age` is
+    /// not: such a set would otherwise be kept until that date has passed.
+    fn is_younger(&self, age: SignedDuration, now: Timestamp) -> bool {
+        self.fetched_at.age_at(now).abs() < age
+    }
+}
+
 impl Jwks {
     pub(super) fn new(url: String, store: Store) -> Self {
         Self { url, store, current: RwLock::default(), refresh: tokio::sync::Mutex::default() }
     }
 
     /// Reads the stored set.
-    pub(super) async fn warm(&self) -> Result<(), AuthError> {
+    pub(super) async fn warm(&self, now: Timestamp) -> Result<(), AuthError> {
         if let Some(stored) = self.store.jwks().await? {
-            self.install(&stored)?;
+            self.install(&stored, now)?;
         }
         Ok(())
     }
@@ -64,7 +72,7 @@ impl Jwks {
         if let Some(key) = self.find(kid, now, REFRESH_AFTER) {
             return Ok(Some(key));
         }
-        let outcome = match last.take().filter(|(at, _)| at.age_at(now) < COOLDOWN) {
+        let outcome = match last.take().filter(|(at, _)| at.age_at(now).abs() < COOLDOWN) {
             Some(recent) => last.insert(recent),
             None => last.insert((now, self.refresh(kid, now).await)),
         };
@@ -80,16 +88,16 @@ impl Jwks {
     }
 
     fn has_set(&self, now: Timestamp, max_age: SignedDuration) -> bool {
-        self.current().is_some_and(|current| current.fetched_at.age_at(now) < max_age)
+        self.current().is_some_and(|current| current.is_younger(max_age, now))
     }
 
     fn find(&self, kid: &str, now: Timestamp, max_age: SignedDuration) -> Option<VerificationKey> {
-        let current = self.current().filter(|current| current.fetched_at.age_at(now) < max_age)?;
+        let current = self.current().filter(|current| current.is_younger(max_age, now))?;
         current.keys.get(kid).cloned()
     }
 
     async fn refresh(&self, kid: &str, now: Timestamp) -> Result<(), AuthError> {
-        if let Err(cause) = self.warm().await {
+        if let Err(cause) = self.warm(now).await {
             tracing::warn!(%cause, "the stored key set could not be used; asking the issuer");
         }
         // Before the first fetch ever there is nothing to fall back on, and waiting for another instance's
@@ -105,15 +113,19 @@ impl Jwks {
             AuthError::KeysUnavailable(cause)
         })?;
         let fetched = StoredJwks { document, fetched_at: now };
-        self.install(&fetched)?;
+        self.install(&fetched, now)?;
         Ok(self.store.put_jwks(&fetched).await?)
     }
 
-    /// Takes the set unless a newer one is here already, which may not have reached the store.
-    fn install(&self, stored: &StoredJwks) -> Result<(), AuthError> {
+    /// Takes the set unless a newer one is here already, which may not have reached the store. A set that is
+    /// dated later than `now` is not newer: the clock that dated the set was wrong, or has been set back.
+    fn install(&self, stored: &StoredJwks, now: Timestamp) -> Result<(), AuthError> {
         let keys = parse(&stored.document).map_err(|error| AuthError::KeysUnavailable(error.to_string()))?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_none_or(|current| current.fetched_at <= stored.fetched_at) {
+        let is_newer_here = current
+            .as_ref()
+            .is_some_and(|here| stored.fetched_at < here.fetched_at && here.fetched_at <= now);
+        if !is_newer_here {
             *current = Some(Arc::new(KeySet { keys, fetched_at: stored.fetched_at }));
         }
         Ok(())

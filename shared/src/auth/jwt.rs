@@ -54,7 +54,7 @@ impl Verifier {
     pub(super) async fn warm(&self, now: Timestamp) -> Result<(), AuthError> {
         match &self.keys {
             Keys::Shared(secret) => shared_key(secret, now).await.map(drop),
-            Keys::Published(jwks) => jwks.warm().await,
+            Keys::Published(jwks) => jwks.warm(now).await,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, Store
 use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,7 +117,8 @@ impl Syncs {
         &self.providers
     }
 
-    /// The account with balances no older than `oldest`: as it is stored, or as the provider says now.
+    /// The account as it is stored if its balances are no older than `oldest`, and otherwise as the provider
+    /// answers to a call that this one makes or shares. A call that is shared may have begun before `oldest`.
     pub async fn fresh(
         &self,
         account: CustodyAccount,
@@ -230,10 +232,15 @@ impl Syncs {
             let Some(CustodyState { account, attempts, .. }) = self.store.custody_account(id).await? else {
                 return Ok(None);
             };
-            if attempts.ended >= token {
-                let failed =
-                    || ProviderError::Unavailable("the call that was shared has failed".to_owned()).into();
-                return Ok(Some(if attempts.has_failed { Err(failed()) } else { Ok(account) }));
+            match attempts.ended.cmp(&token) {
+                Ordering::Less => {}
+                Ordering::Equal if attempts.has_failed => {
+                    let failed = "the call that was shared has failed".to_owned();
+                    return Ok(Some(Err(ProviderError::Unavailable(failed).into())));
+                }
+                // A later attempt has failed, which says nothing of the one that was seen.
+                Ordering::Greater if attempts.has_failed => return Ok(None),
+                Ordering::Equal | Ordering::Greater => return Ok(Some(Ok(account))),
             }
             if attempts.held_until.is_none_or(|until| until <= later(now, started)) {
                 return Ok(None);

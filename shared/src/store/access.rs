@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// Claims the right to ask the issuer for its keys. `false`: another has claimed it within the last
-    /// minute.
+    /// minute. A claim from further ahead than that was made by a wrong clock and binds nobody.
     pub async fn claim_jwks_refresh(&self, now: Timestamp) -> Result<bool, StoreError> {
         let answer = self
             .client
@@ -117,10 +117,13 @@ impl Store {
             .table_name(&self.tables.access)
             .key("key", text(JWKS))
             .update_expression("SET #claimed = :now")
-            .condition_expression("attribute_not_exists(#claimed) OR #claimed <= :earliest")
+            .condition_expression(
+                "attribute_not_exists(#claimed) OR NOT #claimed BETWEEN :earliest AND :latest",
+            )
             .expression_attribute_names("#claimed", REFRESH_CLAIMED_AT)
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":earliest", instant(now.minus(REFRESH_INTERVAL)))
+            .expression_attribute_values(":latest", instant(now.plus(REFRESH_INTERVAL)))
             .send()
             .await;
         is_made(answer)
