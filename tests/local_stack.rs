@@ -171,7 +171,7 @@ fn a_faulty_dataset_is_refused_by_place() {
         broken(json!({"currency": "DOGE"})),
         broken(json!({"customer_id": "alice"})),
         broken(json!({"status": "frozen"})),
-        broken(json!({"merchant_id": "mrc_1"})),
+        broken(json!({"merchant_id": "org_1"})),
         broken(json!({"history": [{"balance": "1", "balance_at": "yesterday"}]})),
         json!({"accounts": [account(1, "EUR", "1"), account(1, "EUR", "2")]}),
         broken(json!({"history": [{"balance": "1", "balance_at": "2026-06-01T00:00:01Z"}]})),

@@ -31,6 +31,7 @@ mod lambda_events;
 mod lines;
 mod local_stack;
 mod merchant_balances;
+mod organization_balances;
 mod rate_limit;
 mod rate_rules;
 mod rate_sources;

@@ -172,11 +172,11 @@ async fn every_faulty_parameter_is_named_before_permission_is_asked() {
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/acc_zz+:~/balances
       400 {"error":"invalid_request","message":"`accountId` must be `acc_` and a UUID.","details":{"parameter":"accountId","request_id":"…"}}
     …/a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/balances
-      400 {"error":"invalid_request","message":"`organizationId` must be `org_` and a UUID.","details":{"parameter":"organizationId","request_id":"…"}}
+      400 {"error":"invalid_request","message":"`organizationId` must be `org_` and 1 to 64 of A–Z, a–z, 0–9 and -.","details":{"parameter":"organizationId","request_id":"…"}}
     …/org_a0000000-0000-4000-8000-00000000000a/merchants/con_b0000000-0000-4000-8000-00000000000b/accounts/balances
-      400 {"error":"invalid_request","message":"`merchantId` must be `mrc_` and a UUID.","details":{"parameter":"merchantId","request_id":"…"}}
+      400 {"error":"invalid_request","message":"`merchantId` must be `mrc_` and 1 to 64 of A–Z, a–z, 0–9 and -.","details":{"parameter":"merchantId","request_id":"…"}}
     …/ORG_a0000000-0000-4000-8000-00000000000a/merchants/mrc_b0000000-0000-4000-8000-00000000000b/accounts/acc_00000000-0000-4000-8000-000000000001/balances
-      400 {"error":"invalid_request","message":"`organizationId` must be `org_` and a UUID.","details":{"parameter":"organizationId","request_id":"…"}}
+      400 {"error":"invalid_request","message":"`organizationId` must be `org_` and 1 to 64 of A–Z, a–z, 0–9 and -.","details":{"parameter":"organizationId","request_id":"…"}}
     "#);
     for (method, credential, path, status) in [
         (Method::GET, None, path("/balances?colour=red"), 401),

@@ -10,8 +10,9 @@ use shared::domain::{
     AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustomerId, EntryKey,
     MerchantId, Moment, Network, OrganizationId, Status, Timestamp, Version,
 };
-use shared::store::{Outcome, RecordError, Rejection, Store};
+use shared::store::{Merchants, Outcome, RecordError, Rejection, Store};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -120,8 +121,8 @@ async fn scope_is_named_once_and_a_merchant_by_its_organization() {
     let none = AccountScope::default;
     let of = |minute, scope| AccountUpdate { scope, ..update(customer, id, "1", minute) };
     let (recorded, superseded) = (Ok(Outcome::Recorded), Ok(Outcome::Superseded));
-    let by_itself = AccountScope { merchant_id: Some(merchant), ..none() };
-    let theirs = AccountScope { organization_id: Some(others), ..none() };
+    let by_itself = AccountScope { merchant_id: Some(merchant.clone()), ..none() };
+    let theirs = AccountScope { organization_id: Some(others.clone()), ..none() };
     let steps = vec![
         Step {
             name: "a merchant without an organization",
@@ -131,7 +132,7 @@ async fn scope_is_named_once_and_a_merchant_by_its_organization() {
         Step { name: "no scope", update: of(10, none()), expected: recorded },
         Step {
             name: "an older entry names the organization",
-            update: of(5, AccountScope { organization_id: Some(ours), ..none() }),
+            update: of(5, AccountScope { organization_id: Some(ours.clone()), ..none() }),
             expected: superseded,
         },
         Step { name: "the merchant follows", update: of(20, by_itself.clone()), expected: recorded },
@@ -142,7 +143,7 @@ async fn scope_is_named_once_and_a_merchant_by_its_organization() {
         },
         Step {
             name: "another merchant",
-            update: of(30, AccountScope { merchant_id: Some(another), ..none() }),
+            update: of(30, AccountScope { merchant_id: Some(another.clone()), ..none() }),
             expected: Err(Rejection::OtherMerchant),
         },
         Step {
@@ -158,17 +159,24 @@ async fn scope_is_named_once_and_a_merchant_by_its_organization() {
         Step { name: "the same parts again", update: of(40, by_itself), expected: recorded },
         Step {
             name: "an entry that is there, with a part that it did not name",
-            update: of(10, AccountScope { organization_id: Some(ours), ..none() }),
+            update: of(10, AccountScope { organization_id: Some(ours.clone()), ..none() }),
             expected: Err(Rejection::Conflict),
         },
     ];
     tell(&store, steps).await;
-    let found = store.merchant_accounts(ours, merchant).await.unwrap();
-    let scope =
-        AccountScope { organization_id: Some(ours), merchant_id: Some(merchant), network: network("ETH") };
+    let accounts = async |organization: &OrganizationId, merchant: &MerchantId| {
+        let these = Merchants::These(BTreeSet::from([merchant.clone()]));
+        store.organization_accounts(organization, &these).await.unwrap()
+    };
+    let found = accounts(&ours, &merchant).await;
+    let scope = AccountScope {
+        organization_id: Some(ours.clone()),
+        merchant_id: Some(merchant.clone()),
+        network: network("ETH"),
+    };
     assert_eq!(found.iter().map(|stored| &stored.account.scope).collect::<Vec<_>>(), [&scope]);
-    assert_eq!(store.merchant_accounts(others, merchant).await.unwrap(), []);
-    assert_eq!(store.merchant_accounts(ours, another).await.unwrap(), []);
+    assert_eq!(accounts(&others, &merchant).await, []);
+    assert_eq!(accounts(&ours, &another).await, []);
 }
 
 #[tokio::test]

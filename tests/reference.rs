@@ -1,6 +1,6 @@
 //! The reference says what the routes declare, and the routes do what the reference says.
 
-use crate::harness::{App, account, custody, dataset, send, wallet};
+use crate::harness::{App, account, custody, dataset, send, wallet, with};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
@@ -183,12 +183,15 @@ async fn what_a_parameter_does_not_expect_is_refused_by_its_name() {
     assert!(tried > 150, "{tried}");
 }
 
+/// The organization that the document's own examples ask about.
+const ORGANIZATION: &str = "org_a0000000-0000-4000-8000-00000000000a";
+
 /// What each operation declares beyond the errors of all, made to happen.
 #[tokio::test]
 async fn every_error_that_an_operation_declares_happens_and_is_declared() {
     let app = App::start(custody(
         json!([wallet("USDT_ERC20", "10", "10")]),
-        json!({"accounts": [account(1, "SOL", "1")]}),
+        json!({"accounts": [with(account(1, "SOL", "1"), json!({"organization_id": ORGANIZATION}))]}),
     ))
     .await;
     let unpriced =
@@ -198,8 +201,14 @@ async fn every_error_that_an_operation_declares_happens_and_is_declared() {
     let (nobody, merchant) =
         ("00000000-0000-4000-8000-000000000000", "acc_00000000-0000-4000-8000-000000000000");
     type Row<'a> = (&'a App, &'a str, &'a [(&'a str, Option<&'a str>)], ErrorCode);
-    let rows: [Row<'_>; 7] = [
+    let rows: [Row<'_>; 8] = [
         (&app, "getBalance", &[("currency", Some("XAF"))], ErrorCode::UnpricedAssets),
+        (
+            &app,
+            "getOrganizationBalance",
+            &[("currency", Some("XAF")), ("date", None)],
+            ErrorCode::UnpricedAssets,
+        ),
         (&app, "getMerchantBalance", &[("accountId", Some(merchant))], ErrorCode::AccountNotFound),
         (&app, "getCustodyBalances", &[("accountId", Some(nobody))], ErrorCode::AccountNotFound),
         (&unpriced, "getCustodyBalances", &[], ErrorCode::UnpricedAssets),

@@ -3,13 +3,14 @@
 use merchant_balances::{App, routes};
 use shared::clock::Clock;
 use shared::config::Config;
+use shared::domain::AgeLimits;
 use shared::{http, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(std::io::stdout, &[]);
     let clock = Clock::system();
-    let app = App::new(&Config::from_env()?, clock.clone());
+    let app = App::new(&Config::from_env()?, AgeLimits::STANDARD, clock.clone());
     app.warm().await;
     http::serve(routes(app), clock).await
 }

@@ -1,18 +1,18 @@
-//! The parameters of the two routes, each declared once.
+//! Parameters of the merchant view, each declared once.
 
 use shared::domain::{
     Account, AccountId, AccountScope, Asset, MerchantAccountId, MerchantId, Moment, OrganizationId, Timestamp,
 };
 use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
-static ORGANIZATION_ID: Parameter<OrganizationId> = Parameter::new(
+pub(crate) static ORGANIZATION_ID: Parameter<OrganizationId> = Parameter::new(
     "organizationId",
     "the merchant's organization",
-    Expected::Id(OrganizationId::PREFIX),
+    Expected::VendorId(OrganizationId::PREFIX),
     |text| OrganizationId::parse(text).ok(),
 );
 static MERCHANT_ID: Parameter<MerchantId> =
-    Parameter::new("merchantId", "the merchant", Expected::Id(MerchantId::PREFIX), |text| {
+    Parameter::new("merchantId", "the merchant", Expected::VendorId(MerchantId::PREFIX), |text| {
         MerchantId::parse(text).ok()
     });
 static ACCOUNT_ID: Parameter<MerchantAccountId> =
@@ -20,12 +20,12 @@ static ACCOUNT_ID: Parameter<MerchantAccountId> =
         MerchantAccountId::parse(text).ok()
     });
 static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "accounts in this currency");
-static DATE: Parameter<Timestamp> = Parameter::instant(
+pub(crate) static DATE: Parameter<Timestamp> = Parameter::instant(
     "date",
     "balances as they stood at that instant, inclusive; `known_at` if only that is given, else the time of the request",
 );
 
-static KNOWN_AT: Parameter<Timestamp> = Parameter::instant(
+pub(crate) static KNOWN_AT: Parameter<Timestamp> = Parameter::instant(
     "known_at",
     "only what was recorded by that instant; once a minute has passed since, the answer is the same for ever",
 );
@@ -40,7 +40,7 @@ pub(crate) static OF_ACCOUNT: [&dyn Declared; 1] = [&ACCOUNT_ID];
 pub(crate) static OF_SINGLE: [&dyn Declared; 2] = [&DATE, &KNOWN_AT];
 
 /// Whose accounts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Merchant {
     pub(crate) organization_id: OrganizationId,
     pub(crate) id: MerchantId,
@@ -48,9 +48,9 @@ pub(crate) struct Merchant {
 
 impl Merchant {
     /// Whether the account is the merchant's, as far as its scope is known.
-    pub(crate) fn owns(self, account: &Account) -> bool {
-        let AccountScope { organization_id, merchant_id, network: _ } = account.scope;
-        (organization_id, merchant_id) == (Some(self.organization_id), Some(self.id))
+    pub(crate) fn owns(&self, account: &Account) -> bool {
+        let AccountScope { organization_id, merchant_id, network: _ } = &account.scope;
+        (organization_id.as_ref(), merchant_id.as_ref()) == (Some(&self.organization_id), Some(&self.id))
     }
 
     pub(crate) fn parse(organization_id: &str, id: &str) -> Result<Self, InvalidParameter> {
@@ -94,7 +94,7 @@ impl SingleQuery {
 }
 
 /// The moment that a request names; `date` unless given is `known_at`.
-fn moment(parameters: &Parameters, now: Timestamp) -> Result<Option<Moment>, InvalidParameter> {
+pub(crate) fn moment(parameters: &Parameters, now: Timestamp) -> Result<Option<Moment>, InvalidParameter> {
     let date = parameters.optional_past(&DATE, now)?;
     let known_at = parameters.optional_past(&KNOWN_AT, now)?;
     let is_named = date.is_some() || known_at.is_some();

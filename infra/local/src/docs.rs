@@ -84,7 +84,8 @@ pub(crate) fn claims(dataset: &Dataset) -> Result<Map<String, Value>, LoadError>
     let customers =
         states().map(|state| state.customer_id).chain(custody.iter().map(|account| account.customer_id));
     let customers: BTreeSet<_> = customers.collect();
-    let organizations: BTreeSet<_> = states().filter_map(|state| state.scope.organization_id).collect();
+    let organizations: BTreeSet<_> =
+        states().filter_map(|state| state.scope.organization_id.as_ref()).collect();
     let customers: Vec<_> = customers.into_iter().take(MAX_IDS).map(|id| id.to_string()).collect();
     let organizations: Vec<_> = organizations.into_iter().take(MAX_IDS).map(|id| id.to_string()).collect();
     let claims = [

@@ -57,7 +57,9 @@ pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadE
     let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
     let custody = dataset.custody_accounts()?;
     let custody = custody.first().map(|account| of_custody(account, has_rate));
-    Ok(of_customers(&states, has_rate, now).chain(of_merchants(&states, now)).chain(custody).collect())
+    let customers = of_customers(&states, has_rate, now);
+    let merchants = of_merchants(&states, now).chain(of_organization(&states, has_rate));
+    Ok(customers.chain(merchants).chain(custody).collect())
 }
 
 fn of_custody(account: &CustodyAccount, has_rate: impl Fn(Asset) -> bool) -> Example {
@@ -111,8 +113,8 @@ fn of_customers(
 }
 
 fn of_merchants(states: &[&AccountUpdate], now: Timestamp) -> impl Iterator<Item = Example> {
-    let merchant = |state: &&AccountUpdate| state.scope.organization_id.zip(state.scope.merchant_id);
-    let merchants: BTreeSet<(OrganizationId, MerchantId)> = states.iter().filter_map(merchant).collect();
+    let merchants: BTreeSet<(&OrganizationId, &MerchantId)> =
+        states.iter().filter_map(|state| merchant(state)).collect();
     let mut examples = Vec::new();
     for (organization_id, merchant_id) in merchants.into_iter().take(MAX_MERCHANTS) {
         let own: Vec<&AccountUpdate> = states
@@ -133,17 +135,40 @@ fn of_merchants(states: &[&AccountUpdate], now: Timestamp) -> impl Iterator<Item
     examples.into_iter()
 }
 
+fn merchant(state: &AccountUpdate) -> Option<(&OrganizationId, &MerchantId)> {
+    state.scope.organization_id.as_ref().zip(state.scope.merchant_id.as_ref())
+}
+
+/// The first organization, all of its merchants together.
+fn of_organization(
+    states: &[&AccountUpdate],
+    has_rate: impl Fn(Asset) -> bool,
+) -> impl Iterator<Item = Example> {
+    let id = states.iter().filter_map(|state| state.scope.organization_id.as_ref()).min();
+    id.into_iter().map(move |id| {
+        let own: Vec<&AccountUpdate> =
+            states.iter().filter(|state| state.scope.organization_id.as_ref() == Some(id)).copied().collect();
+        let path = format!("/api/v1/organizations/{id}/balances?{}", conversion(&own, &has_rate));
+        let title = format!("All merchants together: organization {id}");
+        Example::new(title, "organization_ids", &id.to_string(), path)
+    })
+}
+
 /// An instant at which something was different: the last but one at which a balance changed.
 fn penultimate_change(own: &[&AccountUpdate], now: Timestamp) -> Option<Timestamp> {
     let latest = own.iter().map(|state| state.entry.balance_at).max()?;
     own.iter().map(|state| state.entry.balance_at).filter(|at| *at < latest && *at <= now).max()
 }
 
-/// Converted into euro where that can be done, and partial where a rate may be missing, so that the answer is
-/// a 200.
 fn balance(customer_id: CustomerId, own: &[&AccountUpdate], has_rate: impl Fn(Asset) -> bool) -> String {
+    format!("/v2/accounts/balance?customer_id={customer_id}&{}", conversion(own, has_rate))
+}
+
+/// Parameters that convert into euro where that can be done, and ask for a partial answer where a rate may be
+/// missing, so that the answer is a 200.
+fn conversion(own: &[&AccountUpdate], has_rate: impl Fn(Asset) -> bool) -> String {
     let target = Asset::parse("EUR").ok().filter(|euro| has_rate(*euro)).unwrap_or(Asset::USD);
     let is_priced = own.iter().all(|state| has_rate(state.asset));
     let partial = if is_priced { "" } else { PARTIAL };
-    format!("/v2/accounts/balance?customer_id={customer_id}&currency={}{partial}", target.code())
+    format!("currency={}{partial}", target.code())
 }

@@ -265,7 +265,7 @@ async fn functions(
     clock: &Clock,
 ) -> Result<HashMap<&'static str, Router>, String> {
     let unified_balance = unified_balance::App::new(config, age_limits, clock.clone());
-    let merchant_balances = merchant_balances::App::new(config, clock.clone());
+    let merchant_balances = merchant_balances::App::new(config, age_limits, clock.clone());
     let custody_balances = custody_balances::App::new(config, custody, age_limits, clock.clone())?;
     tokio::join!(unified_balance.warm(), merchant_balances.warm(), custody_balances.warm());
     Ok(HashMap::from([

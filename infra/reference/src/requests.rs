@@ -96,6 +96,12 @@ pub(crate) const REQUESTS: &[Request] = &[
             ("date", DATE),
         ],
     ),
+    request(
+        "getOrganizationBalance",
+        "atADate",
+        "All merchants together, as they stood then",
+        &[("organizationId", ORGANIZATION), ("currency", "EUR"), ("date", DATE)],
+    ),
     request("getCustodyBalances", "now", "What the provider says now", &[("accountId", CUSTODY)]),
     request("syncCustodyAccount", "synced", "The provider was asked", &[("accountId", CUSTODY)]),
 ];
@@ -140,6 +146,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             ("date", "yesterday"),
         ],
     ),
+    invalid("getOrganizationBalance", &[("organizationId", ORGANIZATION), ("currency", "XYZ")]),
     invalid("getCustodyBalances", &[("accountId", CUSTODY), ("max_age", "-1")]),
     invalid("syncCustodyAccount", &[("accountId", "12")]),
     Fault { claims: None, ..fault(ErrorCode::AuthenticationFailed, "listAccounts", &[]) },
@@ -150,6 +157,11 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
     fault(ErrorCode::NotFound, "getAssetIcon", &[("code", "EURØP")]),
     fault(ErrorCode::UnpricedAssets, "getBalance", &[("customer_id", ALICE), ("currency", "XAF")]),
+    fault(
+        ErrorCode::UnpricedAssets,
+        "getOrganizationBalance",
+        &[("organizationId", ORGANIZATION), ("currency", "XAF")],
+    ),
     // The example of the sync came before it.
     fault(ErrorCode::RateLimitExceeded, "syncCustodyAccount", &[("accountId", CUSTODY)]),
     fault(ErrorCode::CustodyProviderError, "getCustodyBalances", &[("accountId", CUSTODY), ("max_age", "0")]),

@@ -2,8 +2,8 @@
 
 use schemars::Schema;
 use serde_json::{Map, Value};
-use shared::domain::Asset;
 use shared::domain::amount::{FRACTION_DIGITS, INTEGER_DIGITS};
+use shared::domain::{Asset, MAX_VENDOR_ID};
 use shared::http::schema::names;
 use shared::query::Expected;
 use std::collections::BTreeSet;
@@ -25,6 +25,10 @@ pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
         Expected::Boolean => one(&[("type", "boolean".into())]),
         Expected::Id("") => text(&[("format", "uuid".into())]),
         Expected::Id(prefix) => text(&[("pattern", format!("^{prefix}{UUID}$").into())]),
+        Expected::VendorId(prefix) => text(&[("pattern", vendor_id(prefix).into())]),
+        Expected::VendorIds(prefix) => {
+            list(schema(&[("type", "string".into()), ("pattern", vendor_id(prefix).into())]))
+        }
         Expected::Asset => (reference(if is_in_path { ASCII_ASSET_CODE } else { ASSET_CODE }), false),
         Expected::Decimal => text(&[("pattern", decimal().into())]),
         Expected::Whole { min, max } => {
@@ -42,6 +46,11 @@ pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
         Expected::Ids => list(schema(&[("type", "string".into()), ("pattern", format!("^{UUID}$").into())])),
         Expected::Assets => list(reference(ASSET_CODE)),
     }
+}
+
+/// A vendor's id; a digit may stand before the `_` of its prefix.
+fn vendor_id(prefix: &str) -> String {
+    format!("^{}[0-9]?_[A-Za-z0-9-]{{1,{MAX_VENDOR_ID}}}$", prefix.trim_end_matches('_'))
 }
 
 fn decimal() -> String {

@@ -51,10 +51,14 @@ impl Grants {
 
     /// Whether it sees the merchant's accounts within the organization.
     #[must_use]
-    pub fn may_see_merchant(&self, organization_id: OrganizationId, merchant_id: MerchantId) -> bool {
-        self.may_see_all()
-            || self.organizations.contains(&organization_id)
-            || self.merchants.contains(&merchant_id)
+    pub fn may_see_merchant(&self, organization_id: &OrganizationId, merchant_id: &MerchantId) -> bool {
+        self.may_see_organization(organization_id) || self.merchants.contains(merchant_id)
+    }
+
+    /// Whether it sees the accounts of all the organization's merchants, and those of no merchant.
+    #[must_use]
+    pub fn may_see_organization(&self, organization_id: &OrganizationId) -> bool {
+        self.may_see_all() || self.organizations.contains(organization_id)
     }
 
     /// Whether it may ask a custody provider for a sync of an account that it sees.

@@ -1,5 +1,6 @@
-//! Identifiers: a UUID, or a prefix and a UUID, parsed once and then impossible to mix up.
+//! Identifiers, parsed once and then impossible to mix up: UUIDs of our own, and names that a vendor gave.
 
+use std::sync::Arc;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -63,14 +64,66 @@ identifier!(
 identifier!(
     /// One account at a custody provider.
     CustodyAccountId, "");
-identifier!(
-    /// A merchant's organization, `org_<uuid>`.
+/// The most characters after the prefix of a vendor's id.
+pub const MAX_VENDOR_ID: usize = 64;
+
+/// Parses an id that a vendor gave: these letters, perhaps one digit, `_`, and 1 to 64 of `[A-Za-z0-9-]`.
+///
+/// A UUID after the prefix is written in lower case, because both cases mean the same UUID. Every other id
+/// stays as the vendor writes the id.
+fn parse_vendor_id(prefix: &str, text: &str) -> Result<Arc<str>, IdError> {
+    let letters = prefix.strip_suffix('_').ok_or(IdError)?;
+    let (version, name) = text.strip_prefix(letters).and_then(|rest| rest.split_once('_')).ok_or(IdError)?;
+    let is_version = version.len() <= 1 && version.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = (1..=MAX_VENDOR_ID).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !is_version || !is_name {
+        return Err(IdError);
+    }
+    Ok(match parse_uuid(name) {
+        Ok(uuid) => format!("{letters}{version}_{}", uuid.hyphenated()).into(),
+        Err(_) => text.into(),
+    })
+}
+
+macro_rules! vendor_identifier {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The beginning of the id. A digit may stand before its `_`, as in the vendor's own `org3_…`.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Parses the prefix and 1 to 64 of `[A-Za-z0-9-]`.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                parse_vendor_id(Self::PREFIX, text).map(Self)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(format!("{}{}", Self::PREFIX, uuid.hyphenated()).into())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+vendor_identifier!(
+    /// A merchant's organization, such as `org_<uuid>`.
     OrganizationId, "org_");
-identifier!(
-    /// Whose accounts they are, in the merchant view, `mrc_<uuid>`.
+vendor_identifier!(
+    /// Whose accounts they are, in the merchant view, such as `mrc_<uuid>`. Unique over all organizations.
     MerchantId, "mrc_");
-identifier!(
-    /// The contact behind an account, `con_<uuid>`.
+vendor_identifier!(
+    /// The contact behind an account, such as `con_<uuid>`.
     ContactId, "con_");
 
 impl From<MerchantAccountId> for AccountId {
@@ -112,10 +165,35 @@ mod tests {
             (AccountId::from(named).to_string().as_str(), MerchantAccountId::from(AccountId::from(named))),
             (uuid, named)
         );
-        for text in
-            [uuid, "MRC_497f6eca-6276-4993-bfeb-53cbbbba6f08", "org_497f6eca-6276-4993-bfeb-53cbbbba6f08"]
-        {
-            assert_eq!(MerchantId::parse(text), Err(IdError), "{text:?}");
+    }
+
+    #[test]
+    fn a_vendors_id_has_one_prefix_perhaps_a_digit_and_up_to_64_characters() {
+        let uuid = "497f6eca-6276-4993-bfeb-53cbbbba6f08";
+        let longest = format!("org_{}", "x".repeat(64));
+        for text in [format!("org_{uuid}"), "org3_a".to_owned(), "org_Az-09".to_owned(), longest.clone()] {
+            assert_eq!(OrganizationId::parse(&text).unwrap().to_string(), text);
+        }
+        let upper = format!("mrc2_{}", uuid.to_uppercase());
+        assert_eq!(MerchantId::parse(&upper).unwrap().to_string(), format!("mrc2_{uuid}"));
+        let bad = [
+            "",
+            "org",
+            "org_",
+            "org3",
+            "orgx_a",
+            "org33_a",
+            "ORG_a",
+            "mrc_a",
+            "org_a_b",
+            "org_a#b",
+            "org_ä",
+            " org_a",
+            uuid,
+            &format!("{longest}x"),
+        ];
+        for text in bad {
+            assert_eq!(OrganizationId::parse(text), Err(IdError), "{text:?}");
         }
     }
 }

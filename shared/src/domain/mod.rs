@@ -26,7 +26,8 @@ pub use asset::Asset;
 pub use custody::{Blockchain, ChainAsset, CustodyAccount, Position, ProviderAccount, ProviderName};
 pub use grant::{Grants, Permission};
 pub use id::{
-    AccountId, ContactId, CustodyAccountId, CustomerId, MerchantAccountId, MerchantId, OrganizationId,
+    AccountId, ContactId, CustodyAccountId, CustomerId, MAX_VENDOR_ID, MerchantAccountId, MerchantId,
+    OrganizationId,
 };
 pub use moment::Moment;
 pub use price::{Factor, PriceError, UsdPrice};

@@ -51,6 +51,14 @@ pub struct Summary {
     pub receipts: Vec<Receipt>,
 }
 
+impl Summary {
+    /// Whether a sum in this currency needed a rate and has no usable one.
+    #[must_use]
+    pub fn lacks_rate(&self, asset: Asset) -> bool {
+        self.unpriced.iter().any(|(unpriced, _)| *unpriced == asset)
+    }
+}
+
 /// Whether each account is shown with its own conversion, which can need a rate where the sum needs none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {

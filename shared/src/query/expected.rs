@@ -2,6 +2,7 @@
 //!
 //! It does not parse, which is [`Parameter`](super::Parameter)'s business.
 
+use crate::domain::MAX_VENDOR_ID;
 use crate::domain::amount::{FRACTION_DIGITS, INTEGER_DIGITS};
 use std::fmt::{self, Display, Formatter};
 
@@ -17,6 +18,10 @@ pub enum Expected {
     Boolean,
     /// This prefix and a UUID.
     Id(&'static str),
+    /// An id that a vendor gave, with this prefix.
+    VendorId(&'static str),
+    /// Ids that a vendor gave, with this prefix, separated by commas.
+    VendorIds(&'static str),
     /// The code of an asset, in any case.
     Asset,
     /// A decimal number without exponent.
@@ -52,6 +57,8 @@ impl Display for Expected {
             Self::Boolean => f.write_str("`true` or `false`"),
             Self::Id("") => f.write_str("a UUID"),
             Self::Id(prefix) => write!(f, "`{prefix}` and a UUID"),
+            Self::VendorId(prefix) => write!(f, "`{prefix}` and 1 to {MAX_VENDOR_ID} of A–Z, a–z, 0–9 and -"),
+            Self::VendorIds(prefix) => write!(f, "ids that begin with `{prefix}`, separated by commas"),
             Self::Asset => f.write_str("the code of a known asset, such as EUR, USDC or BTC"),
             Self::Decimal => write!(
                 f,

@@ -40,6 +40,7 @@ pub use error::StoreError;
 pub use history::{AccountOwner, HistoryEnd, RecordedEntry};
 pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
+pub use organizations::Merchants;
 pub use quotes::{Kept, StoredBook};
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, Rejection, UPDATES_AT_ONCE};

@@ -11,6 +11,7 @@ use super::{ListError, MAX_LISTED_ACCOUNTS, Store, StoreError, StoredAccount};
 use crate::domain::{AccountId, AccountScope, MerchantId, OrganizationId};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::BTreeSet;
 
 const INDEX: &str = "by_organization";
 /// The index's sort key: `<merchant_id>#<account_id>`. Accounts of no merchant begin with `#`.
@@ -21,19 +22,28 @@ const CONCURRENT_READS: usize = 8;
 
 /// The attribute that puts an account into the index, unless it belongs to no organization.
 pub(super) fn index_attributes(id: AccountId, scope: &AccountScope) -> Option<Attribute> {
-    scope.organization_id?;
-    let merchant = scope.merchant_id.map(|id| id.to_string()).unwrap_or_default();
+    scope.organization_id.as_ref()?;
+    let merchant = scope.merchant_id.as_ref().map(|id| id.to_string()).unwrap_or_default();
     Some((MERCHANT_ACCOUNT, text(format!("{merchant}#{id}"))))
 }
 
+/// Whose accounts of an organization are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merchants {
+    /// Those of every merchant, and those of none.
+    All,
+    /// Those of these merchants.
+    These(BTreeSet<MerchantId>),
+}
+
 impl Store {
-    /// The accounts of a merchant within an organization, ordered by id.
-    pub async fn merchant_accounts(
+    /// Accounts of an organization, ordered by id. Only one that was created a moment ago may be missing.
+    pub async fn organization_accounts(
         &self,
-        organization_id: OrganizationId,
-        merchant_id: MerchantId,
+        organization_id: &OrganizationId,
+        merchants: &Merchants,
     ) -> Result<Vec<StoredAccount>, ListError> {
-        let keys = self.merchant_keys(organization_id, merchant_id).await?;
+        let keys = self.keys_of(organization_id, merchants).await?;
         let reads: Vec<Vec<Item>> = keys.chunks(KEYS_PER_READ).map(<[Item]>::to_vec).collect();
         let reads = stream::iter(reads)
             .map(|keys| self.batch_get(&self.tables.accounts, keys))
@@ -45,20 +55,48 @@ impl Store {
         Ok(found)
     }
 
-    async fn merchant_keys(
+    async fn keys_of(
         &self,
-        organization_id: OrganizationId,
-        merchant_id: MerchantId,
+        organization_id: &OrganizationId,
+        merchants: &Merchants,
     ) -> Result<Vec<Item>, ListError> {
-        let request = self
+        let parts: Vec<Option<&MerchantId>> = match merchants {
+            Merchants::All => vec![None],
+            Merchants::These(merchants) => merchants.iter().map(Some).collect(),
+        };
+        let reads: Vec<_> = parts.into_iter().map(|part| self.keys_of_part(organization_id, part)).collect();
+        let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
+        let mut keys = Vec::new();
+        while let Some(part) = reads.try_next().await? {
+            keys.extend(part);
+            if keys.len() > MAX_LISTED_ACCOUNTS {
+                return Err(ListError::TooMany);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The keys of one merchant's accounts, or of all accounts of the organization.
+    async fn keys_of_part(
+        &self,
+        organization_id: &OrganizationId,
+        merchant_id: Option<&MerchantId>,
+    ) -> Result<Vec<Item>, ListError> {
+        let mut request = self
             .client
             .query()
             .table_name(&self.tables.accounts)
             .index_name(INDEX)
-            .key_condition_expression("organization_id = :organization AND begins_with(#place, :merchant)")
-            .expression_attribute_names("#place", MERCHANT_ACCOUNT)
-            .expression_attribute_values(":organization", text(organization_id.to_string()))
-            .expression_attribute_values(":merchant", text(format!("{merchant_id}#")));
+            .key_condition_expression("organization_id = :organization")
+            .expression_attribute_values(":organization", text(organization_id.to_string()));
+        if let Some(merchant_id) = merchant_id {
+            request = request
+                .key_condition_expression(
+                    "organization_id = :organization AND begins_with(#place, :merchant)",
+                )
+                .expression_attribute_names("#place", MERCHANT_ACCOUNT)
+                .expression_attribute_values(":merchant", text(format!("{merchant_id}#")));
+        }
         let mut pages = request.into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
@@ -75,14 +113,15 @@ impl Store {
     /// the index.
     pub async fn merchant_account(
         &self,
-        organization_id: OrganizationId,
-        merchant_id: MerchantId,
+        organization_id: &OrganizationId,
+        merchant_id: &MerchantId,
         id: AccountId,
     ) -> Result<Option<StoredAccount>, StoreError> {
         let account = self.account_by_id(id).await?;
         Ok(account.filter(|stored| {
-            let scope = &stored.account.scope;
-            (scope.organization_id, scope.merchant_id) == (Some(organization_id), Some(merchant_id))
+            let AccountScope { organization_id: organization, merchant_id: merchant, network: _ } =
+                &stored.account.scope;
+            (organization.as_ref(), merchant.as_ref()) == (Some(organization_id), Some(merchant_id))
         }))
     }
 }

@@ -5,11 +5,11 @@
 )]
 
 use super::query::BalanceQuery;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Serialize;
-use shared::domain::total::{Receipt, Stack};
-use shared::domain::{Account, AccountLabels, AccountState, Method, Pricing, Summary, TooLarge};
-use shared::http::{Number, schema};
+use shared::domain::total::Stack;
+use shared::domain::{Account, AccountLabels, AccountState, Pricing, Summary, TooLarge};
+use shared::http::{Number, RateReceipt, schema};
 
 /// A customer's balance in one currency; its numbers are exact decimals.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -37,7 +37,7 @@ pub(crate) struct Body {
     details: Option<Details>,
     /// With `details`: the receipt, every rate that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rates: Option<Vec<RateBody>>,
+    rates: Option<Vec<RateReceipt>>,
 }
 
 /// A holding without a usable rate.
@@ -95,31 +95,6 @@ struct AccountBody {
     iban: Option<String>,
 }
 
-/// A rate that was used, with its source and time.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "RateReceipt")]
-struct RateBody {
-    currency: &'static str,
-    /// Dollars per unit, exactly as in the rate sheet.
-    usd: Number,
-    /// `usd` divided by the target's, to 28 significant digits.
-    rate: Number,
-    /// The source of the rate.
-    source: String,
-    /// Whether it is a market's price, a reference rate, or taken at par with its peg.
-    #[schemars(schema_with = "methods")]
-    method: &'static str,
-    #[schemars(schema_with = "schema::instant")]
-    observed_at: String,
-    /// Only of a pegged token: how far it is from its peg, `-0.2` being a fifth below.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peg_deviation: Option<Number>,
-}
-
-fn methods(_: &mut SchemaGenerator) -> Schema {
-    schema::names(Method::ALL.map(Method::name).to_vec())
-}
-
 impl Body {
     pub(super) fn new(
         query: &BalanceQuery,
@@ -141,7 +116,7 @@ impl Body {
             unpriced: unpriced.collect(),
             stacks: query.has_stacks.then(|| stacks.iter().map(|stack| stack_body(stack, pricing)).collect()),
             details: if query.has_details { Some(details(accounts, pricing)?) } else { None },
-            rates: query.has_details.then(|| receipts.iter().map(rate_body).collect()),
+            rates: query.has_details.then(|| receipts.iter().map(RateReceipt::new).collect()),
         })
     }
 }
@@ -187,17 +162,4 @@ fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, 
         main_wallet_address_tag: address.as_ref().map(|_| address_tag.clone().unwrap_or_default()),
         iban: iban.clone(),
     })
-}
-
-fn rate_body(receipt: &Receipt) -> RateBody {
-    let Receipt { asset, rate, in_target, peg_deviation } = receipt;
-    RateBody {
-        currency: asset.code(),
-        usd: Number::from_text(rate.usd.to_string()),
-        rate: Number::from_text(in_target.clone()),
-        source: rate.source.clone(),
-        method: rate.method.name(),
-        observed_at: rate.observed_at.to_millis_text(),
-        peg_deviation: peg_deviation.clone().map(Number::from_text),
-    }
 }

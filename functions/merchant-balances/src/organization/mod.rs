@@ -1,0 +1,104 @@
+//! `GET /api/v1/organizations/{organizationId}/balances`: all of an organization's merchants together.
+
+pub(crate) mod body;
+pub(crate) mod query;
+mod totals;
+
+use crate::App;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use body::Body;
+use query::OrganizationQuery;
+use shared::domain::{Account, Grants, Moment, Pricing, RateSheet, Timestamp};
+use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime, Segments};
+use shared::store::{Merchants, Sheets};
+use std::sync::Arc;
+use totals::Totals;
+
+const TOO_LARGE: Narrowing = Narrowing { parameter: "merchantIds", advice: "narrow it with `merchantIds`" };
+const TOO_MANY: Narrowing =
+    Narrowing { parameter: "merchantIds", advice: "narrow the request with `merchantIds`" };
+const TOO_OLD: Narrowing = Narrowing {
+    parameter: "date",
+    advice: "narrow the request with `merchantIds`, or ask for a later `date`",
+};
+
+pub(crate) async fn get(
+    Authenticated(caller): Authenticated,
+    State(app): State<App>,
+    RequestTime(now): RequestTime,
+    Segments(organization): Segments<String>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = OrganizationQuery::parse(&organization, http::pairs(raw)?, now)?;
+    let merchants = admitted(&caller.grants, &query)?;
+    let moment = query.moment.unwrap_or(Moment::as_of(now));
+    let (accounts, sheet) =
+        tokio::try_join!(accounts(&app, &query, &merchants, moment), sheet(&app.sheets, query.moment, now))?;
+    let pricing =
+        Pricing { target: query.target, sheet: sheet.as_deref(), at: moment.as_of, limits: app.age_limits };
+    let totals = Totals::of(&accounts, pricing).map_err(ApiError::too_large)?;
+    if !query.is_partial && !totals.unpriced.is_empty() {
+        let currencies = totals.unpriced.iter().map(|(asset, _)| *asset).collect();
+        return Err(ApiError::unpriced(currencies, pricing));
+    }
+    reply(&query, &totals, now)
+}
+
+/// The merchants whose accounts the caller may see here, of those that are asked for.
+fn admitted(grants: &Grants, query: &OrganizationQuery) -> Result<Merchants, ApiError> {
+    let sees_organization = grants.may_see_organization(&query.id);
+    match &query.merchants {
+        Some(merchants) if sees_organization || merchants.is_subset(&grants.merchants) => {
+            Ok(Merchants::These(merchants.clone()))
+        }
+        None if sees_organization => Ok(Merchants::All),
+        None if !grants.merchants.is_empty() => Ok(Merchants::These(grants.merchants.clone())),
+        _ => Err(ApiError::InsufficientPermissions),
+    }
+}
+
+/// The accounts that count, as they stood at the moment, ordered by id.
+async fn accounts(
+    app: &App,
+    query: &OrganizationQuery,
+    merchants: &Merchants,
+    moment: Moment,
+) -> Result<Vec<Account>, ApiError> {
+    let stored = app.store.organization_accounts(&query.id, merchants).await;
+    let stored = stored.map_err(|error| ApiError::list(error, TOO_MANY))?;
+    let accounts = app.store.accounts_at(stored, moment).await;
+    let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
+    // An account may have come to its organization or merchant later than the moment.
+    accounts.retain(|account| {
+        let scope = &account.scope;
+        scope.organization_id.as_ref() == Some(&query.id)
+            && match merchants {
+                Merchants::All => true,
+                Merchants::These(these) => scope.merchant_id.as_ref().is_some_and(|id| these.contains(id)),
+            }
+    });
+    Ok(accounts)
+}
+
+async fn sheet(
+    sheets: &Sheets,
+    moment: Option<Moment>,
+    now: Timestamp,
+) -> Result<Option<Arc<RateSheet>>, ApiError> {
+    let sheet = match moment {
+        None => sheets.newest(now).await,
+        Some(moment) => sheets.at(moment).await,
+    };
+    Ok(sheet?)
+}
+
+/// Without a date the answer names the time of the request, which must not make it another answer.
+fn reply(query: &OrganizationQuery, totals: &Totals, now: Timestamp) -> Result<Response, ApiError> {
+    let body = |balance_date: &str| Body::new(query, totals, balance_date);
+    let response = match query.moment {
+        Some(moment) => http::json(&body(&moment.as_of.to_millis_text()), TOO_LARGE),
+        None => http::json_of_now(&body(&now.to_millis_text()), &body(""), TOO_LARGE),
+    };
+    Ok(http::known_at(response?, now))
+}
