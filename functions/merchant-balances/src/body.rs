@@ -45,8 +45,8 @@ impl BalanceBody {
             balance_date: balance_date.to_owned(),
             address: address.clone(),
             network: scope.network.as_ref().map(|network| network.name().to_owned()),
-            merchant_id: scope.merchant_id.as_ref().map(|id| id.to_string()),
-            contact_id: contact_id.as_ref().map(|id| id.to_string()),
+            merchant_id: scope.merchant_id.as_ref().map(ToString::to_string),
+            contact_id: contact_id.as_ref().map(ToString::to_string),
         }
     }
 }

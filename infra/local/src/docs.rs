@@ -87,7 +87,7 @@ pub(crate) fn claims(dataset: &Dataset) -> Result<Map<String, Value>, LoadError>
     let organizations: BTreeSet<_> =
         states().filter_map(|state| state.scope.organization_id.as_ref()).collect();
     let customers: Vec<_> = customers.into_iter().take(MAX_IDS).map(|id| id.to_string()).collect();
-    let organizations: Vec<_> = organizations.into_iter().take(MAX_IDS).map(|id| id.to_string()).collect();
+    let organizations: Vec<_> = organizations.into_iter().take(MAX_IDS).map(ToString::to_string).collect();
     let claims = [
         ("sub", Value::from("docs")),
         ("customer_ids", customers.into()),

@@ -177,8 +177,8 @@ pub(super) fn state_attributes(state: &AccountState) -> [Attribute; 4] {
 pub(super) fn scope_attributes(scope: &AccountScope) -> impl Iterator<Item = Attribute> + use<> {
     let AccountScope { organization_id, merchant_id, network } = scope;
     present([
-        ("organization_id", organization_id.as_ref().map(|id| id.to_string())),
-        ("merchant_id", merchant_id.as_ref().map(|id| id.to_string())),
+        ("organization_id", organization_id.as_ref().map(ToString::to_string)),
+        ("merchant_id", merchant_id.as_ref().map(ToString::to_string)),
         ("network", network.as_ref().map(|network| network.name().to_owned())),
     ])
 }
@@ -200,7 +200,7 @@ fn label_attributes(labels: &AccountLabels) -> impl Iterator<Item = Attribute> +
         ("address", address.clone()),
         ("address_tag", address_tag.clone()),
         ("description", description.clone()),
-        ("contact_id", contact_id.as_ref().map(|id| id.to_string())),
+        ("contact_id", contact_id.as_ref().map(ToString::to_string)),
     ])
 }
 

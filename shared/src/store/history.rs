@@ -75,15 +75,15 @@ impl RecordedEntry {
     /// does not give is not compared.
     pub(super) fn agrees_with(&self, update: &AccountUpdate) -> bool {
         let AccountScope { organization_id, merchant_id, network } = &update.scope;
-        let is_scope = agrees(organization_id, &self.scope.organization_id)
-            && agrees(merchant_id, &self.scope.merchant_id)
-            && agrees(network, &self.scope.network);
+        let is_scope = agrees(organization_id.as_ref(), self.scope.organization_id.as_ref())
+            && agrees(merchant_id.as_ref(), self.scope.merchant_id.as_ref())
+            && agrees(network.as_ref(), self.scope.network.as_ref());
         let labels = update.labels.as_ref().map(labels_hash);
         self.state == update.state && is_scope && (labels.is_none() || labels == self.labels_hash)
     }
 }
 
-fn agrees<T: PartialEq>(given: &Option<T>, stored: &Option<T>) -> bool {
+fn agrees<T: PartialEq>(given: Option<&T>, stored: Option<&T>) -> bool {
     given.is_none() || given == stored
 }
 
@@ -232,7 +232,7 @@ pub(super) fn owner_from_item(item: &Item) -> Result<AccountOwner, StoreError> {
 /// A hash of a group of labels. Each label stands with its length, so that no two groups read the same.
 fn labels_hash(labels: &AccountLabels) -> String {
     let AccountLabels { iban, account_number, address, address_tag, description, contact_id } = labels;
-    let contact_id = contact_id.as_ref().map(|id| id.to_string());
+    let contact_id = contact_id.as_ref().map(ToString::to_string);
     let texts = [iban, account_number, address, address_tag, description, &contact_id];
     let mut context = digest::Context::new(&digest::SHA256);
     for text in texts {

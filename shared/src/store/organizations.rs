@@ -23,7 +23,7 @@ const CONCURRENT_READS: usize = 8;
 /// The attribute that puts an account into the index, unless it belongs to no organization.
 pub(super) fn index_attributes(id: AccountId, scope: &AccountScope) -> Option<Attribute> {
     scope.organization_id.as_ref()?;
-    let merchant = scope.merchant_id.as_ref().map(|id| id.to_string()).unwrap_or_default();
+    let merchant = scope.merchant_id.as_ref().map(ToString::to_string).unwrap_or_default();
     Some((MERCHANT_ACCOUNT, text(format!("{merchant}#{id}"))))
 }
 
