@@ -135,14 +135,18 @@ impl From<AuthError> for ApiError {
 }
 
 impl ApiError {
-    /// Holdings that could not be converted by these rates.
+    /// Holdings that could not be converted by these rates. Where the target lacks a rate, the target alone
+    /// is named: no rate of a holding would help.
     #[must_use]
     pub fn unpriced(currencies: Vec<Asset>, pricing: Pricing<'_>) -> Self {
+        let target = pricing.target;
+        let lacks_target = target != Asset::USD && pricing.rate(target).is_none();
         let missing = match pricing.sheet {
             None => MissingRate::Sheet,
-            Some(_) if pricing.rate(pricing.target).is_none() => MissingRate::Target(pricing.target),
+            Some(_) if lacks_target => MissingRate::Target(target),
             Some(_) => MissingRate::Holdings,
         };
+        let currencies = if lacks_target { vec![target] } else { currencies };
         Self::UnpricedAssets { currencies, missing }
     }
 
