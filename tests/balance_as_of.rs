@@ -49,7 +49,7 @@ async fn every_instant_is_answered_with_its_own_balances_and_rates() {
 }
 
 #[tokio::test]
-async fn bounds_apply_to_the_balance_of_that_time_and_flags_are_todays() {
+async fn bounds_apply_to_the_balance_of_that_time() {
     let app = app().await;
     let at = "&stack=currency&as_of=2026-02-01T00:00:00Z";
     assert_snapshot!(app.balance("EUR", &format!("{at}&search.balance.lte=100")).await, @r#"200 {"total_balance":147.27,"currency":"EUR","fiat_balance":147.27,"crypto_balance":0.00,"stacks":[{"currency":"EUR","is_crypto":false,"accounts":1,"balance":100.00,"balance_in_base":100.00},{"currency":"GBP","is_crypto":false,"accounts":1,"balance":40.00,"balance_in_base":47.27}]}"#);

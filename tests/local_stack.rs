@@ -173,6 +173,9 @@ fn a_faulty_dataset_is_refused_by_place() {
         broken(json!({"status": "frozen"})),
         broken(json!({"merchant_id": "org_1"})),
         broken(json!({"history": [{"balance": "1", "balance_at": "yesterday"}]})),
+        broken(json!({"history": [{"balance": "1", "balance_at": "now-800000d"}]})),
+        broken(json!({"history": [{"balance": "1", "currency": "EUR"}]})),
+        broken(json!({"history": [null]})),
         json!({"accounts": [account(1, "EUR", "1"), account(1, "EUR", "2")]}),
         broken(json!({"history": [{"balance": "1", "balance_at": "2026-06-01T00:00:01Z"}]})),
         json!({"rate_sheets": [sheet("2026-01-01T00:00:00Z", &[]), sheet("2026-01-01T01:00:00+01:00", &[])]}),
@@ -189,7 +192,7 @@ fn a_faulty_dataset_is_refused_by_place() {
     assert_snapshot!(errors.join("\n"), @"
     test: unknown field `acounts`, expected one of `rates_never_expire`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
     accounts[0].description: longer than 1024 characters
-    accounts[0].colour: not a field of an account
+    accounts[0].colour: unknown field; known are id, customer_id, currency, balance, available, active, status, balance_at, version, iban, account_number, address, address_tag, network, description, organization_id, merchant_id, contact_id, history, recorded_at
     accounts[0].balance: expected a string
     accounts[0].balance: not a decimal number
     accounts[0].currency: not a known asset
@@ -197,6 +200,9 @@ fn a_faulty_dataset_is_refused_by_place() {
     accounts[0].status: not a known status
     accounts[0].merchant_id: not a valid identifier
     accounts[0].history[0].balance_at: not an RFC 3339 date-time
+    accounts[0].history[0].balance_at: not an RFC 3339 date-time
+    accounts[0].history[0].currency: unknown field; known are balance, balance_at, version, available, active, status, recorded_at
+    accounts[0].history[0]: expected an object
     accounts[1].id: listed twice
     accounts[0].history[0].balance_at: later than the account's own balance_at and version
     rate_sheets[1].observed_at: listed twice

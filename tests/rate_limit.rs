@@ -49,6 +49,19 @@ async fn one_instance_is_exact_and_a_new_minute_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_is_followed_and_a_call_that_comes_late_is_not_lost() {
+    let app = App::start(json!({})).await;
+    let (limiter, alice) = (instances(&app.stack.store(), 1, 5), caller("alice"));
+    let years_ahead = Timestamp::parse("2030-01-01T00:00:30Z").unwrap();
+    assert_eq!(admitted(&limiter, &alice, 10, years_ahead).await, 5);
+    assert_eq!(admitted(&limiter, &alice, 10, at(30)).await, 5);
+    // A call of the minute before counts in the one that has begun.
+    assert_eq!(admitted(&limiter, &alice, 3, at(90)).await, 3);
+    assert_eq!(admitted(&limiter, &alice, 10, at(59)).await, 2);
+    assert_eq!(admitted(&limiter, &alice, 10, at(91)).await, 0);
+}
+
+#[tokio::test]
 async fn many_instances_admit_boundedly_more() {
     let app = App::start(json!({})).await;
     for (count, limit) in [(2, 600), (5, 600), (10, 1_000), (5, 40)] {

@@ -180,6 +180,19 @@ async fn scope_is_named_once_and_a_merchant_by_its_organization() {
 }
 
 #[tokio::test]
+async fn of_equal_entries_at_once_one_is_recorded_and_the_others_are_duplicates() {
+    let app = App::start(json!({})).await;
+    let store = app.stack.store();
+    for _ in 0..20 {
+        let entry = update(Uuid::new_v4(), Uuid::new_v4(), "1", 0);
+        let outcomes = join_all((0..8).map(|_| store.record(&entry))).await;
+        let recorded = outcomes.iter().filter(|outcome| **outcome == Ok(Outcome::Recorded)).count();
+        let duplicates = outcomes.iter().filter(|outcome| **outcome == Ok(Outcome::Duplicate)).count();
+        assert_eq!((recorded, duplicates), (1, 7));
+    }
+}
+
+#[tokio::test]
 async fn labels_are_one_group_of_the_greatest_entry_that_has_any() {
     let app = App::start(json!({})).await;
     let store = app.stack.store();

@@ -1,7 +1,7 @@
 //! The one clock of a process: the time of requests, of what is recorded, and of tokens.
 //!
-//! Code below the edge takes the time, or this clock, as a parameter. Nothing but [`Clock::now`] reads the
-//! machine's clock. The local stack sets its clock to another instant, tests stop it, and the command line
+//! Code below the edge takes the time, or this clock, as a parameter; only the time of a log line is always
+//! the machine's. The local stack sets its clock to another instant, tests stop it, and the command line
 //! moves it to the store's; so the clock is a value rather than a function.
 //!
 //! Whether the clock is right is not known here: `store` compares it with the `Date` of `DynamoDB`'s answers.

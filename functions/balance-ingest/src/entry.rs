@@ -57,8 +57,13 @@ const RECORDED_AT: &str = "recorded_at";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EntryError {
     /// It has a field that is not known. The name is the sender's word and belongs in no log.
-    #[error("{0}: unknown field; known are {known}", known = FIELDS.join(", "))]
-    UnknownField(String),
+    #[error("{name}: unknown field; known are {known}", known = .known.join(", "))]
+    UnknownField {
+        /// Its name, such as `colour` or `history[2].colour`.
+        name: String,
+        /// The fields that can stand there.
+        known: Vec<&'static str>,
+    },
     /// A value is not what its field holds.
     #[error("{field}: {problem}")]
     Value {
@@ -76,7 +81,9 @@ impl EntryError {
 
     fn within(self, place: &str) -> Self {
         match self {
-            Self::UnknownField(name) => Self::UnknownField(format!("{place}.{name}")),
+            Self::UnknownField { name, known } => {
+                Self::UnknownField { name: format!("{place}.{name}"), known }
+            }
             Self::Value { field, problem } => Self::Value { field: format!("{place}.{field}"), problem },
         }
     }
@@ -123,6 +130,9 @@ impl AccountEntry {
         let mut updates = BTreeMap::from([(newest.entry, newest.clone())]);
         for (index, element) in self.history()?.iter().enumerate() {
             let place = format!("{HISTORY}[{index}]");
+            let Some(element) = element.as_object() else {
+                return Err(EntryError::value(&place, "expected an object"));
+            };
             let update = self.past(element, source).map_err(|error| error.within(&place))?;
             if update.entry > newest.entry {
                 let problem = "later than the account's own balance_at and version";
@@ -138,7 +148,7 @@ impl AccountEntry {
     }
 
     fn refuse_unknown(&self, source: EntrySource) -> Result<(), EntryError> {
-        let beyond: &[&str] = match source {
+        let beyond: &[&'static str] = match source {
             EntrySource::Event => &[],
             EntrySource::Import => &[HISTORY],
             EntrySource::Dataset { .. } => &[HISTORY, RECORDED_AT],
@@ -154,9 +164,9 @@ impl AccountEntry {
         }
     }
 
-    /// An element of `history`: its own fields, over those of the account.
-    fn past(&self, element: &Value, source: EntrySource) -> Result<AccountUpdate, EntryError> {
-        let own = element.as_object().ok_or_else(|| EntryError::value("entry", "expected an object"))?;
+    /// An element of `history`: its own fields, over those of the account. A `null` is no field here, as it
+    /// is none of a state anywhere else.
+    fn past(&self, own: &Map<String, Value>, source: EntrySource) -> Result<AccountUpdate, EntryError> {
         let fields = match source {
             EntrySource::Dataset { .. } => &HISTORY_FIELDS[..],
             EntrySource::Event | EntrySource::Import => {
@@ -164,16 +174,17 @@ impl AccountEntry {
             }
         };
         refuse_others(own, fields)?;
+        let given = own.iter().filter(|(_, value)| !value.is_null());
         let mut fields = self.0.clone();
         fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
-        fields.extend(own.clone());
+        fields.extend(given.map(|(name, value)| (name.clone(), value.clone())));
         Fields { fields: &fields, source }.update()
     }
 }
 
-fn refuse_others(fields: &Map<String, Value>, known: &[&str]) -> Result<(), EntryError> {
+fn refuse_others(fields: &Map<String, Value>, known: &[&'static str]) -> Result<(), EntryError> {
     match fields.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(EntryError::UnknownField(unknown.clone())),
+        Some(unknown) => Err(EntryError::UnknownField { name: unknown.clone(), known: known.to_vec() }),
         None => Ok(()),
     }
 }

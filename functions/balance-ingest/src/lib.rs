@@ -108,7 +108,7 @@ fn update(event: Value, now: Timestamp) -> Result<AccountUpdate, IngestError> {
     let detail = event.remove("detail").ok_or_else(|| malformed("detail: missing"))?;
     let entry = AccountEntry::of(detail).map_err(|problem| malformed(&format!("detail: {problem}")))?;
     let mut updates = entry.updates(EntrySource::Event).map_err(|error| match error {
-        EntryError::UnknownField(_) => IngestError::Malformed(format!("detail.{error}")),
+        EntryError::UnknownField { .. } => IngestError::Malformed(format!("detail.{error}")),
         EntryError::Value { .. } => IngestError::Rejected(format!("detail.{error}")),
     })?;
     let update = updates.pop().ok_or_else(|| malformed("detail: no entry"))?;

@@ -281,9 +281,9 @@ fn optional<T, E: std::fmt::Display>(
 fn account(entry: &AccountEntry, path: &str, start: Timestamp) -> Result<Vec<AccountUpdate>, LoadError> {
     let updates = entry.updates(EntrySource::Dataset { start });
     updates.map_err(|error| match error {
-        EntryError::UnknownField(name) => LoadError::Value {
+        EntryError::UnknownField { name, known } => LoadError::Value {
             path: format!("{path}.{name}"),
-            problem: "not a field of an account".to_owned(),
+            problem: format!("unknown field; known are {}", known.join(", ")),
         },
         EntryError::Value { field, problem } => LoadError::Value { path: format!("{path}.{field}"), problem },
     })

@@ -210,7 +210,8 @@ pub struct AccountLabels {
     pub contact_id: Option<ContactId>,
 }
 
-/// One account as it stood at an instant: what a view shows.
+/// One account as a view shows it: its entry, state and scope are those of the asked moment; `created_at` and
+/// the labels are of everything that is known today.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Belongs to one customer for ever.
@@ -252,7 +253,7 @@ pub struct AccountUpdate {
     pub labels: Option<AccountLabels>,
     /// Set by a custody sync for the accounts that show its positions.
     pub custody_account_id: Option<CustodyAccountId>,
-    /// When it was recorded, where a dataset tells the past; the store's clock otherwise.
+    /// When it was recorded, where a dataset tells the past; `None` stands for the process's clock.
     pub recorded_at: Option<Timestamp>,
 }
 

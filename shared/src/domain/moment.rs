@@ -40,8 +40,8 @@ impl Moment {
 
     /// The latest instant that an entry which counts can speak of.
     ///
-    /// `as_of` bounds it. So does `known_at`, because no entry is recorded more than six minutes before the
-    /// instant it speaks of.
+    /// `as_of` bounds it. So does `known_at`, because no source's entry is recorded more than six minutes
+    /// before the instant it speaks of.
     #[must_use]
     pub fn latest(self) -> Timestamp {
         self.known_at.map_or(self.as_of, |known_at| self.as_of.min(known_at.plus(KNOWN_AHEAD)))

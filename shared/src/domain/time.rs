@@ -1,6 +1,6 @@
 //! One instant: RFC 3339 in with any offset, fixed-width in the store, milliseconds out.
 //!
-//! It reads no clock but in [`Timestamp::of_machine`], which `clock` alone calls.
+//! [`Timestamp::of_machine`] alone reads a clock, and `clock` alone calls it.
 
 use jiff::SignedDuration;
 use thiserror::Error;
@@ -83,7 +83,10 @@ impl Timestamp {
         };
         let is_signed = number.starts_with(['+', '-']);
         let number: i32 = number.parse().ok().filter(|_| is_signed).ok_or(TimestampError)?;
-        Ok(start.plus(SignedDuration::from_secs(i64::from(number) * seconds)))
+        let offset = SignedDuration::from_secs(i64::from(number) * seconds);
+        let instant = start.0.checked_add(offset).map_err(|_| TimestampError)?;
+        // The store's text has no year below 0, and `parse` takes none either.
+        Self::parse(&format!("{instant:.9}"))
     }
 
     /// The text for the wire: UTC with milliseconds, cut, never rounded into the future.
@@ -245,6 +248,9 @@ mod tests {
             ("now-d", None),
             ("now-3w", None),
             ("now-é", None),
+            ("now-2147483647d", None),
+            ("now+3000000d", None),
+            ("now-800000d", None),
             ("now - 3d", None),
             ("Now", None),
             ("", None),

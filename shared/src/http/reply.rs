@@ -56,10 +56,11 @@ pub fn json_of_now(
     Ok(response)
 }
 
-/// The header that says what to ask with as `known_at` to have this answer again.
+/// The header that says what to ask with as `known_at` to have this answer again, but for entries that were
+/// recorded while it was made.
 pub const KNOWN_AT: &str = "x-known-at";
 
-/// The answer with its `X-Known-At`: the time of the request, by which everything was recorded that it shows.
+/// The answer with its `X-Known-At`, the time of the request.
 #[must_use]
 pub fn known_at(mut response: Response, now: Timestamp) -> Response {
     // A printed instant is always a header's value.

@@ -1,7 +1,7 @@
 //! The accounts table: one item per account with its newest entry, found by the account's customer.
 //!
-//! An item is written whole, by [`Store::record`](super::Store::record) alone, on condition that its
-//! `revision` is the one that was read. The index of organizations is `organizations`' business.
+//! An item is written whole, as [`merge`](super::merge) decides, on condition that its `revision` is the one
+//! that was read. The index of organizations is `organizations`' business.
 
 use super::history::{entry_from_text, entry_text};
 use super::organizations::index_attributes;

@@ -40,7 +40,7 @@ impl StoredAccount {
         if self.account.created_at > moment.latest() {
             Whereabouts::Nowhere
         } else if self.account.entry.balance_at <= moment.as_of && moment.knows(self.recorded_at) {
-            // The greatest entry of all is the greatest of those that count, if it counts.
+            // The newest entry is greater than every other, so if it counts, it is the one.
             Whereabouts::Newest
         } else {
             Whereabouts::History

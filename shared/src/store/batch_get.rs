@@ -7,8 +7,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// `DynamoDB` leaves keys unprocessed where a table is busy, or where the answer is longer than 16 MB.
-const MAX_ROUNDS: usize = 6;
+/// Reads without any item that are followed by a pause and another read. `DynamoDB` leaves keys unprocessed
+/// where a table is busy, or where the answer is longer than 16 MB; a read that brings items is no reason to
+/// wait.
+const MAX_PAUSES: usize = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 impl Store {
@@ -16,7 +18,7 @@ impl Store {
     pub(super) async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
         let mut keys = keys;
-        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(MAX_ROUNDS);
+        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(MAX_PAUSES);
         let mut pauses = pauses.with_jitter().build();
         while !keys.is_empty() {
             let count = keys.len();

@@ -3,8 +3,11 @@
 //!
 //! `recorded_at` and the time of requests come from the process's own clock, and answers can be had again
 //! only if these clocks agree. `Date` has whole seconds, and an answer takes time, so one answer only bounds
-//! the difference. A clock counts as wrong when the whole range is beyond [`MAX_OFF`]. Rejected: to go by
-//! `Date` itself, whose seconds are too coarse to order entries.
+//! the difference, to a range of a second and more. A clock counts as wrong when the whole range is beyond
+//! [`MAX_OFF`]: one that is off by more than two seconds and less than three is found out by some answers and
+//! not by others. Rejected: to go by `Date` itself, whose seconds are too coarse to order entries.
+//!
+//! The command line runs on machines whose clocks nobody keeps. Its clock follows the store's instead.
 
 use super::StoreError;
 use crate::clock::Clock;
@@ -22,7 +25,8 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
 use jiff::SignedDuration;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 /// How far the process's clock may be off the store's.
@@ -38,18 +42,18 @@ pub struct WrongClock {
     pub seconds: i64,
 }
 
-/// How far the store's clock is ahead of ours, as one answer bounds it.
+/// How far our clock is ahead of the store's, as one answer bounds it; negative if it is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Difference {
+struct Lead {
     at_least: SignedDuration,
     at_most: SignedDuration,
 }
 
-impl Difference {
+impl Lead {
     /// The answer was dated between when its request was sent and when it came, within the second of its
     /// `Date`. `None` if our clock was set meanwhile.
     fn of_answer(date: Timestamp, sent_at: Timestamp, came_at: Timestamp) -> Option<Self> {
-        let (at_least, at_most) = (came_at.age_at(date), sent_at.age_at(date) + DATE_PRECISION);
+        let (at_least, at_most) = (date.age_at(sent_at) - DATE_PRECISION, date.age_at(came_at));
         (at_least <= at_most).then_some(Self { at_least, at_most })
     }
 
@@ -57,9 +61,12 @@ impl Difference {
         (self.at_least + self.at_most) / 2
     }
 
+    fn is_beyond(self, limit: SignedDuration) -> bool {
+        self.at_least > limit || self.at_most < -limit
+    }
+
     fn wrong_clock(self) -> Option<WrongClock> {
-        let is_wrong = self.at_least > MAX_OFF || self.at_most < -MAX_OFF;
-        is_wrong.then(|| WrongClock { seconds: -self.middle().as_secs() })
+        self.is_beyond(MAX_OFF).then(|| WrongClock { seconds: self.middle().as_secs() })
     }
 }
 
@@ -67,25 +74,43 @@ impl Difference {
 #[derive(Debug, Clone)]
 pub(super) struct ClockCheck {
     clock: Clock,
-    last: Arc<Mutex<Option<Difference>>>,
+    last: Arc<Mutex<Option<Lead>>>,
+    /// Whether a clock that is found to be wrong is set right.
+    is_following: Arc<AtomicBool>,
 }
 
 impl ClockCheck {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, last: Arc::default() }
+        Self { clock, last: Arc::default(), is_following: Arc::default() }
     }
 
-    /// Moves the clock to the store's if it is wrong, and says by how much it was off.
+    /// Lets the clock go by the store's from now on, and says by how much it was off if it was wrong.
+    ///
+    /// A first answer that proves any difference at all sets the clock, because a difference of two to three
+    /// seconds is not proven by every answer, and would otherwise stop a later write.
     pub(super) fn follow(&self) -> Option<WrongClock> {
-        let difference = self.last.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let wrong = difference.wrong_clock()?;
-        self.clock.advance(difference.middle());
-        Some(wrong)
+        self.is_following.store(true, Ordering::Relaxed);
+        let lead = self.last().take().filter(|lead| lead.is_beyond(SignedDuration::ZERO))?;
+        self.clock.advance(-lead.middle());
+        lead.wrong_clock()
     }
 
     fn wrong_clock(&self) -> Option<WrongClock> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.and_then(Difference::wrong_clock)
+        self.last().and_then(Lead::wrong_clock)
+    }
+
+    fn compared(&self, lead: Option<Lead>) {
+        let wrong = lead.filter(|lead| lead.wrong_clock().is_some());
+        if let Some(lead) = wrong.filter(|_| self.is_following.load(Ordering::Relaxed)) {
+            self.clock.advance(-lead.middle());
+            *self.last() = None;
+        } else {
+            *self.last() = lead;
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Lead>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,8 +162,7 @@ impl Intercept for ClockCheck {
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date").and_then(parse_date);
         if let (Some(date), Some(SentAt(sent_at))) = (date, bag.load::<SentAt>().copied()) {
-            let difference = Difference::of_answer(date, sent_at, self.clock.now());
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = difference;
+            self.compared(Lead::of_answer(date, sent_at, self.clock.now()));
         }
         Ok(())
     }
@@ -185,9 +209,28 @@ mod tests {
             Case { sent: "13:00:00.200", came: "12:00:00.300", off: None },
         ];
         for Case { sent, came, off } in cases {
-            let wrong = Difference::of_answer(date, at(sent), at(came)).and_then(Difference::wrong_clock);
+            let wrong = Lead::of_answer(date, at(sent), at(came)).and_then(Lead::wrong_clock);
             assert_eq!(wrong.map(|wrong| wrong.seconds), off, "{sent} {came}");
         }
         assert_eq!(parse_date("yesterday"), None);
+    }
+
+    #[test]
+    fn a_clock_that_follows_is_set_by_what_an_answer_proves() {
+        let at = |time: &str| Timestamp::parse(&format!("2026-06-01T{time}Z")).unwrap();
+        let date = at("12:00:00");
+        for (ours, then) in
+            [("12:00:02.4", "12:00:00.5"), ("11:59:58", "12:00:00.5"), ("12:00:00.4", "12:00:00.4")]
+        {
+            let check = ClockCheck::new(Clock::stopped_at(at(ours)));
+            check.compared(Lead::of_answer(date, at(ours), at(ours)));
+            check.follow();
+            assert_eq!(check.clock.now(), at(then), "{ours}");
+            // A machine's clock that steps later on is followed too, and no write is refused.
+            check.clock.advance(SignedDuration::from_hours(1));
+            let now = check.clock.now();
+            check.compared(Lead::of_answer(date, now, now));
+            assert_eq!((check.clock.now(), check.wrong_clock()), (at("12:00:00.5"), None), "{ours}");
+        }
     }
 }

@@ -29,8 +29,8 @@ const FIRST_INSTANT: &str = "0";
 const AFTER_VERSIONS: char = '~';
 /// Bytes of the SHA-256 that stands for a group of labels.
 const LABELS_HASH_BYTES: usize = 16;
-/// Entries that the first read of a history looks at where some may not have been known yet; each further
-/// read looks at four times as many.
+/// Entries of the first read of a history as known at an instant: the newest may have been recorded later.
+/// Each further read takes four times as many.
 const FIRST_LOOK: i32 = 4;
 const LOOK_FACTOR: i32 = 4;
 const LONGEST_LOOK: i32 = 1_024;

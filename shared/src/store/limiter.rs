@@ -77,6 +77,8 @@ enum Step {
         calls: u64,
         /// All that this instance has posted then.
         posted: u64,
+        /// The end of the minute that they count in.
+        window_end: i64,
     },
 }
 
@@ -92,10 +94,10 @@ impl RateLimiter {
         let Some(limit) = self.per_minute.map(NonZeroU64::get) else { return Verdict::Admitted };
         let (now, window_end) = (now.unix_seconds(), window_end(now));
         let refused = Verdict::Refused { retry_after_seconds: (window_end - now).max(1) };
-        let (calls, posted) = match self.count(caller, limit, now, window_end) {
+        let (calls, posted, window_end) = match self.count(caller, limit, now, window_end) {
             Step::Refuse => return refused,
             Step::Admit => return Verdict::Admitted,
-            Step::Post { calls, posted } => (calls, posted),
+            Step::Post { calls, posted, window_end } => (calls, posted, window_end),
         };
         let mut post = Post { limiter: self, caller, window_end, others: None };
         let key = format!("{}#{}", self.group, caller);
@@ -114,8 +116,10 @@ impl RateLimiter {
         }
         let fresh = Count { window_end, own: 0, posted: 0, others: 0, is_posting: false, posted_at: now };
         let count = counts.entry(caller.to_owned()).or_insert(fresh);
-        // A call of the minute before that comes late counts in the new one.
-        if count.window_end < window_end {
+        // A call of the minute before that comes late counts in the new one. A count of a later minute than
+        // the next is of a clock that has been set back.
+        let is_late = count.window_end == window_end + WINDOW_SECONDS;
+        if count.window_end != window_end && !is_late {
             *count = fresh;
         }
         if count.own + count.others >= limit {
@@ -129,7 +133,7 @@ impl RateLimiter {
             return Step::Admit;
         }
         (count.posted, count.is_posting, count.posted_at) = (count.own, true, now);
-        Step::Post { calls, posted: count.posted }
+        Step::Post { calls, posted: count.posted, window_end: count.window_end }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Count>> {

@@ -16,7 +16,8 @@ use crate::domain::{Account, AccountLabels, AccountScope, AccountUpdate, Timesta
 pub(super) struct UpdateContext {
     /// The account's item.
     pub(super) account: Option<StoredAccount>,
-    /// The entry of the update's key, looked for unless the account's newest is smaller.
+    /// The entry of the update's key. It is looked for where the account has an entry as great or greater,
+    /// and where an earlier attempt was refused.
     pub(super) entry: Option<RecordedEntry>,
     /// Whose the id is, looked for where there is no account.
     pub(super) owner: Option<AccountOwner>,
@@ -47,10 +48,10 @@ pub(super) fn decide(
         check_owner(update, *owner)?;
     }
     let account_then = merged(account.as_ref(), update, recorded_at)?;
-    let has_newer = account.as_ref().is_some_and(|stored| stored.account.entry >= update.entry);
+    let has_as_great = account.as_ref().is_some_and(|stored| stored.account.entry >= update.entry);
     match entry {
         Some(entry) if !entry.agrees_with(update) => Err(Rejection::Conflict),
-        Some(entry) if has_newer => Ok(Decision::Repeated(entry.recorded_at)),
+        Some(entry) if has_as_great => Ok(Decision::Repeated(entry.recorded_at)),
         Some(entry) => Ok(Decision::Restore(merged(account.as_ref(), update, entry.recorded_at)?)),
         None => Ok(Decision::Record {
             entry: RecordedEntry::of(update, recorded_at),

@@ -1,9 +1,9 @@
 //! The index `by_organization`: which accounts belong to an organization and its merchants.
 //!
 //! The index holds keys alone; accounts are read from the table itself, strongly consistent. An account's
-//! scope is named once, so an event does not touch the index, and only an account that was created a moment
-//! ago may be missing from it. Rejected: an index of whole items, whose balances lag behind the table's and
-//! which costs a second write for every event.
+//! scope is named once, so the event that names the scope writes the index and no other event does. Only an
+//! account whose scope was named a moment ago may be missing from it. Rejected: an index of whole items,
+//! whose balances lag behind the table's and which costs a second write for every event.
 
 use super::accounts::{self, Attribute};
 use super::row::{Item, text};

@@ -213,7 +213,8 @@ impl Sheets {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&sheet);
         match sheet.filter(|sheet| sheet.observed_at <= now && self.limits.reaches(sheet.observed_at, now)) {
             Some(sheet) => Ok(Some(sheet)),
-            // The newest is of the future, by clocks that differ, or too old; the one before it may serve.
+            // The newest is too old, or lies ahead: clocks differ, or the local clock has been set back. The
+            // newest that does not lie ahead is looked for then, at every request.
             None => self.at(Moment::as_of(now)).await,
         }
     }

@@ -6,9 +6,10 @@
 //! another), or if the entry was put meanwhile. Then everything is read and decided again.
 //!
 //! Each attempt has a `recorded_at` of its own and is sent once: the SDK would send the same transaction
-//! again seconds later, and the time in it would be wrong by then. An attempt whose answer was lost is
-//! recognised by its `recorded_at`. Rejected: writing first and reading only where that was refused. It saves
-//! a read unit per event and needs an update expression for each case that [`decide`] tells apart on values.
+//! again seconds later, and the time in it would be wrong by then. Where an attempt was not answered, an
+//! equal entry with the attempt's `recorded_at` passes for its work. Rejected: writing first and reading only
+//! where that was refused. It saves a read unit per event and needs an update expression for each case that
+//! [`decide`] tells apart on values.
 
 use super::history::{self, AccountOwner, RecordedEntry};
 use super::merge::{Decision, UpdateContext, decide};
@@ -99,10 +100,19 @@ enum Attempt {
     Undecided(StoreError),
 }
 
+/// The earlier attempts at an update.
+#[derive(Debug, Clone, Default)]
+struct Attempts {
+    /// Whether there was one.
+    is_retry: bool,
+    /// The `recorded_at` of those whose answers were lost: any of them may have been committed.
+    unanswered: Vec<Timestamp>,
+}
+
 impl Store {
     /// Records one entry.
     pub async fn record(&self, update: &AccountUpdate) -> RecordResult {
-        self.record_one(update, Vec::new()).await
+        self.record_one(update, Attempts::default()).await
     }
 
     /// Records entries of different accounts; the answer has an outcome for each, in their order.
@@ -116,21 +126,21 @@ impl Store {
     }
 
     async fn record_batch(&self, updates: &[AccountUpdate]) -> Result<Vec<RecordResult>, StoreError> {
-        let mut own_times = Vec::new();
-        match self.attempt(updates, &mut own_times).await {
+        let mut attempts = Attempts::default();
+        match self.attempt(updates, &mut attempts).await {
             Ok(Attempt::Decided(outcomes)) => return Ok(outcomes),
             // One account that is written by others, or that cannot be read, must not hold up the rest.
             Ok(Attempt::Undecided(_)) | Err(StoreError::Corrupt { .. }) => {}
             Err(error) => return Err(error),
         }
-        let singly = updates.iter().map(|update| self.record_one(update, own_times.clone()));
+        let singly = updates.iter().map(|update| self.record_one(update, attempts.clone()));
         Ok(stream::iter(singly).buffered(CONCURRENCY).collect().await)
     }
 
-    async fn record_one(&self, update: &AccountUpdate, mut own_times: Vec<Timestamp>) -> RecordResult {
+    async fn record_one(&self, update: &AccountUpdate, mut attempts: Attempts) -> RecordResult {
         let mut pauses = pauses().build();
         loop {
-            let cause = match self.attempt(std::slice::from_ref(update), &mut own_times).await? {
+            let cause = match self.attempt(std::slice::from_ref(update), &mut attempts).await? {
                 Attempt::Decided(mut outcomes) => match outcomes.pop() {
                     Some(outcome) => return outcome,
                     None => StoreError::Unavailable("an attempt had no outcome".to_owned()),
@@ -141,15 +151,13 @@ impl Store {
         }
     }
 
-    /// One attempt at all updates together. Its time is added to `own_times`, by which a later attempt
-    /// recognises entries of an earlier one.
+    /// One attempt at all updates together.
     async fn attempt(
         &self,
         updates: &[AccountUpdate],
-        own_times: &mut Vec<Timestamp>,
+        attempts: &mut Attempts,
     ) -> Result<Attempt, StoreError> {
-        let is_retry = !own_times.is_empty();
-        let contexts = self.contexts(updates, is_retry).await?;
+        let contexts = self.contexts(updates, attempts.is_retry).await?;
         let now = self.clock.now();
         let mut outcomes = Vec::with_capacity(updates.len());
         let mut writes = Vec::new();
@@ -158,12 +166,12 @@ impl Store {
             match decide(update, &context, update.recorded_at.unwrap_or(now)) {
                 Ok(decision) => {
                     if let Decision::Repeated(at) = decision
-                        && own_times.contains(&at)
+                        && attempts.unanswered.contains(&at)
                     {
                         self.count_if_late(at);
                     }
                     writes.extend(self.writes(update, &context, &decision)?);
-                    outcomes.push(Ok(outcome(update, &context, &decision, own_times)));
+                    outcomes.push(Ok(outcome(update, &context, &decision, &attempts.unanswered)));
                 }
                 Err(rejection) => outcomes.push(Err(rejection.into())),
             }
@@ -171,7 +179,7 @@ impl Store {
         if writes.is_empty() {
             return Ok(Attempt::Decided(outcomes));
         }
-        own_times.push(now);
+        attempts.is_retry = true;
         match self.transact(writes).await {
             Ok(Transaction::Committed) => {
                 self.count_if_late(now);
@@ -180,7 +188,10 @@ impl Store {
             Ok(Transaction::Collided | Transaction::Refused(_)) => {
                 Ok(Attempt::Undecided(StoreError::Unavailable("concurrent writes to one account".to_owned())))
             }
-            Err(error @ StoreError::Unavailable(_)) => Ok(Attempt::Undecided(error)),
+            Err(error @ StoreError::Unavailable(_)) => {
+                attempts.unanswered.push(now);
+                Ok(Attempt::Undecided(error))
+            }
             Err(error) => Err(error),
         }
     }
@@ -203,8 +214,10 @@ impl Store {
         for update in updates {
             match contexts.get(&update.id).and_then(|context| context.account.as_ref()) {
                 None => keys.extend([history::owner_key(update.id), history::key(update.id, update.entry)]),
-                // An entry above the newest is in history only if the accounts table was restored to an
-                // earlier time. Its put is refused then, and the next attempt looks for it.
+                // An entry above the account's newest is in history only if the accounts table was restored
+                // to an earlier time. A first attempt does not look for it: the put of the entry is refused
+                // then, and the next attempt looks. An entry that was committed without an answer is not
+                // above the newest, because the same transaction wrote the account.
                 Some(stored) if stored.account.entry < update.entry && !is_retry => {}
                 Some(_) => keys.push(history::key(update.id, update.entry)),
             }
@@ -298,13 +311,15 @@ fn outcome(
     update: &AccountUpdate,
     context: &UpdateContext,
     decision: &Decision,
-    own_times: &[Timestamp],
+    unanswered: &[Timestamp],
 ) -> Outcome {
     let newest = context.account.as_ref().map(|stored| stored.account.entry);
     match decision {
         // The answer to the attempt that recorded the entry was lost.
-        Decision::Repeated(at) if own_times.contains(at) && newest == Some(update.entry) => Outcome::Recorded,
-        Decision::Repeated(at) if own_times.contains(at) => Outcome::Superseded,
+        Decision::Repeated(at) if unanswered.contains(at) && newest == Some(update.entry) => {
+            Outcome::Recorded
+        }
+        Decision::Repeated(at) if unanswered.contains(at) => Outcome::Superseded,
         Decision::Repeated(_) | Decision::Restore(_) => Outcome::Duplicate,
         Decision::Record { .. } if newest.is_some_and(|newest| newest > update.entry) => Outcome::Superseded,
         Decision::Record { .. } => Outcome::Recorded,
