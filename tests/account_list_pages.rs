@@ -1,6 +1,6 @@
 //! Pages of the account list: every size walks the same collection, also while accounts are written.
 
-use crate::harness::{ALICE, App, BOB, account, admin, dataset, with};
+use crate::harness::{ALICE, App, BOB, account, admin, dataset, newest_accounts, with};
 use crate::record::update;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -137,11 +137,11 @@ async fn what_existed_throughout_comes_exactly_once_while_accounts_are_written()
         for id in [Uuid::new_v4(), Uuid::new_v4()] {
             store.record(&update(alice, id, "3", 30)).await.unwrap();
         }
-        let existing = store.customer_accounts(alice.into()).await.unwrap().into_iter().next_back().unwrap();
+        let existing = newest_accounts(&store, alice.into()).await.pop().unwrap();
         let balance_at = Timestamp::parse("2026-06-10T00:00:00Z").unwrap();
-        let newer = update(alice, existing.account.id.uuid(), "77", 0);
+        let newer = update(alice, existing.id.uuid(), "77", 0);
         let entry = EntryKey { balance_at, ..newer.entry };
-        let newer = AccountUpdate { asset: existing.account.asset, entry, ..newer };
+        let newer = AccountUpdate { asset: existing.asset, entry, ..newer };
         store.record(&newer).await.unwrap();
     };
     for (claims, order) in [

@@ -130,7 +130,7 @@ async fn json_lines_may_bring_their_history() {
     {"line":3,"reason":"history[0].balance: not a decimal number"}
     {"line":4,"reason":"EOF while parsing an object"}
     {"line":5,"reason":"expected an object"}
-    {"line":6,"reason":"colour: unknown field; known are id, customer_id, currency, balance, available, active, status, balance_at, version, iban, account_number, address, address_tag, network, description, organization_id, merchant_id, contact_id"}
+    {"line":6,"reason":"colour: unknown field; known are id, customer_id, currency, balance, available, active, status, balance_at, version, iban, account_number, address, address_tag, network, description, organization_id, merchant_id, contact_id, history"}
     {"line":7,"reason":"a member is named twice"}
     "#);
     assert_eq!(app.ballast_json(&["accounts", "show", &id(1)]).await["history"][2]["balance"], json!("1.00"));

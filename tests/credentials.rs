@@ -66,7 +66,7 @@ async fn every_fault_of_a_token_is_refused_in_the_same_words() {
         json!({"customer_ids": vec![ALICE; 101]}),
         json!({"organization_ids": [ALICE]}),
         json!({"organization_ids": {}}),
-        json!({"merchant_ids": ["mrc_1"]}),
+        json!({"merchant_ids": ["org_1"]}),
         json!({"merchant_ids": "mrc"}),
         json!({"permissions": "PermReadAll"}),
         json!({"permissions": [true]}),

@@ -1,42 +1,39 @@
-//! A sync is cut off before each call to the store that it makes, as by the end of its process: nothing
-//! stored contradicts itself, and the next run completes what was begun.
+//! A sync is cut off before each of its calls to the store, as by the end of its process, and each of its
+//! answers is lost: the custody view and the unified view agree at every moment, and as of every moment
+//! afterwards.
 
-use crate::harness::{ALICE, App, CUSTODY, custody, wallet};
-use futures::future::{BoxFuture, FutureExt, pending, ready};
+use crate::harness::{ALICE, App, CUSTODY, accounts_as_of, custody, wallet};
+use crate::store_proxy::{Passage, StoreProxy};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use shared::custody::{Hook, Providers, Step, Syncs};
-use shared::domain::{
-    Account, AccountState, Amount, CustodyAccount, CustodyAccountId, CustomerId, Timestamp,
-};
-use shared::store::HistoryEnd;
+use shared::clock::Clock;
+use shared::config::StoreConfig;
+use shared::custody::{Asker, Providers, Syncs};
+use shared::domain::{Account, Amount, CustodyAccount, CustodyAccountId, CustomerId, Timestamp};
+use shared::store::{CustodyState, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Starts a sync whose process ends the `n`th time that `step` is reached.
-async fn kill(syncs: Syncs, app: &App, now: Timestamp, (step, n): (Step, usize)) {
-    let (seen, there) = (AtomicUsize::new(0), Arc::new(Notify::new()));
-    let reached = Arc::clone(&there);
-    let hook: Hook = Arc::new(move |at: Step| -> BoxFuture<'static, ()> {
-        if at != step || seen.fetch_add(1, Ordering::SeqCst) + 1 != n {
-            return ready(()).boxed();
-        }
-        reached.notify_one();
-        pending().boxed()
-    });
-    let (account, syncs) = (snapshot(app).await, syncs.with_hook(hook));
-    tokio::select! {
-        () = there.notified() => {}
-        outcome = syncs.fresh(account, now, "test", now) => panic!("{step:?} was not reached: {outcome:?}"),
-    }
+pub fn asker(caller: &str, now: Timestamp) -> Asker<'_> {
+    Asker { caller, now, deadline: Instant::now() + Duration::from_secs(15) }
 }
 
 pub fn syncs(app: &App) -> Syncs {
-    let (store, custody) = (app.stack.store(), app.stack.custody_config());
-    let providers = Providers::new(custody, &app.stack.config().store, &store).unwrap();
-    Syncs::new(store, providers, 0, custody.sync_interval())
+    syncs_by(app, &app.stack.store())
+}
+
+fn syncs_by(app: &App, store: &Store) -> Syncs {
+    let custody = app.stack.custody_config();
+    let providers = Providers::new(custody, &app.stack.config().store, store).unwrap();
+    Syncs::new(store.clone(), providers, 0, custody.sync_interval())
+}
+
+/// Syncs whose store is reached through a proxy, by a clock that stands at `now`.
+fn through(app: &App, config: &StoreConfig, now: Timestamp) -> Syncs {
+    syncs_by(app, &Store::new(config, Clock::stopped_at(now)))
 }
 
 /// Vault 12 with these amounts of its four assets.
@@ -45,124 +42,165 @@ fn vault(amounts: [&str; 4]) -> Value {
     ids.iter().zip(amounts).map(|(id, amount)| wallet(id, amount, amount)).collect()
 }
 
-async fn snapshot(app: &App) -> CustodyAccount {
-    app.stack
-        .store()
-        .custody_account(CustodyAccountId::parse(CUSTODY).unwrap())
-        .await
-        .unwrap()
-        .unwrap()
-        .account
+async fn state(app: &App) -> CustodyState {
+    let id = CustodyAccountId::parse(CUSTODY).unwrap();
+    app.stack.store().custody_account(id).await.unwrap().unwrap()
 }
 
-async fn projections(app: &App) -> Vec<Account> {
-    let stored = app.stack.store().customer_accounts(CustomerId::parse(ALICE).unwrap()).await.unwrap();
-    stored.into_iter().map(|stored| stored.account).collect()
+async fn ask(syncs: &Syncs, app: &App, now: Timestamp) -> CustodyAccount {
+    syncs.fresh(state(app).await.account, now, asker("test", now)).await.unwrap()
 }
 
-/// Every account's balance is its history's newest one, available and locked make it up, and nothing is
-/// counted twice.
-async fn check_invariants(app: &App, when: &str) {
-    for account in projections(app).await {
-        let AccountState { balance, available, .. } = account.state;
-        let locked = account.state.locked().unwrap();
-        assert_eq!(balance.wide(), available.wide() + locked.wide(), "{when}");
-        let newest = app.stack.store().entries(account.id, HistoryEnd::Newest, 1).await.unwrap();
-        assert_eq!((newest[0].state, newest[0].key), (account.state, account.entry), "{when}");
+async fn unified(app: &App, at: Timestamp) -> BTreeMap<String, Amount> {
+    let accounts = accounts_as_of(&app.stack.store(), CustomerId::parse(ALICE).unwrap(), at).await;
+    let row = |account: &Account| (account.id.to_string(), account.state.balance);
+    accounts.iter().map(row).filter(|(_, balance)| *balance != Amount::ZERO).collect()
+}
+
+/// The balances that the custody view shows, by the accounts of the unified view.
+fn in_custody(account: &CustodyAccount) -> BTreeMap<String, Amount> {
+    let row = |(asset, position): (&_, &shared::domain::Position)| {
+        (account.position_id(asset).to_string(), position.balance())
+    };
+    account.positions.iter().map(row).filter(|(_, balance)| *balance != Amount::ZERO).collect()
+}
+
+async fn assert_views_agree(app: &App, now: Timestamp, when: &str) {
+    assert_eq!(unified(app, now).await, in_custody(&state(app).await.account), "{when}");
+}
+
+/// The store's calls of one sync.
+async fn calls_of_a_sync(app: &App, now: Timestamp) -> usize {
+    let (proxy, config) = StoreProxy::start(app, |_| Passage::Answered).await;
+    ask(&through(app, &config, now), app, now).await;
+    proxy.calls().len()
+}
+
+/// Starts a sync whose process ends before its `n`th call to the store.
+async fn kill(app: &App, now: Timestamp, n: usize) {
+    let (count, there) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let reached = Arc::clone(&there);
+    let (_, config) = StoreProxy::start(app, move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) + 1 < n {
+            return Passage::Answered;
+        }
+        reached.notify_one();
+        Passage::Held
+    })
+    .await;
+    let (syncs, account) = (through(app, &config, now), state(app).await.account);
+    tokio::select! {
+        () = there.notified() => {}
+        outcome = syncs.fresh(account, now, asker("test", now)) => panic!("call {n} was not made: {outcome:?}"),
     }
 }
 
-async fn ask(syncs: &Syncs, app: &App, now: Timestamp) {
-    syncs.fresh(snapshot(app).await, now, "test", now).await.unwrap();
+/// A stack whose vault was synced once at `start`, and has changed since.
+async fn changed_since(start: Timestamp) -> App {
+    let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
+    app.stack.clock().stop_at(start);
+    ask(&syncs(&app), &app, start).await;
+    app.vault(vault(["5", "0", "7", "9"])).await;
+    app
 }
 
 #[tokio::test]
-async fn killed_at_any_step_it_is_completed_by_the_next_run() {
-    let steps =
-        [(Step::Claim, 1), (Step::PlanProjection, 1), (Step::WriteProjection, 1), (Step::Complete, 1)];
-    for (step, n) in steps {
+async fn killed_before_any_call_it_leaves_the_views_in_agreement_and_the_next_sync_goes_on() {
+    let start = Timestamp::of_machine();
+    let (killed_at, next) =
+        (start.plus(SignedDuration::from_secs(1)), start.plus(SignedDuration::from_mins(1)));
+    let calls = calls_of_a_sync(&changed_since(start).await, killed_at).await;
+    assert!(calls >= 2, "{calls}");
+    for n in 1..=calls {
         for then in [["5", "0", "7", "2"], ["1", "2", "3", "4"]] {
-            let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
-            let start = Timestamp::of_machine();
-            ask(&syncs(&app), &app, start).await;
-            let before = snapshot(&app).await;
-            // The vault changes, the sync of that is killed, and by the next one the vault may have changed
-            // back.
-            app.vault(vault(["5", "0", "7", "9"])).await;
-            let killed_at = start.plus(SignedDuration::from_secs(1));
-            kill(syncs(&app), &app, killed_at, (step, n)).await;
-            let when = format!("killed before {step:?}, then {then:?}");
-            check_invariants(&app, &when).await;
-            assert_eq!(snapshot(&app).await, before, "{when}");
+            let when = format!("killed before call {n} of {calls}, then {then:?}");
+            let app = changed_since(start).await;
+            let before = unified(&app, start).await;
+            kill(&app, killed_at, n).await;
+            assert_views_agree(&app, killed_at, &when).await;
+            // By the next sync the vault may have changed back.
             app.vault(vault(then)).await;
-            let next = start.plus(SignedDuration::from_mins(1));
-            ask(&syncs(&app), &app, next).await;
-            check_invariants(&app, &when).await;
-            assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await), "{when}");
+            app.stack.clock().stop_at(next);
+            let account = ask(&syncs(&app), &app, next).await;
+            assert_views_agree(&app, next, &when).await;
+            assert_eq!(unified(&app, next).await, in_custody(&account), "{when}");
+            for at in [start, killed_at] {
+                assert_eq!(unified(&app, at).await, before, "{when}, as of {at:?}");
+            }
         }
     }
 }
 
 #[tokio::test]
-async fn many_positions_are_written_in_several_transactions_each_of_which_may_be_the_last() {
-    // Every asset of the table that Fireblocks is known to hold, and made-up ones beside: more than one
-    // transaction takes.
-    let chains = [
-        "AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH", "III", "JJJ", "KKK", "LLL", "MMM", "NNN",
-        "OOO", "PPP", "QQQ",
-    ];
-    let tokens = ["USDT", "USDC", "EURC", "BTC"];
-    let pairs: Vec<_> = chains.iter().flat_map(|chain| tokens.map(|token| (*chain, token))).collect();
-    let ids: Vec<_> = pairs.iter().map(|(chain, token)| format!("{token}_{chain}")).collect();
-    let supported: Vec<_> =
-        pairs.iter().map(|(chain, token)| json!({"blockchain": chain, "token": token})).collect();
-    let account = json!({"id": CUSTODY, "customer_id": ALICE, "provider": "fireblocks", "provider_account": "12", "assets": supported});
-    let rows: Vec<_> =
-        pairs.iter().zip(&ids).map(|((chain, token), id)| format!("{id}={chain}:{token}")).collect();
-    let full = |amount: &str| -> Value { ids.iter().map(|id| wallet(id, amount, amount)).collect() };
-    for n in [1, 2, 3] {
-        let app = App::start(custody(full("1"), json!({"custody_accounts": [account]}))).await;
-        let mut config = app.stack.custody_config().clone();
-        config.fireblocks_assets = rows.join(",");
-        let store = app.stack.store();
-        let syncs = Syncs::new(
-            store.clone(),
-            Providers::new(&config, &app.stack.config().store, &store).unwrap(),
-            0,
-            config.sync_interval(),
-        );
-        let start = Timestamp::of_machine();
-        kill(syncs.clone(), &app, start, (Step::WriteProjection, n)).await;
-        check_invariants(&app, &format!("killed before transaction {n}")).await;
-        assert_eq!(projections(&app).await.len(), 33 * (n - 1), "{n}");
-        app.vault(full("2")).await;
-        ask(&syncs, &app, start.plus(SignedDuration::from_mins(1))).await;
-        check_invariants(&app, &format!("completed after {n}")).await;
-        assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await), "{n}");
-        assert_eq!(projections(&app).await.len(), 68);
+async fn an_answer_that_is_lost_is_no_attempt_of_somebody_elses() {
+    let start = Timestamp::of_machine();
+    let now = start.plus(SignedDuration::from_secs(1));
+    let calls = calls_of_a_sync(&changed_since(start).await, now).await;
+    for n in 1..=calls {
+        let app = changed_since(start).await;
+        drop(app.stack.sandbox().take_calls());
+        let count = AtomicUsize::new(0);
+        let (_, config) = StoreProxy::start(&app, move |_| {
+            let is_lost = count.fetch_add(1, Ordering::SeqCst) + 1 == n;
+            if is_lost { Passage::AnswerLost } else { Passage::Answered }
+        })
+        .await;
+        let started = Instant::now();
+        let account = ask(&through(&app, &config, now), &app, now).await;
+        assert!(started.elapsed() < Duration::from_secs(5), "call {n}: nobody waits for themselves");
+        assert_eq!(unified(&app, now).await, in_custody(&account), "{n}");
+        assert_eq!(app.vault_reads(), 1, "{n}");
+        let state = state(&app).await;
+        assert_eq!((state.failures, state.attempts.lease_until), (0, None), "{n}");
     }
 }
 
 #[tokio::test]
+async fn a_lost_answer_to_a_requested_sync_is_no_request_too_many() {
+    let app = changed_since(Timestamp::of_machine()).await;
+    let now = app.stack.clock().now().plus(SignedDuration::from_secs(1));
+    let (_, config) = StoreProxy::start(&app, {
+        let count = AtomicUsize::new(0);
+        move |_| {
+            if count.fetch_add(1, Ordering::SeqCst) == 0 { Passage::AnswerLost } else { Passage::Answered }
+        }
+    })
+    .await;
+    let id = CustodyAccountId::parse(CUSTODY).unwrap();
+    let synced = through(&app, &config, now).requested(id, asker("test", now)).await.unwrap();
+    assert_eq!(synced.synced_at, Some(now));
+}
+
+#[tokio::test]
 async fn killed_while_a_failure_is_noted_it_is_tried_again() {
-    let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
     let start = Timestamp::of_machine();
+    let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
     app.fault(json!({"status": 401, "times": 1})).await;
-    kill(syncs(&app), &app, start, (Step::Fail, 1)).await;
-    ask(&syncs(&app), &app, start.plus(SignedDuration::from_mins(1))).await;
-    assert_eq!(shown(&projections(&app).await), told(&snapshot(&app).await));
+    // The lease is claimed, its snapshot is read, and then the failure is noted.
+    kill(&app, start, 3).await;
+    let next = start.plus(SignedDuration::from_mins(1));
+    ask(&syncs(&app), &app, next).await;
+    assert_views_agree(&app, next, "after a failure that was not noted").await;
 }
 
-/// What the unified view shows, by account.
-fn shown(accounts: &[Account]) -> BTreeMap<String, Amount> {
-    accounts.iter().map(|account| (account.id.to_string(), account.state.balance)).collect()
-}
-
-/// What the snapshot says it must show; an asset that was never held has no account.
-fn told(account: &CustodyAccount) -> BTreeMap<String, Amount> {
-    account
-        .positions
-        .iter()
-        .map(|(held, position)| (account.projection_id(held).to_string(), position.balance()))
-        .collect()
+#[tokio::test]
+async fn what_a_fast_clock_has_written_hides_nothing() {
+    let start = Timestamp::of_machine();
+    let app = changed_since(start).await;
+    let (years_ahead, now) =
+        (start.plus(SignedDuration::from_hours(40_000)), start.plus(SignedDuration::from_secs(30)));
+    app.stack.clock().stop_at(years_ahead);
+    ask(&syncs(&app), &app, years_ahead).await;
+    app.stack.clock().stop_at(now);
+    for amounts in [["6", "1", "7", "9"], ["6", "2", "7", "9"]] {
+        app.vault(vault(amounts)).await;
+        let account = ask(&syncs(&app), &app, now).await;
+        // Its entry speaks of now, and the later one is corrected.
+        for at in [now, years_ahead] {
+            assert_eq!(unified(&app, at).await, in_custody(&account), "{amounts:?} as of {at:?}");
+        }
+    }
+    assert_eq!(unified(&app, start).await.len(), 4);
+    let answer = app.ballast(&["verify"]).await;
+    assert!(answer.out.ends_with(" 0 differences\n"), "{}", answer.out);
 }

@@ -1,5 +1,6 @@
 //! What goes wrong at a provider: one fault per row, and what was stored before stays.
 
+use crate::custody_kills::asker;
 use crate::harness::{App, CUSTODY, custody, syncer, wallet};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -191,7 +192,7 @@ async fn at_provider_with(
 async fn read(syncs: &Syncs, app: &App, id: CustodyAccountId) -> Result<CustodyAccount, SyncError> {
     let account = app.stack.store().custody_account(id).await.unwrap().unwrap().account;
     let now = Timestamp::of_machine();
-    syncs.fresh(account, now, "caller", now).await
+    syncs.fresh(account, now, asker("caller", now)).await
 }
 
 #[tokio::test]
@@ -293,8 +294,8 @@ async fn bitgos_faults_are_provider_errors_too() {
             "the provider answered nonsense: another wallet than was asked for",
         ),
     ];
-    let app = App::start(json!({})).await;
     for (answer, expected) in rows {
+        let app = App::start(json!({})).await;
         let server = MockServer::start().await;
         Mock::given(method("GET")).respond_with(answer).mount(&server).await;
         let (id, syncs) = at_provider(&app, &server.uri(), "eth/w1", [0, 0]).await;
@@ -304,13 +305,14 @@ async fn bitgos_faults_are_provider_errors_too() {
 
 #[tokio::test]
 async fn an_empty_budget_is_a_429_and_no_fault_of_the_account() {
-    let (app, server) = (App::start(json!({})).await, MockServer::start().await);
+    let server = MockServer::start().await;
     let answer = json!({"id": "w1", "coin": "eth", "balanceString": "1"});
     Mock::given(method("GET"))
         .respond_with(ResponseTemplate::new(200).set_body_json(answer))
         .mount(&server)
         .await;
     for limits in [[3, 0], [0, 3]] {
+        let app = App::start(json!({})).await;
         let (id, syncs) = at_provider(&app, &server.uri(), "eth/w1", limits).await;
         let mut refused = 0;
         for _ in 0..8 {
@@ -332,7 +334,7 @@ async fn an_empty_budget_is_a_429_and_no_fault_of_the_account() {
         // A new minute may have begun in between.
         assert!((2..=5).contains(&refused), "{limits:?}: {refused}");
         let state = app.stack.store().custody_account(id).await.unwrap().unwrap();
-        assert_eq!((state.failures, state.attempts.held_until), (0, None));
+        assert_eq!((state.failures, state.attempts.lease_until), (0, None));
     }
     assert_eq!(
         server.received_requests().await.unwrap().len() % 16,

@@ -134,9 +134,10 @@ async fn what_cannot_be_read_holds_up_nobody() {
     // An account whose item names an asset that is no more, and vaults that are nobody's or nonsense.
     let store = app.stack.store();
     let text = |value: &str| AttributeValue::S(value.to_owned());
-    let broken = store.client().update_item().table_name("CustodyTable").key("account_id", text(&id(3)));
-    let broken = broken.update_expression("SET positions = :gone");
-    let gone = AttributeValue::M([("ETH#GONE".to_owned(), AttributeValue::M([].into()))].into());
+    let broken = store.client().update_item().table_name("AccountsTable").key("customer_id", text(ALICE));
+    let broken = broken.key("account_id", text(&format!("#custody#{}", id(3))));
+    let broken = broken.update_expression("SET coverage = :gone");
+    let gone = AttributeValue::L(vec![text("ETH#GONE")]);
     broken.expression_attribute_values(":gone", gone).send().await.unwrap();
     for (vault, asset) in
         [("zzz", json!({"id": "ETH", "total": 5})), ("5", json!({"id": "USDT_ERC20", "total": 5}))]
@@ -160,7 +161,7 @@ async fn a_position_that_cannot_be_stored_backs_off_and_lets_its_lease_go() {
     // Somebody else's account stands where the projection belongs.
     let held = account.positions.keys().next().unwrap();
     let squatter =
-        crate::record::update(account.customer_id.uuid(), account.projection_id(held).uuid(), "1", 1);
+        crate::record::update(account.customer_id.uuid(), account.position_id(held).uuid(), "1", 1);
     store.record(&shared::domain::AccountUpdate { asset: held.asset, ..squatter }).await.unwrap();
     let (sweep, now) = (sweep(&app), Timestamp::of_machine());
     assert_eq!(counts(sweep.run(Share::WHOLE, now, LONG).await.unwrap()), [3, 2, 1, 0]);
@@ -169,7 +170,7 @@ async fn a_position_that_cannot_be_stored_backs_off_and_lets_its_lease_go() {
         [0; 4]
     );
     let state = store.custody_account(account.id).await.unwrap().unwrap();
-    assert_eq!((state.failures, state.attempts.held_until, state.attempts.completed), (1, None, 0));
+    assert_eq!((state.failures, state.attempts.lease_until, state.account.synced_at), (1, None, None));
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! `POST /custody/accounts/{accountId}/sync`, and what a sync leaves behind in the other views.
 
 use crate::custody_balances::second_instance;
-use crate::harness::{ALICE, App, BOB, CUSTODY, admin, custody, send, syncer, wallet};
+use crate::harness::{ALICE, App, BOB, CUSTODY, admin, custody, newest_accounts, send, syncer, wallet};
 use crate::record::update;
 use futures::future::join_all;
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::domain::{AccountUpdate, ChainAsset, CustodyAccount, EntryKey, Position, Timestamp};
-use shared::store::{Claim, Fenced, Lease, RecordError, RegisterError, Rejection, Store, Written};
+use shared::store::{LeaseClaim, LeasedWrite, RecordError, RegisterError, Rejection, Store, SyncLease};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -169,22 +169,21 @@ async fn a_last_transaction_is_never_replaced_by_none_or_an_older_one() {
     assert!(!app.stack.sandbox().take_calls().contains_key("/v1/transactions"));
 }
 
-async fn lease(store: &Store, now: Timestamp) -> Lease {
+async fn lease(store: &Store, now: Timestamp) -> SyncLease {
     let id = shared::domain::CustodyAccountId::parse(CUSTODY).unwrap();
-    let Claim::Granted(lease) =
+    let LeaseClaim::Granted(lease) =
         store.claim_lease(id, now, now.plus(jiff::SignedDuration::from_secs(12))).await.unwrap()
     else {
-        panic!("held")
+        panic!("taken")
     };
     *lease
 }
 
 fn holding(account: &CustodyAccount, total: &str, now: Timestamp) -> CustodyAccount {
     let amount = shared::domain::Amount::parse(total).unwrap();
+    let position = Position::new(amount, amount).unwrap().with_held_since(Some(now));
     let mut account = CustodyAccount { synced_at: Some(now), ..account.clone() };
-    account
-        .positions
-        .insert(ChainAsset::parse("ETH", "USDT").unwrap(), Position::new(amount, amount).unwrap());
+    account.positions.insert(ChainAsset::parse("ETH", "USDT").unwrap(), position);
     account
 }
 
@@ -195,73 +194,62 @@ async fn a_lease_that_has_expired_cannot_overwrite_a_newer_result() {
     let (slow_at, fast_at) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:13Z"));
     let slow = lease(&store, slow_at).await;
     let fast = lease(&store, fast_at).await;
-    assert_eq!((slow.token, fast.token), (1, 2));
     let newer = holding(&fast.state.account, "20", fast_at);
-    assert_eq!(store.complete_attempt(&fast, &newer, fast_at).await.unwrap(), Fenced::Written);
+    let next = fast_at.plus(jiff::SignedDuration::from_mins(1));
+    assert_eq!(store.record_snapshot(&fast, &newer, fast_at, next).await, Ok(LeasedWrite::Written));
     let older = holding(&slow.state.account, "10", slow_at);
-    assert_eq!(store.complete_attempt(&slow, &older, slow_at).await.unwrap(), Fenced::Lost);
-    assert_eq!(store.fail_attempt(&slow, Written::Nothing, Some(slow_at)).await.unwrap(), Fenced::Lost);
-    assert_eq!(store.abandon_attempt(&slow).await.unwrap(), Fenced::Lost);
-    let projection = AccountUpdate {
-        custody_account_id: Some(slow.state.account.id),
-        ..update(Uuid::parse_str(ALICE).unwrap(), Uuid::new_v4(), "10", 1)
-    };
-    for writes in store.plan_projection(vec![projection]).await.unwrap().transactions() {
-        assert_eq!(store.write_projection(&slow, writes).await.unwrap(), Fenced::Lost);
-    }
+    assert_eq!(store.record_snapshot(&slow, &older, slow_at, next).await, Ok(LeasedWrite::Lost));
+    assert_eq!(store.confirm_snapshot(&slow, slow_at, next).await, Ok(LeasedWrite::Lost));
+    assert_eq!(store.fail_attempt(&slow, Some(slow_at)).await, Ok(LeasedWrite::Lost));
+    assert_eq!(store.abandon_attempt(&slow).await, Ok(LeasedWrite::Lost));
     assert_eq!(state(&app).await, newer);
-    assert!(store.customer_accounts(slow.state.account.customer_id).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_clock_that_runs_behind_cannot_hide_a_newer_balance() {
-    let app = app().await;
-    let store = app.stack.store();
-    let mut last = None;
-    for (now, total) in
-        [("2026-03-01T00:00:00Z", "1"), ("2026-02-01T00:00:00Z", "2"), ("2026-02-01T00:00:00Z", "3")]
-    {
-        let lease = lease(&store, at(now)).await;
-        let account = holding(&lease.state.account, total, at(now));
-        let id = account.projection_id(&ChainAsset::parse("ETH", "USDT").unwrap());
-        let projection = update(Uuid::parse_str(ALICE).unwrap(), id.uuid(), total, 0);
-        let projection = AccountUpdate {
-            custody_account_id: Some(account.id),
-            entry: EntryKey { balance_at: at(now), ..projection.entry },
-            asset: shared::domain::Asset::parse("USDT").unwrap(),
-            ..projection
-        };
-        for writes in store.plan_projection(vec![projection]).await.unwrap().transactions() {
-            assert_eq!(store.write_projection(&lease, writes).await.unwrap(), Fenced::Written);
-        }
-        store.complete_attempt(&lease, &account, at(now)).await.unwrap();
-        let stored = store.customer_accounts(account.customer_id).await.unwrap().remove(0).account;
-        assert_eq!(stored.state.balance.to_string(), total);
-        let balance_at = stored.entry.balance_at;
-        assert!(last.replace(balance_at).is_none_or(|last| last < balance_at));
-    }
-    assert_eq!(last.unwrap(), at("2026-03-01T00:00:00.002Z"));
-}
-
-#[tokio::test]
-async fn nobody_else_writes_a_projection() {
+async fn no_event_takes_an_id_of_a_custody_accounts() {
     let app = app().await;
     app.sync(syncer()).await;
     let store = app.stack.store();
     let alice = Uuid::parse_str(ALICE).unwrap();
-    let projected = store.customer_accounts(alice.into()).await.unwrap().remove(0);
-    for balance_at in ["2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
-        let foreign = update(alice, projected.account.id.uuid(), "1", 0);
-        let entry = EntryKey { balance_at: at(balance_at), ..foreign.entry };
-        let foreign = AccountUpdate { asset: projected.account.asset, entry, ..foreign };
-        let refused = Err(RecordError::Rejected(Rejection::InCustody));
-        assert_eq!(store.record(&foreign).await, refused, "{balance_at}");
+    let shown = newest_accounts(&store, alice.into()).await;
+    let ids = shown.iter().map(|account| account.id.uuid()).chain([Uuid::parse_str(CUSTODY).unwrap()]);
+    for id in ids {
+        for balance_at in ["2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
+            let foreign = update(alice, id, "1", 0);
+            let entry = EntryKey { balance_at: at(balance_at), ..foreign.entry };
+            let foreign = AccountUpdate { asset: shown[0].asset, entry, ..foreign };
+            let refused = Err(RecordError::Rejected(Rejection::InCustody));
+            assert_eq!(store.record(&foreign).await, refused, "{id} {balance_at}");
+        }
     }
-    assert_eq!(store.customer_accounts(alice.into()).await.unwrap().remove(0), projected);
+    assert_eq!(newest_accounts(&store, alice.into()).await, shown);
 }
 
 #[tokio::test]
-async fn a_supported_asset_is_removed_only_at_zero() {
+async fn a_custody_account_is_registered_for_one_customer_and_one_provider_account() {
+    let app = app().await;
+    let store = app.stack.store();
+    let (registered, now) = (state(&app).await, Timestamp::of_machine());
+    assert_eq!(store.register_custody_account(&registered, now).await, Ok(()), "the same again");
+    let bobs = CustodyAccount { customer_id: Uuid::parse_str(BOB).unwrap().into(), ..registered.clone() };
+    assert_eq!(store.register_custody_account(&bobs, now).await, Err(RegisterError::OtherOwner));
+    // Whoever's customer it is for.
+    for account in [&registered, &bobs] {
+        let second = CustodyAccount { id: Uuid::new_v4().into(), ..account.clone() };
+        let taken = Err(RegisterError::ProviderAccountTaken(registered.id));
+        assert_eq!(store.register_custody_account(&second, now).await, taken);
+        assert_eq!(store.custody_account(second.id).await.unwrap(), None);
+    }
+    // An account of that id came by an event.
+    let id = Uuid::new_v4();
+    store.record(&update(Uuid::parse_str(ALICE).unwrap(), id, "1", 0)).await.unwrap();
+    let provider_account = shared::domain::ProviderAccount::parse(registered.provider, "13").unwrap();
+    let squatted = CustodyAccount { id: id.into(), provider_account, ..registered };
+    assert_eq!(store.register_custody_account(&squatted, now).await, Err(RegisterError::IdTaken));
+}
+
+#[tokio::test]
+async fn an_asset_is_removed_only_at_zero() {
     let app = app().await;
     app.sync(syncer()).await;
     let store = app.stack.store();
@@ -279,25 +267,102 @@ async fn a_supported_asset_is_removed_only_at_zero() {
     more.positions.insert(ChainAsset::parse("SOL", "USDC").unwrap(), Position::default());
     store.register_custody_account(&more, now).await.unwrap();
     assert_eq!(state(&app).await.positions, more.positions);
-    let other = CustodyAccount { customer_id: Uuid::parse_str(BOB).unwrap().into(), ..more.clone() };
-    assert_eq!(store.register_custody_account(&other, now).await, Err(RegisterError::OtherOwner));
-    // Not while a sync is under way, nor after one that was cut short: it may have shown what no snapshot
-    // knows of.
-    let cut = lease(&store, now).await;
-    assert_eq!(store.register_custody_account(&more, now).await, Ok(()), "nothing to change");
-    let mut less = more.clone();
-    less.positions.remove(&ChainAsset::parse("SOL", "USDC").unwrap());
-    let expired = now.plus(jiff::SignedDuration::from_secs(13));
-    for at in [now, expired] {
-        assert_eq!(store.register_custody_account(&less, at).await, Err(RegisterError::Unfinished));
-    }
-    // Whoever held the lease before a change is fenced off.
+    // A sync that was under way when the coverage changed has asked for the coverage of before.
+    let before = lease(&store, now).await;
     let mut most = more.clone();
     most.positions.insert(ChainAsset::parse("SOL", "SOL").unwrap(), Position::default());
-    assert_eq!(store.register_custody_account(&most, expired).await, Ok(()));
-    assert_eq!(store.complete_attempt(&cut, &more, now).await.unwrap(), Fenced::Lost);
-    assert_eq!(app.custody("?max_age=0").await.status, 200);
-    assert_eq!(store.register_custody_account(&less, expired).await, Ok(()));
+    assert_eq!(store.register_custody_account(&most, now).await, Ok(()));
+    let next = now.plus(jiff::SignedDuration::from_mins(1));
+    assert_eq!(store.record_snapshot(&before, &more, now, next).await, Ok(LeasedWrite::Lost));
+    assert_eq!(store.confirm_snapshot(&before, now, next).await, Ok(LeasedWrite::Lost));
+    assert_eq!(app.custody("?max_age=0&partial=true").await.status, 200);
+    assert_eq!(state(&app).await.positions.keys().count(), most.positions.len());
+}
+
+/// The custody account of [`app`] with so many positions of one unit each.
+fn with_holdings(account: &CustodyAccount, count: usize, now: Timestamp) -> CustodyAccount {
+    let one = shared::domain::Amount::parse("1").unwrap();
+    let position = Position::new(one, one).unwrap().with_held_since(Some(now));
+    let asset = |number: usize| ChainAsset::parse(&format!("CHAIN{number}"), "USDT").unwrap();
+    let positions = (0..count).map(|number| (asset(number), position)).collect();
+    CustodyAccount { positions, synced_at: Some(now), ..account.clone() }
+}
+
+#[tokio::test]
+async fn a_thousand_holdings_are_one_snapshot_and_one_more_is_refused() {
+    let app = app().await;
+    let store = app.stack.store();
+    let alice = Uuid::parse_str(ALICE).unwrap().into();
+    let (start, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:01:00Z"));
+    let first = lease(&store, start).await;
+    let full = with_holdings(&first.state.account, 1_000, start);
+    assert_eq!(store.record_snapshot(&first, &full, start, start).await, Ok(LeasedWrite::Written));
+    let shown = newest_accounts(&store, alice).await;
+    assert_eq!(shown.len(), 1_000);
+    assert!(shown.is_sorted_by_key(|account| account.id));
+    let second = lease(&store, now).await;
+    let fuller = with_holdings(&second.state.account, 1_001, now);
+    let refused = store.record_snapshot(&second, &fuller, now, now).await.unwrap_err();
+    assert_eq!(refused.to_string(), "more than 1000 holdings, or more than 300 KB of them");
+    assert_eq!(newest_accounts(&store, alice).await, shown);
+    // A page of the list can end inside the snapshot, in either reach.
+    for claims in [json!({"sub": "test", "customer_ids": [ALICE]}), admin()] {
+        let (mut ids, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = app.get_as(claims.clone(), &format!("/v2/accounts?limit=150{cursor}")).await.json();
+            ids.extend(page["data"].as_array().unwrap().iter().map(|row| row["id"].to_string()));
+            match page["pagination"]["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(ids.len(), 1_000);
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 1_000, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_costs_the_same_writes_whatever_it_holds() {
+    struct Row {
+        holdings: usize,
+        is_changed: bool,
+        most: u64,
+    }
+    let rows = [
+        Row { holdings: 3, is_changed: false, most: 4 },
+        Row { holdings: 3, is_changed: true, most: 10 },
+        Row { holdings: 30, is_changed: false, most: 4 },
+        Row { holdings: 30, is_changed: true, most: 30 },
+    ];
+    for Row { holdings, is_changed, most } in rows {
+        let app = app().await;
+        let store = app.stack.store();
+        let (start, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:01:00Z"));
+        let first = lease(&store, start).await;
+        let account = with_holdings(&first.state.account, holdings, start);
+        store.record_snapshot(&first, &account, start, start).await.unwrap();
+        let work = async {
+            let lease = lease(&store, now).await;
+            if is_changed {
+                let two = shared::domain::Amount::parse("2").unwrap();
+                let mut account = account.clone();
+                let position = account.positions.values_mut().next().unwrap();
+                *position = Position::new(two, two).unwrap().with_held_since(position.held_since());
+                store
+                    .record_snapshot(&lease, &account, now, now.plus(jiff::SignedDuration::from_mins(15)))
+                    .await
+            } else {
+                let written =
+                    store.confirm_snapshot(&lease, now, now.plus(jiff::SignedDuration::from_mins(15)));
+                Ok(written.await.unwrap())
+            }
+        };
+        let (written, usage) = shared::store::measured(work).await;
+        assert_eq!(written, Ok(LeasedWrite::Written));
+        assert!(usage.write_tenths <= most * 10, "{holdings} holdings, changed: {is_changed}: {usage:?}");
+    }
 }
 
 #[tokio::test]

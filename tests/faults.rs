@@ -144,7 +144,7 @@ async fn what_is_wrong_with_us_is_a_500_with_one_line() {
         (item(&[("entry", json!({"S": "yesterday"}))]), "attribute entry"),
         (item(&[("recorded_at", json!({"S": "yesterday"}))]), "attribute recorded_at"),
         (item(&[("iban", json!({"N": "1"}))]), "attribute iban"),
-        (item(&[("merchant_id", json!({"S": "mrc_1"}))]), "attribute merchant_id"),
+        (item(&[("merchant_id", json!({"S": "org_1"}))]), "attribute merchant_id"),
     ];
     for (answer, cause) in rows {
         let server = dynamodb(answer).await;

@@ -4,7 +4,8 @@ use local::{Dataset, Options, Stack};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use shared::domain::Timestamp;
+use shared::domain::{Account, CustomerId, Moment, Timestamp};
+use shared::store::Store;
 use std::fmt::{self, Display};
 
 pub const ALICE: &str = "0a11ce00-0000-4000-8000-000000000001";
@@ -185,6 +186,16 @@ pub fn dataset(accounts: Vec<Value>) -> Value {
     let prices =
         [("EUR", "1.1353"), ("USDC", "0.99991"), ("BTC", "97000.5"), ("JPY", "0.0066318"), ("GBP", "1.3315")];
     json!({"rates_never_expire": true, "accounts": accounts, "rate_sheets": [sheet("2026-06-01T00:00:00Z", &prices)]})
+}
+
+/// A customer's accounts, each in its newest state.
+pub async fn newest_accounts(store: &Store, customer: CustomerId) -> Vec<Account> {
+    accounts_as_of(store, customer, Timestamp::parse("9999-01-01T00:00:00Z").unwrap()).await
+}
+
+pub async fn accounts_as_of(store: &Store, customer: CustomerId, at: Timestamp) -> Vec<Account> {
+    let stored = store.customer_accounts(customer).await.unwrap();
+    store.accounts_at(stored, Moment::as_of(at)).await.unwrap()
 }
 
 /// A dataset whose relative instants are counted from now.

@@ -119,7 +119,6 @@ pub fn update(entry: &OracleEntry, recorded_at: Option<Timestamp>) -> AccountUpd
             network: entry.network.as_deref().map(|name| Network::parse(name).unwrap()),
         },
         labels: None,
-        custody_account_id: None,
         recorded_at: recorded_at.map(domain_time),
     }
 }

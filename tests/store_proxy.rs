@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use shared::config::StoreConfig;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use crate::harness::App;
@@ -17,6 +18,8 @@ pub enum Passage {
     Answered,
     /// The call is made; its answer is lost.
     AnswerLost,
+    /// The call is not made, and never answered: whoever makes it has ended.
+    Held,
 }
 
 /// Decides on a call by its operation, such as `TransactWriteItems`, before it is made.
@@ -62,6 +65,9 @@ async fn pass(State(proxy): State<StoreProxy>, mut headers: HeaderMap, body: Byt
     let operation = target.split_once('.').unwrap().1.to_owned();
     proxy.calls.lock().unwrap().push(operation.clone());
     let passage = (proxy.decide)(&operation);
+    if passage == Passage::Held {
+        pending::<()>().await;
+    }
     // The stack answers only requests that are addressed to it.
     headers.remove("host");
     let answer = proxy.client.post(&proxy.target).headers(headers).body(body).send().await.unwrap();
@@ -69,6 +75,6 @@ async fn pass(State(proxy): State<StoreProxy>, mut headers: HeaderMap, body: Byt
     let body = answer.bytes().await.unwrap();
     match passage {
         Passage::Answered => (status, headers, body).into_response(),
-        Passage::AnswerLost => StatusCode::BAD_GATEWAY.into_response(),
+        Passage::AnswerLost | Passage::Held => StatusCode::BAD_GATEWAY.into_response(),
     }
 }

@@ -206,7 +206,6 @@ impl Fields<'_> {
             state: self.state()?,
             scope: self.scope()?,
             labels: self.labels()?,
-            custody_account_id: None,
             recorded_at: self.recorded_at(balance_at)?,
         };
         Ok(update)

@@ -16,10 +16,11 @@ use schemars::SchemaGenerator;
 use shared::auth::Caller;
 use shared::clock::Clock;
 use shared::config::{Config, CustodyConfig};
-use shared::custody::{Providers, Syncs};
+use shared::custody::{Asker, Providers, Syncs};
 use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing};
 use shared::http::{
-    self, Answer, ApiError, Authenticated, ErrorCode, Gate, Narrowing, Operation, RequestTime, Segments,
+    self, Answer, ApiError, Authenticated, Deadline, ErrorCode, Gate, Narrowing, Operation, RequestTime,
+    Segments,
 };
 use shared::query::Parameters;
 use shared::store::{Sheets, Store};
@@ -30,7 +31,7 @@ const ROUTE_GROUP: &str = "custody";
 const BALANCES_PATH: &str = "/custody/accounts/{accountId}/balances";
 const SYNC_PATH: &str = "/custody/accounts/{accountId}/sync";
 
-/// A hundred positions never are.
+/// A thousand positions never are.
 const TOO_LARGE: Narrowing = Narrowing { parameter: "accountId", advice: "it cannot be narrowed" };
 
 /// Clients, caches and settings of the routes, built once per instance; cheap to clone.
@@ -109,12 +110,14 @@ async fn balances(
     Authenticated(caller): Authenticated,
     State(app): State<App>,
     RequestTime(now): RequestTime,
+    Deadline(deadline): Deadline,
     Segments(account): Segments<String>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = BalancesQuery::parse(&account, http::pairs(raw)?)?;
     let account = visible(&app.store, &caller, query.id).await?;
-    let account = app.syncs.fresh(account, now.minus(query.max_age), &caller.id, now).await?;
+    let asker = Asker { caller: &caller.id, now, deadline };
+    let account = app.syncs.fresh(account, now.minus(query.max_age), asker).await?;
     let sheet = app.sheets.newest(now).await?;
     let pricing = Pricing { target: Asset::USD, sheet: sheet.as_deref(), at: now, limits: app.age_limits };
     let body = BalancesBody::new(&account, pricing, query.is_partial)?;
@@ -125,6 +128,7 @@ async fn sync(
     Authenticated(caller): Authenticated,
     State(app): State<App>,
     RequestTime(now): RequestTime,
+    Deadline(deadline): Deadline,
     Segments(account): Segments<String>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
@@ -134,7 +138,8 @@ async fn sync(
         return Err(ApiError::InsufficientPermissions);
     }
     let account = visible(&app.store, &caller, id).await?;
-    let account = app.syncs.requested(account.id, &caller.id, now).await?;
+    let asker = Asker { caller: &caller.id, now, deadline };
+    let account = app.syncs.requested(account.id, asker).await?;
     http::json(&SyncBody::new(&account, now), TOO_LARGE)
 }
 

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use shared::clock::Clock;
 use shared::config::{CustodyConfig, StoreConfig};
 use shared::cost::{costed, costed_line};
-use shared::custody::{Providers, Report, Share, Sweep, SyncError, Syncs};
+use shared::custody::{Asker, Providers, Report, Share, Sweep, SyncError, Syncs};
 use shared::domain::{CustodyAccountId, Timestamp};
 use shared::store::{LOGICAL_SHARDS, Store, StoreError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Kept back of Lambda's time for the report and the last writes.
@@ -166,17 +166,17 @@ impl Job {
         match event {
             Event::Shard(event) => Ok(Done::Swept(self.sweep.run(share(event)?, now, time).await?)),
             Event::Account(AccountEvent { account_id }) => {
-                self.sync(&account_id, now).await.map(Done::Synced)
+                self.sync(&account_id, now, Instant::now() + time).await.map(Done::Synced)
             }
         }
     }
 
-    async fn sync(&self, id: &str, now: Timestamp) -> Result<SyncedBody, JobError> {
+    async fn sync(&self, id: &str, now: Timestamp, deadline: Instant) -> Result<SyncedBody, JobError> {
         let id = CustodyAccountId::parse(id).map_err(|_| JobError::NoSuchId)?;
         if self.store.custody_account(id).await?.is_none() {
             return Err(SyncError::Missing.into());
         }
-        let account = self.syncs.requested(id, OPERATOR, now).await?;
+        let account = self.syncs.requested(id, Asker { caller: OPERATOR, now, deadline }).await?;
         let last_synced = account.synced_at.map(Timestamp::to_millis_text);
         Ok(SyncedBody { account_id: account.id.to_string(), last_synced })
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use shared::auth::Caller;
 use shared::domain::{Moment, Timestamp};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime, Segments};
-use shared::store::Merchants;
+use shared::store::{Merchants, StoredHolding};
 use std::collections::BTreeSet;
 
 const TOO_LARGE: Narrowing = Narrowing { parameter: "currency", advice: "narrow it with `currency`" };
@@ -33,6 +33,7 @@ pub(crate) async fn list(
     let stored = app.store.organization_accounts(&merchant.organization_id, &these).await;
     let mut stored = stored.map_err(|error| ApiError::list(error, TOO_MANY))?;
     stored.retain(|stored| asset.is_none_or(|asset| stored.account.asset == asset));
+    let stored = stored.into_iter().map(StoredHolding::from);
     let accounts = app.store.accounts_at(stored, moment.unwrap_or(Moment::as_of(now))).await;
     let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
     accounts.retain(|account| merchant.owns(account));

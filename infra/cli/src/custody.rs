@@ -11,7 +11,7 @@ use shared::domain::{
     ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName,
     Timestamp,
 };
-use shared::store::CustodyState;
+use shared::store::{CorruptRow, CustodyState};
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -120,8 +120,11 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
     let (mut accounts, mut after) = (Vec::new(), None);
     loop {
         let (page, next) = connection.store.custody_page(after).await?;
-        for state in page {
-            accounts.push(registered(&state.map_err(|row| row.error)?));
+        for row in page {
+            let control = row.map_err(|CorruptRow { key, error }| {
+                CliError::NotFound(format!("custody account {key} cannot be read: {error}"))
+            })?;
+            accounts.push(registered(&connection.store.with_snapshot(control).await?));
         }
         after = next;
         if after.is_none() {

@@ -1,9 +1,9 @@
 //! `ballast verify`: whether what is stored agrees with itself.
 //!
-//! Every account against its history and its owner, every owner against its account, every custody balance
-//! against the account that shows it. All of these are written together, so a difference means a write past
-//! Ballast, or a sync that was cut short and not repeated yet. What is written while it is read is read
-//! again, and a row that cannot be read is a difference.
+//! Every account against its history and its owner, every custody account's snapshot against its history and
+//! its control item, every owner against the account. All of these are written together, so a difference
+//! means a write past Ballast. What is written while it is read is read again, and a row that cannot be read
+//! is a difference.
 
 use crate::Ending;
 use crate::connection::Connection;
@@ -13,11 +13,10 @@ use futures::future::try_join3;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::domain::{
-    Account, AccountId, AccountState, AccountUpdate, Amount, CustodyAccount, EntryKey, Timestamp,
-};
+use shared::domain::{Account, AccountId, AccountState, CustodyAccountId, EntryKey, Timestamp};
 use shared::store::{
-    AccountOwner, CorruptRow, CustodyState, HistoryEnd, RecordedEntry, Store, StoreError, StoredAccount,
+    CorruptRow, CustodyControl, HistoryEnd, IdOwner, RecordedEntry, Store, StoreError, StoredAccount,
+    StoredHolding, StoredSnapshot,
 };
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -26,7 +25,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 const CONCURRENT_CHECKS: usize = 16;
-/// Times that something is read again because it changed while it was read, or a sync of it is under way.
+/// Times that something is read again because it changed while it was read.
 const MAX_LOOKS: usize = 20;
 /// A sync takes a second or less.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -68,7 +67,8 @@ pub(crate) async fn run(
         .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let mut walk = Walk {
         store: &connection.store,
-        seen: HashSet::new(),
+        accounts: HashSet::new(),
+        snapshots: HashSet::new(),
         findings: Findings::default(),
         bar: ProgressBar::no_length().with_style(style),
     };
@@ -100,7 +100,9 @@ fn printed(findings: &Findings) -> String {
 struct Walk<'a> {
     store: &'a Store,
     /// Accounts that are there.
-    seen: HashSet<AccountId>,
+    accounts: HashSet<AccountId>,
+    /// Custody accounts that have a snapshot.
+    snapshots: HashSet<CustodyAccountId>,
     findings: Findings,
     bar: ProgressBar,
 }
@@ -112,8 +114,8 @@ impl Walk<'_> {
             let (page, next) = self.store.custody_page(after).await?;
             self.findings.custody_accounts += page.len();
             let checks =
-                stream::iter(page).map(|row| of_custody_row(self.store, row)).buffered(CONCURRENT_CHECKS);
-            let found: Vec<Vec<_>> = checks.try_collect().await?;
+                stream::iter(page).map(|row| of_control_row(self.store, row)).buffered(CONCURRENT_CHECKS);
+            let found: Vec<Option<_>> = checks.try_collect().await?;
             self.findings.differences.extend(found.into_iter().flatten());
             after = next;
             if after.is_none() {
@@ -126,8 +128,14 @@ impl Walk<'_> {
         let mut after = None;
         loop {
             let (page, next) = self.store.account_rows(after).await?;
-            self.findings.accounts += page.len();
-            self.seen.extend(page.iter().flatten().map(|stored| stored.account.id));
+            for holding in page.iter().flatten() {
+                match holding {
+                    StoredHolding::Account(stored) => drop(self.accounts.insert(stored.account.id)),
+                    StoredHolding::Snapshot(snapshot) => drop(self.snapshots.insert(snapshot.owner.id)),
+                }
+            }
+            self.findings.accounts +=
+                page.iter().map(|row| row.as_ref().map_or(1, StoredHolding::accounts)).sum::<usize>();
             let checks = stream::iter(page).map(|row| of_row(self.store, row)).buffered(CONCURRENT_CHECKS);
             let found: Vec<Vec<_>> = checks.try_collect().await?;
             self.findings.differences.extend(found.into_iter().flatten());
@@ -145,30 +153,15 @@ impl Walk<'_> {
         loop {
             let (page, next) = self.store.owner_rows(after).await?;
             for row in page {
-                let (customer_id, id) = match row {
-                    Ok((_, id)) if self.seen.contains(&id) => continue,
-                    Ok(owner) => owner,
-                    Err(row) => {
-                        self.findings
-                            .differences
-                            .push(Difference::unreadable(row, "the owner that its history names"));
-                        continue;
+                let lost = match row {
+                    Ok((owner, id)) if !self.is_there(owner, id).await? => {
+                        let what = "the account that its history names";
+                        Some(Difference::new(id, what, NOTHING.to_owned(), owned(Some(owner))))
                     }
+                    Ok(_) => None,
+                    Err(row) => Some(Difference::unreadable(row, "the owner that its history names")),
                 };
-                match self.store.account(customer_id, id).await {
-                    Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
-                    Ok(None) => {
-                        let expected = format!("an account of {customer_id}");
-                        let lost = Difference::new(
-                            id,
-                            "the account that its history names",
-                            NOTHING.to_owned(),
-                            expected,
-                        );
-                        self.findings.differences.push(lost);
-                    }
-                    Err(error) => return Err(error),
-                }
+                self.findings.differences.extend(lost);
             }
             after = next;
             if after.is_none() {
@@ -176,93 +169,91 @@ impl Walk<'_> {
             }
         }
     }
-}
 
-async fn of_custody_row(
-    store: &Store,
-    row: Result<CustodyState, CorruptRow>,
-) -> Result<Vec<Difference>, StoreError> {
-    match row {
-        Ok(state) => of_custody(store, state).await,
-        Err(row) => Ok(vec![Difference::unreadable(row, "the custody account's item")]),
-    }
-}
-
-async fn of_custody(store: &Store, mut state: CustodyState) -> Result<Vec<Difference>, StoreError> {
-    for _ in 0..MAX_LOOKS {
-        let differences = projections(store, &state.account).await?;
-        let Some(now) = store.custody_account(state.account.id).await? else { return Ok(Vec::new()) };
-        // A sync writes projections before its snapshot: while one is under way they may differ.
-        let is_held = now.attempts.held_until.is_some_and(|until| until > store.clock().now());
-        if differences.is_empty() || (now == state && !is_held) {
-            return Ok(differences);
-        }
-        state = now;
-        sleep(PAUSE).await;
-    }
-    projections(store, &state.account).await
-}
-
-/// Every position against the account that shows it, whole; one that was never held needs none.
-async fn projections(store: &Store, account: &CustodyAccount) -> Result<Vec<Difference>, StoreError> {
-    let mut differences = Vec::new();
-    for (held, position) in &account.positions {
-        let stored = match store.account(account.customer_id, account.projection_id(held)).await {
-            // Its own walk tells.
-            Err(StoreError::Corrupt { .. }) => continue,
-            stored => stored?,
-        };
-        let what = format!(
-            "the account that shows {} on {}, with the provider's last answer",
-            held.asset.code(),
-            held.blockchain.name()
-        );
-        let amounts = |balance: Amount, available: Amount| format!("{balance}, {available} available");
-        let told = amounts(position.balance(), position.available());
-        match stored {
-            None if position.balance() == Amount::ZERO => {}
-            None => differences.push(Difference::new(account.id, what, NOTHING.to_owned(), told)),
-            Some(stored) => {
-                let expected = account.projection(held, position, stored.account.entry.balance_at);
-                let AccountState { balance, available, .. } = stored.account.state;
-                let shown = amounts(balance, available);
-                if shown != told {
-                    differences.push(Difference::new(account.id, what, shown, told));
-                } else if !is_as_updated(&stored.account, &expected) {
-                    let other = "other fields than a sync writes".to_owned();
-                    differences.push(Difference::new(account.id, what, other, told));
-                }
+    async fn is_there(&self, owner: IdOwner, id: AccountId) -> Result<bool, StoreError> {
+        let found = match owner {
+            IdOwner::Account { .. } if self.accounts.contains(&id) => return Ok(true),
+            IdOwner::Custody { custody_account_id, .. } if self.snapshots.contains(&custody_account_id) => {
+                return Ok(true);
             }
+            IdOwner::Account { customer_id, .. } => {
+                self.store.account(customer_id, id).await.map(|found| found.is_some())
+            }
+            IdOwner::Custody { custody_account_id, .. } => {
+                self.store.custody_account(custody_account_id).await.map(|found| found.is_some())
+            }
+        };
+        match found {
+            // Its own walk tells.
+            Err(StoreError::Corrupt { .. }) => Ok(true),
+            found => found,
         }
     }
-    Ok(differences)
 }
 
-/// Whether an account is as an update would have made it.
-fn is_as_updated(account: &Account, update: &AccountUpdate) -> bool {
-    let AccountUpdate {
-        id,
-        customer_id,
-        asset,
-        entry,
-        state,
-        scope,
-        labels,
-        custody_account_id,
-        recorded_at: _,
-    } = update;
-    (account.id, account.customer_id, account.asset) == (*id, *customer_id, *asset)
-        && (account.entry, account.state) == (*entry, *state)
-        && (&account.scope, Some(&account.labels)) == (scope, labels.as_ref())
-        && account.custody_account_id == *custody_account_id
+/// A control item without its snapshot.
+async fn of_control_row(
+    store: &Store,
+    row: Result<CustodyControl, CorruptRow>,
+) -> Result<Option<Difference>, StoreError> {
+    let control = match row {
+        Ok(control) => control,
+        Err(row) => return Ok(Some(Difference::unreadable(row, "the custody account's item"))),
+    };
+    let id = control.id;
+    match store.with_snapshot(control).await {
+        Ok(_) => Ok(None),
+        Err(error @ StoreError::Corrupt { .. }) => {
+            let expected = "one that can be read".to_owned();
+            Ok(Some(Difference::new(id, "the custody account's snapshot", error.to_string(), expected)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A snapshot against its history and its control item.
+async fn of_snapshot(store: &Store, snapshot: &StoredSnapshot) -> Result<Vec<Difference>, StoreError> {
+    let id = snapshot.owner.id;
+    let Some(state) = store.custody_account(id).await? else {
+        let (what, expected) = ("the custody account of a snapshot", id.to_string());
+        return Ok(vec![Difference::new(id, what, NOTHING.to_owned(), expected)]);
+    };
+    for look in 0..MAX_LOOKS {
+        let newest = store.snapshot_entries(id, 1).await?;
+        // Read after its history, so that a sync in between makes the item the newer of the two.
+        let now = store.custody_account(id).await?.unwrap_or_else(|| state.clone());
+        if now.snapshot().repeats(newest.first()) {
+            return Ok(Vec::new());
+        }
+        if look + 1 < MAX_LOOKS && now != state {
+            sleep(PAUSE).await;
+            continue;
+        }
+        let stored = entry_text(now.snapshot().entry);
+        let expected = entry_text(newest.first().map(|entry| (entry.key, entry.recorded_at)));
+        let what = "the newest snapshot, with the newest of its history";
+        return Ok(vec![Difference::new(id, what, stored, expected)]);
+    }
+    Ok(Vec::new())
+}
+
+fn entry_text(entry: Option<(EntryKey, Timestamp)>) -> String {
+    entry.map_or_else(
+        || NOTHING.to_owned(),
+        |(key, recorded_at)| {
+            let at = key.balance_at.to_stored_text();
+            format!("{at} version {}, recorded {}", key.version.number(), recorded_at.to_stored_text())
+        },
+    )
 }
 
 async fn of_row(
     store: &Store,
-    row: Result<StoredAccount, CorruptRow>,
+    row: Result<StoredHolding, CorruptRow>,
 ) -> Result<Vec<Difference>, StoreError> {
     match row {
-        Ok(account) => of_account(store, account).await,
+        Ok(StoredHolding::Account(stored)) => of_account(store, *stored).await,
+        Ok(StoredHolding::Snapshot(snapshot)) => of_snapshot(store, &snapshot).await,
         Err(row) => Ok(vec![Difference::unreadable(row, "the account's item")]),
     }
 }
@@ -285,8 +276,7 @@ async fn of_account(store: &Store, mut account: StoredAccount) -> Result<Vec<Dif
 }
 
 async fn history(store: &Store, stored: &StoredAccount) -> Result<Vec<Difference>, StoreError> {
-    let Account { id, customer_id, asset, entry, state, created_at, custody_account_id, .. } =
-        &stored.account;
+    let Account { id, customer_id, asset, entry, state, created_at, .. } = &stored.account;
     let read = try_join3(
         store.entries(*id, HistoryEnd::Newest, 1),
         store.entries(*id, HistoryEnd::Oldest, 1),
@@ -320,26 +310,10 @@ async fn history(store: &Store, stored: &StoredAccount) -> Result<Vec<Difference
         let what = "created_at, with the oldest of its history";
         differences.push(Difference::new(id, what, created_at.to_stored_text(), oldest));
     }
-    let own = AccountOwner { customer_id: *customer_id, asset: *asset };
+    let own = IdOwner::Account { customer_id: *customer_id, asset: *asset };
     if owner != Some(own) {
         let what = "the owner, with the one its history names";
         differences.push(Difference::new(id, what, owned(Some(own)), owned(owner)));
-    }
-    if let Some(custody_id) = custody_account_id {
-        let custody = match store.custody_account(*custody_id).await {
-            // Its own walk tells.
-            Err(StoreError::Corrupt { .. }) => return Ok(differences),
-            custody => custody?,
-        };
-        let shows = |state: CustodyState| {
-            state.account.positions.keys().any(|held| state.account.projection_id(held) == *id)
-        };
-        // An asset may be removed once nothing of it is held; the account that showed it stays, at zero.
-        let is_removed = custody.is_some() && state.balance == Amount::ZERO;
-        if !is_removed && !custody.is_some_and(shows) {
-            let what = "the custody account that it shows a position of";
-            differences.push(Difference::new(id, what, custody_id.to_string(), NOTHING.to_owned()));
-        }
     }
     Ok(differences)
 }
@@ -357,9 +331,12 @@ fn described(key: EntryKey, state: AccountState, recorded_at: Timestamp) -> Stri
     )
 }
 
-fn owned(owner: Option<AccountOwner>) -> String {
-    owner.map_or_else(
-        || NOTHING.to_owned(),
-        |AccountOwner { customer_id, asset }| format!("{} of {customer_id}", asset.code()),
-    )
+fn owned(owner: Option<IdOwner>) -> String {
+    match owner {
+        None => NOTHING.to_owned(),
+        Some(IdOwner::Account { customer_id, asset }) => format!("{} of {customer_id}", asset.code()),
+        Some(IdOwner::Custody { customer_id, custody_account_id }) => {
+            format!("custody account {custody_account_id} of {customer_id}")
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! What one sync changes, from what was stored and what the provider says: pure, so that it can be told
 //! without a provider.
 
-use crate::domain::{AccountUpdate, ChainAsset, CustodyAccount, Position, Timestamp};
-use crate::store::Lease;
+use crate::domain::{ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
+use crate::store::SyncLease;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
 
@@ -12,17 +12,6 @@ const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(90 * 24);
 const FIRST_BACKOFF: SignedDuration = SignedDuration::from_mins(1);
 /// Doublings until the pause stops growing: four to five hours.
 const MAX_DOUBLINGS: u32 = 8;
-
-/// The accounts of the unified view to be compared with what is stored: those whose amounts are new, or all
-/// of them where an attempt before may have shown what no snapshot knows of.
-pub(super) fn projections(lease: &Lease, account: &CustodyAccount, now: Timestamp) -> Vec<AccountUpdate> {
-    let stored = &lease.state.account.positions;
-    let differs = |held: &ChainAsset, position: &Position| {
-        !lease.is_whole() || stored.get(held).is_none_or(|old| !old.has_amounts_of(position))
-    };
-    let shown = account.positions.iter().filter(|(held, position)| differs(held, position));
-    shown.map(|(held, position)| account.projection(held, position, now)).collect()
-}
 
 /// Assets whose amounts are new; all of them the first time.
 pub(super) fn changed<'a>(
@@ -48,9 +37,13 @@ pub(super) fn look_back(stored: &CustodyAccount, assets: &[ChainAsset], now: Tim
 
 /// Doubles with every failure, and differs from account to account by up to a quarter, so that they do not
 /// come back as one.
-pub(super) fn backoff(lease: &Lease) -> SignedDuration {
-    let pause = FIRST_BACKOFF.saturating_mul(1 << lease.state.failures.min(MAX_DOUBLINGS));
-    let (_, low) = lease.state.account.id.uuid().as_u64_pair();
+pub(super) fn backoff(lease: &SyncLease) -> SignedDuration {
+    pause(lease.state.account.id, lease.state.failures)
+}
+
+fn pause(id: CustodyAccountId, failures: u32) -> SignedDuration {
+    let pause = FIRST_BACKOFF.saturating_mul(1 << failures.min(MAX_DOUBLINGS));
+    let (_, low) = id.uuid().as_u64_pair();
     let spread = i64::try_from(low % 256).unwrap_or_default();
     let jitter =
         SignedDuration::from_millis(i64::try_from(pause.as_millis()).unwrap_or_default() / 4 * spread / 256);
@@ -61,7 +54,6 @@ pub(super) fn backoff(lease: &Lease) -> SignedDuration {
 mod tests {
     use super::*;
     use crate::domain::{Amount, ProviderAccount, ProviderName};
-    use crate::store::{Attempts, CustodyState};
     use uuid::Uuid;
 
     fn at(text: &str) -> Timestamp {
@@ -70,40 +62,36 @@ mod tests {
 
     fn position(total: &str, moved: Option<&str>) -> Position {
         let total = Amount::parse(total).unwrap();
-        Position::new(total, total).unwrap().last_moved(moved.map(at))
+        Position::new(total, total).unwrap().with_last_transaction(moved.map(at))
     }
 
     fn held(token: &str) -> ChainAsset {
         ChainAsset::parse("ETH", token).unwrap()
     }
 
-    fn lease(synced_at: Option<&str>, token: u64, completed: u64, failures: u32, id: u128) -> Lease {
+    fn account(synced_at: Option<&str>) -> CustodyAccount {
         let positions = [
             ("ETH", "1", Some("2026-01-02T00:00:00Z")),
             ("USDT", "2", Some("2026-01-01T00:00:00Z")),
             ("USDC", "0", None),
         ];
-        let account = CustodyAccount {
-            id: Uuid::from_u128(id).into(),
+        CustodyAccount {
+            id: Uuid::from_u128(1).into(),
             customer_id: Uuid::nil().into(),
             provider: ProviderName::Fireblocks,
             provider_account: ProviderAccount::parse(ProviderName::Fireblocks, "1").unwrap(),
             positions: positions.map(|(token, total, moved)| (held(token), position(total, moved))).into(),
             synced_at: synced_at.map(at),
-        };
-        let attempts =
-            Attempts { newest: token, held_until: None, ended: completed, has_failed: false, completed };
-        Lease { state: CustodyState { account, attempts, failures }, token }
+        }
     }
 
     #[test]
-    fn only_what_differs_is_written_unless_an_attempt_was_cut_short() {
-        let now = at("2026-02-01T00:00:00Z");
-        for (completed, expected) in [(4, 1), (3, 3)] {
-            let lease = lease(Some("2026-01-03T00:00:00Z"), 5, completed, 0, 1);
-            let mut account = lease.state.account.clone();
-            account.positions.insert(held("USDT"), position("3", None));
-            assert_eq!(projections(&lease, &account, now).len(), expected, "{completed}");
+    fn only_amounts_that_differ_are_asked_about_after_the_first_sync() {
+        for (synced_at, expected) in [(Some("2026-01-03T00:00:00Z"), 1), (None, 3)] {
+            let stored = account(synced_at);
+            let mut new = stored.positions.clone();
+            new.insert(held("USDT"), position("3", None));
+            assert_eq!(changed(&stored, &new).count(), expected, "{synced_at:?}");
         }
     }
 
@@ -116,18 +104,16 @@ mod tests {
             (&["ETH", "USDC"], "2026-01-02T00:00:00Z"),
             (&["USDC"], "2026-03-03T00:00:00Z"),
         ];
-        let account = lease(None, 1, 0, 0, 1).state.account;
+        let account = account(None);
         for (tokens, expected) in rows {
             let asked: Vec<_> = tokens.iter().map(|token| held(token)).collect();
             assert_eq!(look_back(&account, &asked, now), at(expected), "{tokens:?}");
         }
-        // The first time everything is new.
-        assert_eq!(changed(&account, &account.positions).count(), 3);
     }
 
     #[test]
     fn a_failing_account_waits_longer_each_time_and_no_two_alike() {
-        let pause = |failures, id| backoff(&lease(None, 1, 0, failures, id)).as_secs();
+        let pause = |failures, id| pause(Uuid::from_u128(id).into(), failures).as_secs();
         for (failures, minutes) in [(0, 1), (1, 2), (5, 32), (8, 256), (9, 256), (u32::MAX, 256)] {
             for id in [0, 1, 77, 255] {
                 let pause = pause(failures, id);

@@ -14,7 +14,7 @@ mod sync;
 pub use call::Budget;
 pub use providers::Providers;
 pub use sweep::{Report, Share, Sweep};
-pub use sync::{Hook, REQUEST_INTERVAL, Step, SyncError, Syncs};
+pub use sync::{Asker, REQUEST_INTERVAL, SyncError, Syncs};
 
 use crate::domain::{ChainAsset, CustodyAccount, Position, Timestamp};
 use crate::secret::SecretError;

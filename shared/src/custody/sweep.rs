@@ -6,7 +6,7 @@
 use super::ProviderError;
 use super::sync::{BATCH_TIMEOUT, SyncError, Syncs, later};
 use crate::domain::{CustodyAccount, CustodyAccountId, ProviderName, Timestamp};
-use crate::store::{Claim, LOGICAL_SHARDS, Lease, Store, StoreError};
+use crate::store::{LOGICAL_SHARDS, LeaseClaim, Store, StoreError, SyncLease};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
@@ -138,7 +138,7 @@ impl Run<'_> {
         let now = later(self.now, self.started);
         let claims: Vec<_> = ids.iter().map(|id| self.claim(*id, now)).collect();
         let claims: Vec<_> = stream::iter(claims).buffered(CONCURRENT_CLAIMS).collect().await;
-        let (mut ends, mut leases) = (Vec::new(), BTreeMap::<ProviderName, Vec<Lease>>::new());
+        let (mut ends, mut leases) = (Vec::new(), BTreeMap::<ProviderName, Vec<SyncLease>>::new());
         for claim in claims {
             match claim {
                 Ok(lease) => leases.entry(lease.state.account.provider).or_default().push(*lease),
@@ -153,11 +153,11 @@ impl Run<'_> {
         ends
     }
 
-    async fn claim(&self, id: CustodyAccountId, now: Timestamp) -> Result<Box<Lease>, End> {
+    async fn claim(&self, id: CustodyAccountId, now: Timestamp) -> Result<Box<SyncLease>, End> {
         match self.sweep.syncs.claim_for_batch(id, now).await {
-            Ok(Claim::Granted(lease)) => Ok(lease),
+            Ok(LeaseClaim::Granted(lease)) => Ok(lease),
             // Somebody is asking for it right now.
-            Ok(Claim::Held(_) | Claim::Missing) => Err(End::Remaining),
+            Ok(LeaseClaim::Taken(_) | LeaseClaim::Missing) => Err(End::Remaining),
             Err(StoreError::Unavailable(cause)) => {
                 tracing::warn!(cause, "an account was not claimed");
                 Err(End::Remaining)

@@ -1,25 +1,28 @@
-//! One sync: under a lease, ask the provider, store what differs, and leave an outcome that all who wait can
+//! One sync: under a lease, ask the provider, store the answer, and leave an outcome that all who wait can
 //! share.
 //!
-//! Whatever a sync is cut short by, nothing stored is lost or contradicts itself, and the next one completes
-//! it: projections are written first, the snapshot last, each only by the holder of the newest lease.
+//! A sync that changed something is one transaction, and one that changed nothing is one update. So whatever
+//! a sync is cut short by, the store holds the snapshot of before or the one after, and nothing between.
 
 use super::call::within;
 use super::{Holdings, ProviderError, Providers, change};
-use crate::domain::{ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
-use crate::store::{Claim, CustodyState, Fenced, Lease, RateLimiter, Store, StoreError, Written};
-use futures::future::{BoxFuture, FutureExt, ready};
+use crate::domain::{Amount, ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
+use crate::store::{
+    Attempts, LeaseClaim, LeasedWrite, RateLimiter, RequestClaim, SnapshotError, Store, StoreError, SyncLease,
+};
 use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 /// A provider read, retries included.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// A read that has less time than this is not begun: the lease would block others for nothing.
+const SHORTEST_READ: Duration = Duration::from_secs(3);
+/// The time that is kept for storing the provider's answer, and for answering the request.
+const STORE_TIME: Duration = Duration::from_secs(3);
 /// A provider read and what is stored after it; who takes longer may lose the lease.
 const LEASE: SignedDuration = SignedDuration::from_secs(12);
 /// The lease of an account in a batch, which is stored when its turn comes.
@@ -30,34 +33,12 @@ pub(super) const BATCH_TIMEOUT: Duration = Duration::from_secs(25);
 const BATCH_MOVES_TIMEOUT: Duration = Duration::from_secs(5);
 /// A transaction later than this is no transaction: providers' clocks differ from ours by less.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
-/// Who waits for another's attempt gives up after this.
-const MAX_WAIT: Duration = Duration::from_secs(13);
 /// Who waits looks this often: a sync takes a tenth of a second or more.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// An account's syncs on request are this far apart.
 pub const REQUEST_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
 /// Accounts of a batch that are stored at once.
 const CONCURRENT_WRITES: usize = 8;
-
-/// The calls to the store that a sync makes, named so that a test can stop it before each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Claiming the lease.
-    Claim,
-    /// Comparing projections with what is stored.
-    PlanProjection,
-    /// Writing one transaction of projections.
-    WriteProjection,
-    /// Writing the snapshot and ending the attempt.
-    Complete,
-    /// Ending a failed attempt.
-    Fail,
-    /// Giving the lease back.
-    Abandon,
-}
-
-/// What runs before each step; nothing, outside tests.
-pub type Hook = Arc<dyn Fn(Step) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Why a sync brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -77,9 +58,21 @@ pub enum SyncError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The provider's answer could not become a snapshot.
+    #[error(transparent)]
+    Snapshot(SnapshotError),
     /// Another has taken over, because this one took too long.
     #[error("the lease was lost")]
     LeaseLost,
+}
+
+impl From<SnapshotError> for SyncError {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Store(error) => Self::Store(error),
+            error => Self::Snapshot(error),
+        }
+    }
 }
 
 /// Syncs custody accounts; cheap to clone.
@@ -89,7 +82,6 @@ pub struct Syncs {
     providers: Providers,
     callers: RateLimiter,
     interval: SignedDuration,
-    hook: Hook,
 }
 
 impl std::fmt::Debug for Syncs {
@@ -104,13 +96,7 @@ impl Syncs {
     #[must_use]
     pub fn new(store: Store, providers: Providers, reads_per_caller: u64, interval: SignedDuration) -> Self {
         let callers = RateLimiter::new(store.clone(), "provider-reads", reads_per_caller);
-        Self { store, providers, callers, interval, hook: Arc::new(|_| ready(()).boxed()) }
-    }
-
-    /// The same with something to run before each step.
-    #[must_use]
-    pub fn with_hook(self, hook: Hook) -> Self {
-        Self { hook, ..self }
+        Self { store, providers, callers, interval }
     }
 
     pub(super) const fn providers(&self) -> &Providers {
@@ -123,28 +109,28 @@ impl Syncs {
         &self,
         account: CustodyAccount,
         oldest: Timestamp,
-        caller: &str,
-        now: Timestamp,
+        asker: Asker<'_>,
     ) -> Result<CustodyAccount, SyncError> {
-        if account.synced_at.is_some_and(|at| at >= oldest) {
-            Ok(account)
-        } else {
-            self.ask(account.id, Some(caller), now).await
+        // Balances of the future were confirmed by a clock that has been set back since.
+        let latest = asker.now.plus(MAX_AHEAD);
+        if account.synced_at.is_some_and(|at| oldest <= at && at <= latest) {
+            return Ok(account);
         }
+        self.ask(account.id, asker, Payment::Due).await
     }
 
     /// A sync on request, of which there is one per account and [`REQUEST_INTERVAL`].
     pub async fn requested(
         &self,
         id: CustodyAccountId,
-        caller: &str,
-        now: Timestamp,
+        asker: Asker<'_>,
     ) -> Result<CustodyAccount, SyncError> {
         // First, so that who has used up their own budget cannot use up the account's.
-        self.admit(caller, now).await?;
+        self.admit(asker).await?;
+        let now = asker.now;
         match self.store.claim_requested_sync(id, now, now.minus(REQUEST_INTERVAL)).await? {
-            Ok(()) => self.ask(id, None, now).await,
-            Err(last) => {
+            RequestClaim::Granted => self.ask(id, asker, Payment::Made).await,
+            RequestClaim::TooSoon { last } => {
                 let left = REQUEST_INTERVAL - last.age_at(now);
                 Err(SyncError::TooOften {
                     retry_after_seconds: left.as_secs().clamp(0, REQUEST_INTERVAL.as_secs() - 1) + 1,
@@ -153,28 +139,30 @@ impl Syncs {
         }
     }
 
-    async fn admit(&self, caller: &str, now: Timestamp) -> Result<(), SyncError> {
-        let verdict = self.callers.check(caller, now).await;
+    async fn admit(&self, asker: Asker<'_>) -> Result<(), SyncError> {
+        let verdict = self.callers.check(asker.caller, asker.now).await;
         within(verdict).map_err(|retry_after_seconds| SyncError::TooOften { retry_after_seconds })
     }
 
-    /// Asks the provider, at the expense of a caller unless it is paid for, or shares the outcome of whoever
-    /// is asking already.
+    /// Asks the provider, or shares the outcome of whoever is asking already.
     async fn ask(
         &self,
         id: CustodyAccountId,
-        caller: Option<&str>,
-        now: Timestamp,
+        asker: Asker<'_>,
+        payment: Payment,
     ) -> Result<CustodyAccount, SyncError> {
         let started = Instant::now();
-        while started.elapsed() < MAX_WAIT {
-            let outcome = match self.claim(id, later(now, started), LEASE).await? {
-                Claim::Missing => Some(Err(SyncError::Missing)),
-                Claim::Granted(lease) => Some(self.attempt(*lease, caller, now).await),
-                Claim::Held(attempts) => self.outcome(id, attempts.newest, now, started).await?,
+        while asker.time_for_a_read() >= SHORTEST_READ {
+            let now = later(asker.now, started);
+            let outcome = match self.store.claim_lease(id, now, now.plus(LEASE)).await? {
+                LeaseClaim::Missing => Some(Err(SyncError::Missing)),
+                LeaseClaim::Granted(lease) => {
+                    Some(self.attempt(*lease, Asker { now, ..asker }, payment).await)
+                }
+                LeaseClaim::Taken(attempts) => self.outcome(id, &attempts, asker, started).await?,
             };
             match outcome {
-                // Another has it now, or it was given back: see again.
+                // Another has the lease now, or it was given back: see again.
                 None | Some(Err(SyncError::LeaseLost)) => {}
                 Some(outcome) => return outcome,
             }
@@ -182,67 +170,56 @@ impl Syncs {
         Err(ProviderError::Unavailable("no attempt has ended in time".to_owned()).into())
     }
 
-    async fn claim(
-        &self,
-        id: CustodyAccountId,
-        now: Timestamp,
-        lease: SignedDuration,
-    ) -> Result<Claim, StoreError> {
-        (self.hook)(Step::Claim).await;
-        self.store.claim_lease(id, now, now.plus(lease)).await
-    }
-
     /// Claims an account for a batch.
     pub(super) async fn claim_for_batch(
         &self,
         id: CustodyAccountId,
         now: Timestamp,
-    ) -> Result<Claim, StoreError> {
-        self.claim(id, now, BATCH_LEASE).await
+    ) -> Result<LeaseClaim, StoreError> {
+        self.store.claim_lease(id, now, now.plus(BATCH_LEASE)).await
     }
 
     async fn attempt(
         &self,
-        lease: Lease,
-        caller: Option<&str>,
-        now: Timestamp,
+        lease: SyncLease,
+        asker: Asker<'_>,
+        payment: Payment,
     ) -> Result<CustodyAccount, SyncError> {
-        if let Some(caller) = caller
-            && let Err(refused) = self.admit(caller, now).await
+        if payment == Payment::Due
+            && let Err(refused) = self.admit(asker).await
         {
-            self.abandon(&lease).await?;
+            self.store.abandon_attempt(&lease).await?;
             return Err(refused);
         }
-        let until = Instant::now() + READ_TIMEOUT;
+        let until = Instant::now() + asker.time_for_a_read();
         let mut answers = self.holdings(std::slice::from_ref(&lease.state.account), until).await;
         let answer = answers.pop().unwrap_or(Err(ProviderError::NotReached));
-        self.end(lease, answer, now, Mode::Requested { until }).await
+        self.end(lease, answer, asker.now, Mode::Requested { until }).await
     }
 
     /// Waits until the attempt that was seen has ended. `None`: it ended without an outcome.
     async fn outcome(
         &self,
         id: CustodyAccountId,
-        token: u64,
-        now: Timestamp,
+        seen: &Attempts,
+        asker: Asker<'_>,
         started: Instant,
     ) -> Result<Option<Result<CustodyAccount, SyncError>>, StoreError> {
-        while started.elapsed() < MAX_WAIT {
+        while asker.left() > STORE_TIME {
             sleep(POLL_INTERVAL).await;
-            let Some(CustodyState { account, attempts, .. }) = self.store.custody_account(id).await? else {
-                return Ok(None);
-            };
-            match attempts.ended.cmp(&token) {
-                Ordering::Less => {}
-                Ordering::Equal if attempts.has_failed => {
-                    let failed = "the call that was shared has failed".to_owned();
-                    return Ok(Some(Err(ProviderError::Unavailable(failed).into())));
-                }
-                // A later attempt has failed, which says nothing of the one that was seen.
-                Ordering::Greater if attempts.has_failed => return Ok(None),
-                Ordering::Equal | Ordering::Greater => return Ok(Some(Ok(account))),
+            let Some(control) = self.store.custody_control(id).await? else { return Ok(None) };
+            let attempts = &control.attempts;
+            if attempts.ended_by == seen.claimant && attempts.has_failed {
+                let failed = "the call that was shared has failed".to_owned();
+                return Ok(Some(Err(ProviderError::Unavailable(failed).into())));
             }
-            if attempts.held_until.is_none_or(|until| until <= later(now, started)) {
+            // The attempt that was seen has succeeded, or a later one has. The failure of a later one says
+            // nothing of the one that was seen.
+            if attempts.ended_by != seen.ended_by && !attempts.has_failed {
+                return Ok(Some(Ok(self.store.with_snapshot(control).await?.account)));
+            }
+            let now = later(asker.now, started);
+            if attempts.claimant != seen.claimant || attempts.lease_until.is_none_or(|until| until <= now) {
                 return Ok(None);
             }
         }
@@ -252,7 +229,7 @@ impl Syncs {
     /// Syncs accounts of one provider under their leases; the answer has an entry for each, in their order.
     pub(super) async fn sync_batch(
         &self,
-        leases: Vec<Lease>,
+        leases: Vec<SyncLease>,
         now: Timestamp,
     ) -> Vec<Result<CustodyAccount, SyncError>> {
         let started = Instant::now();
@@ -282,7 +259,7 @@ impl Syncs {
 
     async fn end(
         &self,
-        lease: Lease,
+        lease: SyncLease,
         answer: Result<Holdings, ProviderError>,
         now: Timestamp,
         mode: Mode,
@@ -294,17 +271,18 @@ impl Syncs {
         match synced {
             Ok(account) => match self.store(&lease, account, now).await {
                 Err(SyncError::Store(error)) => Err(self.not_stored(&lease, error, now, mode).await.into()),
+                Err(error @ SyncError::Snapshot(_)) => {
+                    self.store.fail_attempt(&lease, mode.next_try(&lease, now)).await?;
+                    Err(error)
+                }
                 outcome => outcome,
             },
             Err(error) if error.is_not_the_accounts() => {
-                self.abandon(&lease).await?;
+                self.store.abandon_attempt(&lease).await?;
                 Err(error.into())
             }
             Err(error) => {
-                (self.hook)(Step::Fail).await;
-                // Who asks for an account again and again must not move it out of the schedule's reach.
-                let next_sync_at = mode.is_scheduled().then(|| now.plus(change::backoff(&lease)));
-                self.store.fail_attempt(&lease, Written::Nothing, next_sync_at).await?;
+                self.store.fail_attempt(&lease, mode.next_try(&lease, now)).await?;
                 Err(error.into())
             }
         }
@@ -312,12 +290,17 @@ impl Syncs {
 
     /// Ends an attempt whose answer could not be stored. A store that is not available now is no reason to
     /// wait longer than for it.
-    async fn not_stored(&self, lease: &Lease, error: StoreError, now: Timestamp, mode: Mode) -> StoreError {
-        let is_passing = matches!(error, StoreError::Unavailable(_));
-        let next_sync_at = (mode.is_scheduled() && !is_passing).then(|| now.plus(change::backoff(lease)));
-        (self.hook)(Step::Fail).await;
+    async fn not_stored(
+        &self,
+        lease: &SyncLease,
+        error: StoreError,
+        now: Timestamp,
+        mode: Mode,
+    ) -> StoreError {
+        let is_passing = matches!(error, StoreError::Unavailable(_) | StoreError::WrongClock(_));
+        let next_sync_at = mode.next_try(lease, now).filter(|_| !is_passing);
         // If even that fails, the lease ends by itself; the first error is the one to tell.
-        drop(self.store.fail_attempt(lease, Written::Perhaps, next_sync_at).await);
+        drop(self.store.fail_attempt(lease, next_sync_at).await);
         error
     }
 
@@ -329,18 +312,21 @@ impl Syncs {
         now: Timestamp,
         mode: Mode,
     ) -> Result<CustodyAccount, ProviderError> {
-        let Holdings { positions: told, unlisted } = holdings;
+        let Holdings { positions: reported, unlisted } = holdings;
         if unlisted > 0 {
             tracing::warn!(
                 unlisted,
                 provider = stored.provider.name(),
+                account_id = %stored.id,
                 "the provider holds assets that the account does not list"
             );
         }
         let mut positions: BTreeMap<ChainAsset, Position> = BTreeMap::new();
-        for (held, old) in &stored.positions {
-            let new = told.get(held).copied().unwrap_or_default();
-            positions.insert(held.clone(), new.last_moved(old.last_transaction_at()));
+        for (asset, old) in &stored.positions {
+            let new = reported.get(asset).copied().unwrap_or_default();
+            let held_now = Some(now).filter(|_| new.balance() != Amount::ZERO);
+            let new = new.with_last_transaction(old.last_transaction_at());
+            positions.insert(asset.clone(), new.with_held_since(old.held_since()).with_held_since(held_now));
         }
         let asked: Vec<_> = change::changed(stored, &positions).cloned().collect();
         if !asked.is_empty() {
@@ -348,8 +334,9 @@ impl Syncs {
             let read = provider.last_transactions(stored, &asked, change::look_back(stored, &asked, now));
             let moves =
                 timeout(mode.time_for_moves()?, read).await.map_err(|_| ProviderError::too_slow())??;
-            for (held, at) in moves.into_iter().filter(|(_, at)| *at <= now.plus(MAX_AHEAD)) {
-                positions.entry(held).and_modify(|position| *position = position.last_moved(Some(at)));
+            for (asset, at) in moves.into_iter().filter(|(_, at)| *at <= now.plus(MAX_AHEAD)) {
+                let known = positions.entry(asset);
+                known.and_modify(|position| *position = position.with_last_transaction(Some(at)));
             }
         }
         Ok(CustodyAccount { positions, synced_at: Some(now), ..stored.clone() })
@@ -357,27 +344,52 @@ impl Syncs {
 
     async fn store(
         &self,
-        lease: &Lease,
+        lease: &SyncLease,
         account: CustodyAccount,
         now: Timestamp,
     ) -> Result<CustodyAccount, SyncError> {
-        let projections = change::projections(lease, &account, now);
-        if !projections.is_empty() {
-            (self.hook)(Step::PlanProjection).await;
-            for writes in self.store.plan_projection(projections).await?.transactions() {
-                (self.hook)(Step::WriteProjection).await;
-                kept(self.store.write_projection(lease, writes).await?)?;
-            }
+        let next_sync_at = now.plus(self.interval);
+        let written = if lease.state.stands(&account.positions, now) {
+            self.store.confirm_snapshot(lease, now, next_sync_at).await?
+        } else {
+            self.store.record_snapshot(lease, &account, now, next_sync_at).await?
+        };
+        match written {
+            LeasedWrite::Written => Ok(account),
+            LeasedWrite::Lost => Err(SyncError::LeaseLost),
         }
-        (self.hook)(Step::Complete).await;
-        kept(self.store.complete_attempt(lease, &account, now.plus(self.interval)).await?)?;
-        Ok(account)
+    }
+}
+
+/// Who asks for a sync, when, and until when an answer is of use.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The caller, at whose expense a provider is asked.
+    pub caller: &'a str,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// When the request is given up.
+    pub deadline: Instant,
+}
+
+impl Asker<'_> {
+    fn left(self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
-    async fn abandon(&self, lease: &Lease) -> Result<(), StoreError> {
-        (self.hook)(Step::Abandon).await;
-        self.store.abandon_attempt(lease).await.map(drop)
+    /// How long a provider read that is begun now may take.
+    fn time_for_a_read(self) -> Duration {
+        self.left().saturating_sub(STORE_TIME).min(READ_TIMEOUT)
     }
+}
+
+/// Whether the caller's budget has been charged for a call to the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Payment {
+    /// It is charged when the provider is asked.
+    Due,
+    /// It has been.
+    Made,
 }
 
 /// Who a sync is for, and how long it may take.
@@ -390,9 +402,12 @@ enum Mode {
 }
 
 impl Mode {
-    const fn is_scheduled(self) -> bool {
-        matches!(self, Self::Scheduled { .. })
+    /// When a failed attempt is made again by the schedule. A failed request moves nothing: who asks for an
+    /// account again and again must not move it out of the schedule's reach.
+    fn next_try(self, lease: &SyncLease, now: Timestamp) -> Option<Timestamp> {
+        matches!(self, Self::Scheduled { .. }).then(|| now.plus(change::backoff(lease)))
     }
+
     fn time_for_moves(self) -> Result<Duration, ProviderError> {
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
         match self {
@@ -400,13 +415,6 @@ impl Mode {
             Self::Scheduled { until } if left(until).is_zero() => Err(ProviderError::NotReached),
             Self::Scheduled { .. } => Ok(BATCH_MOVES_TIMEOUT),
         }
-    }
-}
-
-const fn kept(fenced: Fenced) -> Result<(), SyncError> {
-    match fenced {
-        Fenced::Written => Ok(()),
-        Fenced::Lost => Err(SyncError::LeaseLost),
     }
 }
 

@@ -230,7 +230,7 @@ pub struct Account {
     pub scope: AccountScope,
     /// Its newest labels, at whatever instant it is shown.
     pub labels: AccountLabels,
-    /// The custody account it shows a position of; only that account's sync writes it.
+    /// The custody account it shows a position of; such an account is part of that account's snapshot.
     pub custody_account_id: Option<CustodyAccountId>,
 }
 
@@ -251,8 +251,6 @@ pub struct AccountUpdate {
     pub scope: AccountScope,
     /// The whole group of labels; `None` leaves the account's labels as they are.
     pub labels: Option<AccountLabels>,
-    /// Set by a custody sync for the accounts that show its positions.
-    pub custody_account_id: Option<CustodyAccountId>,
     /// When it was recorded, where a dataset tells the past; `None` stands for the process's clock.
     pub recorded_at: Option<Timestamp>,
 }

@@ -3,15 +3,15 @@
 //! It knows no provider's names for anything, and no leases: those are the store's.
 
 use super::{
-    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustodyAccountId,
-    CustomerId, EntryKey, Network, Status, Timestamp, Version,
+    Account, AccountId, AccountLabels, AccountScope, AccountState, Amount, Asset, CustodyAccountId,
+    CustomerId, EntryKey, Network, Status, Timestamp,
 };
 use std::collections::BTreeMap;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Most positions of one custody account: its snapshot is one item, written whole.
-pub const MAX_POSITIONS: usize = 100;
+/// Most holdings of one custody account that are not zero, and most assets that it lists.
+pub const MAX_HOLDINGS: usize = 1_000;
 const MAX_BLOCKCHAIN_CHARACTERS: usize = 20;
 const MAX_PROVIDER_ACCOUNT_CHARACTERS: usize = 128;
 
@@ -73,6 +73,7 @@ pub struct Position {
     balance: Amount,
     available: Amount,
     last_transaction_at: Option<Timestamp>,
+    held_since: Option<Timestamp>,
 }
 
 impl Position {
@@ -80,16 +81,28 @@ impl Position {
     pub fn new(total: Amount, available: Amount) -> Result<Self, PositionError> {
         let is_sound = Amount::ZERO <= available && available <= total;
         if is_sound {
-            Ok(Self { balance: total, available, last_transaction_at: None })
+            Ok(Self { balance: total, available, last_transaction_at: None, held_since: None })
         } else {
             Err(PositionError)
         }
     }
 
-    /// The same with its last transaction at `at`, unless a later one is known.
+    /// Sets the last transaction's time; keeps the later of the two.
     #[must_use]
-    pub fn last_moved(self, at: Option<Timestamp>) -> Self {
+    pub fn with_last_transaction(self, at: Option<Timestamp>) -> Self {
         Self { last_transaction_at: self.last_transaction_at.max(at), ..self }
+    }
+
+    /// Sets since when something of the asset is or was held; keeps the earlier of the two.
+    #[must_use]
+    pub fn with_held_since(self, at: Option<Timestamp>) -> Self {
+        Self { held_since: self.held_since.into_iter().chain(at).min(), ..self }
+    }
+
+    /// The instant of the first snapshot that held something of the asset; `None` if none has.
+    #[must_use]
+    pub const fn held_since(&self) -> Option<Timestamp> {
+        self.held_since
     }
 
     /// When its last transaction was, as far as is known.
@@ -213,38 +226,58 @@ pub struct CustodyAccount {
 }
 
 impl CustodyAccount {
-    /// The account of the unified view that shows one position: the same at every sync.
+    /// The id of the account by which the unified view shows one position: the same at every sync.
     #[must_use]
-    pub fn projection_id(&self, held: &ChainAsset) -> AccountId {
-        let name = format!("{}#{}", held.blockchain.name(), held.asset.code());
-        Uuid::new_v5(&self.id.uuid(), name.as_bytes()).into()
+    pub fn position_id(&self, asset: &ChainAsset) -> AccountId {
+        position_id(self.id, asset)
     }
+}
 
-    /// The account of the unified view that shows a position, as of a sync.
+/// The id of the account by which the unified view shows a position of a custody account.
+#[must_use]
+pub fn position_id(id: CustodyAccountId, asset: &ChainAsset) -> AccountId {
+    let name = format!("{}#{}", asset.blockchain.name(), asset.asset.code());
+    Uuid::new_v5(&id.uuid(), name.as_bytes()).into()
+}
+
+/// The custody account that positions belong to, and the entry that they stand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PositionOwner {
+    /// The custody account.
+    pub id: CustodyAccountId,
+    /// Its customer.
+    pub customer_id: CustomerId,
+    /// Its provider.
+    pub provider: ProviderName,
+}
+
+impl PositionOwner {
+    /// The account of the unified view that shows a position; `None` for an asset of which nothing was ever
+    /// held.
     #[must_use]
-    pub fn projection(&self, held: &ChainAsset, position: &Position, at: Timestamp) -> AccountUpdate {
-        AccountUpdate {
-            id: self.projection_id(held),
+    pub fn account(&self, asset: &ChainAsset, position: &Position, entry: EntryKey) -> Option<Account> {
+        Some(Account {
+            id: position_id(self.id, asset),
             customer_id: self.customer_id,
-            asset: held.asset,
-            entry: EntryKey { balance_at: at, version: Version::default() },
+            asset: asset.asset,
+            entry,
             state: AccountState {
                 balance: position.balance(),
                 available: position.available(),
                 active: true,
                 status: Status::Active,
             },
+            created_at: position.held_since()?,
             scope: AccountScope {
-                network: Network::parse(held.blockchain.name()).ok(),
+                network: Network::parse(asset.blockchain.name()).ok(),
                 ..AccountScope::default()
             },
-            labels: Some(AccountLabels {
+            labels: AccountLabels {
                 description: Some(format!("in custody at {}", self.provider.name())),
                 ..AccountLabels::default()
-            }),
+            },
             custody_account_id: Some(self.id),
-            recorded_at: None,
-        }
+        })
     }
 }
 

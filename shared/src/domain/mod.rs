@@ -23,7 +23,9 @@ pub use account::{
 };
 pub use amount::{Amount, TooLarge};
 pub use asset::Asset;
-pub use custody::{Blockchain, ChainAsset, CustodyAccount, Position, ProviderAccount, ProviderName};
+pub use custody::{
+    Blockchain, ChainAsset, CustodyAccount, Position, PositionOwner, ProviderAccount, ProviderName,
+};
 pub use grant::{Grants, Permission};
 pub use id::{
     AccountId, ContactId, CustodyAccountId, CustomerId, MAX_VENDOR_ID, MerchantAccountId, MerchantId,

@@ -117,7 +117,7 @@ impl From<SyncError> for ApiError {
                 Self::RateLimitExceeded { retry_after_seconds }
             }
             SyncError::Store(error) => error.into(),
-            SyncError::Provider(_) | SyncError::LeaseLost => {
+            SyncError::Provider(_) | SyncError::Snapshot(_) | SyncError::LeaseLost => {
                 Self::CustodyProvider { cause: error.to_string() }
             }
         }

@@ -22,7 +22,7 @@ pub use code::ErrorCode;
 pub use error::{ApiError, ErrorBody, MissingRate, Narrowing};
 pub use gate::{API_KEY, Authenticated, Gate};
 pub use number::Number;
-pub use observe::{REQUEST_ID, RequestTime};
+pub use observe::{Deadline, REQUEST_ID, RequestTime};
 pub use operation::{Answer, Operation};
 pub use params::pairs;
 pub use path::Segments;

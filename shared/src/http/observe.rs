@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lambda_http::RequestExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
@@ -39,10 +39,24 @@ impl<S: Sync> FromRequestParts<S> for RequestTime {
     }
 }
 
+/// When the request is given up: work that would not be done by then is not begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Instant);
+
+impl<S: Sync> FromRequestParts<S> for Deadline {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let missing = || ApiError::Internal { cause: "a request came past `observe`".to_owned() };
+        parts.extensions.get::<Self>().copied().ok_or_else(missing)
+    }
+}
+
 /// Runs the request in a span of its own, renders its error, and logs its line.
 pub(super) async fn observe(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
     request.extensions_mut().insert(RequestTime(clock.now()));
+    request.extensions_mut().insert(Deadline(Instant::now() + REQUEST_TIMEOUT));
     let span = span(&request, &request_id);
     let work = costed(timeout(REQUEST_TIMEOUT, next.run(request)));
     let (response, cost) = work.instrument(span.clone()).await;

@@ -1,16 +1,19 @@
-//! The accounts table: one item per account with its newest entry, found by the account's customer.
+//! The accounts table: one item per account with its newest entry, and one per custody account with its
+//! newest snapshot, found by their customer.
 //!
 //! An item is written whole, as [`merge`](super::merge) decides, on condition that its `revision` is the one
 //! that was read. The index of organizations is `organizations`' business.
 
+use super::custody_snapshot::{self, StoredSnapshot};
 use super::history::{entry_from_text, entry_text};
 use super::organizations::index_attributes;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::domain::{
-    Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, ContactId, CustodyAccountId,
-    CustomerId, EntryKey, MerchantId, Moment, Network, OrganizationId, Status, Timestamp,
+    Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, ContactId, CustomerId, EntryKey,
+    MerchantId, Moment, Network, OrganizationId, Status, Timestamp,
 };
+use crate::query::Filter;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
@@ -73,6 +76,58 @@ impl StoredAccount {
     }
 }
 
+/// An item of the accounts table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredHolding {
+    /// An account.
+    Account(Box<StoredAccount>),
+    /// A custody account's snapshot, which stands for an account per position.
+    Snapshot(StoredSnapshot),
+}
+
+impl StoredHolding {
+    /// How many accounts it stands for now.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        match self {
+            Self::Account(_) => 1,
+            Self::Snapshot(snapshot) => snapshot.holdings.len(),
+        }
+    }
+
+    /// Whether the filter may admit an account that it stands for, in some state of the account.
+    #[must_use]
+    pub fn is_admitted(&self, filter: &Filter) -> bool {
+        match self {
+            Self::Account(stored) => filter.admits_in_some_state(&stored.account),
+            Self::Snapshot(_) => true,
+        }
+    }
+
+    /// The customer that it belongs to.
+    #[must_use]
+    pub fn customer_id(&self) -> CustomerId {
+        match self {
+            Self::Account(stored) => stored.account.customer_id,
+            Self::Snapshot(snapshot) => snapshot.owner.customer_id,
+        }
+    }
+}
+
+impl From<StoredAccount> for StoredHolding {
+    fn from(stored: StoredAccount) -> Self {
+        Self::Account(Box::new(stored))
+    }
+}
+
+pub(super) fn holding_from_item(item: &Item) -> Result<StoredHolding, StoreError> {
+    if custody_snapshot::is_snapshot(item) {
+        custody_snapshot::from_item(item).map(StoredHolding::Snapshot)
+    } else {
+        from_item(item).map(StoredHolding::from)
+    }
+}
+
 impl Store {
     /// One account of a customer's, if there is one of this id: a strongly consistent read.
     pub async fn account(
@@ -85,34 +140,35 @@ impl Store {
         answer.item().map(from_item).transpose()
     }
 
-    /// Every account of the customer, ordered by id: one strongly consistent Query, page by page.
-    pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<StoredAccount>, StoreError> {
+    /// Everything that stands for accounts of the customer: one strongly consistent Query, page by page.
+    pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<StoredHolding>, StoreError> {
         let mut items = self.by_customer(customer_id).into_paginator().items().send();
-        let mut accounts = Vec::new();
+        let mut holdings = Vec::new();
         while let Some(item) = items.next().await {
-            accounts.push(from_item(&item?)?);
+            holdings.push(holding_from_item(&item?)?);
         }
-        Ok(accounts)
+        Ok(holdings)
     }
 
-    /// The customer's accounts, unless there are more than `most`: then reading stops.
+    /// The same, unless it stands for more than `most` accounts: then reading stops.
     pub async fn customer_accounts_at_most(
         &self,
         customer_id: CustomerId,
         most: usize,
-    ) -> Result<Vec<StoredAccount>, ListError> {
+    ) -> Result<Vec<StoredHolding>, ListError> {
         let mut pages = self.by_customer(customer_id).into_paginator().send();
-        let mut accounts = Vec::new();
+        let (mut holdings, mut count) = (Vec::new(), 0);
         while let Some(page) = pages.next().await {
-            let page = page.map_err(StoreError::from)?;
-            if accounts.len() + page.items().len() > most {
+            for item in page.map_err(StoreError::from)?.items() {
+                let holding = holding_from_item(item)?;
+                count += holding.accounts();
+                holdings.push(holding);
+            }
+            if count > most {
                 return Err(ListError::TooMany);
             }
-            for item in page.items() {
-                accounts.push(from_item(item)?);
-            }
         }
-        Ok(accounts)
+        Ok(holdings)
     }
 
     fn by_customer(&self, customer_id: CustomerId) -> QueryFluentBuilder {
@@ -130,7 +186,8 @@ pub(super) fn key(customer_id: CustomerId, id: AccountId) -> Item {
 /// The whole item. An absent optional field has no attribute.
 pub(super) fn to_item(stored: &StoredAccount) -> Item {
     let StoredAccount { account, recorded_at, scope_times, labels_entry, revision } = stored;
-    let Account { id, customer_id, asset, entry, state, created_at, scope, labels, custody_account_id } =
+    // An account that shows a position of a custody account has no item of its own.
+    let Account { id, customer_id, asset, entry, state, created_at, scope, labels, custody_account_id: _ } =
         account;
     let required = [
         ("account_id", text(id.to_string())),
@@ -141,10 +198,7 @@ pub(super) fn to_item(stored: &StoredAccount) -> Item {
         ("created_at", instant(*created_at)),
         ("revision", number(revision)),
     ];
-    let optional = [
-        ("labels_entry", labels_entry.map(entry_text)),
-        (CUSTODY, custody_account_id.map(|id| id.to_string())),
-    ];
+    let optional = [("labels_entry", labels_entry.map(entry_text))];
     required
         .into_iter()
         .chain(state_attributes(state))
@@ -156,9 +210,6 @@ pub(super) fn to_item(stored: &StoredAccount) -> Item {
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
-
-/// Marks an account that shows a position of a custody account.
-pub(super) const CUSTODY: &str = "custody_account_id";
 
 pub(super) type Attribute = (&'static str, AttributeValue);
 
@@ -229,7 +280,7 @@ pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
                 description: row.text("description")?,
                 contact_id: row.optional("contact_id", ContactId::parse)?,
             },
-            custody_account_id: row.optional(CUSTODY, CustodyAccountId::parse)?,
+            custody_account_id: None,
         },
         recorded_at: row.instant("recorded_at")?,
         scope_times: ScopeTimes {

@@ -3,7 +3,7 @@
 //! The account item repeats the newest entry, so most accounts need no read of their history. History is read
 //! for accounts whose newest entry is later than the moment, or was recorded later.
 
-use super::{Store, StoreError, StoredAccount};
+use super::{Store, StoreError, StoredAccount, StoredHolding};
 use crate::domain::{Account, Moment};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use thiserror::Error;
@@ -26,10 +26,10 @@ pub enum PastError {
 
 /// Where the entry that counts is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whereabouts {
+pub(super) enum Whereabouts {
     /// Nowhere: the account did not exist yet.
     Nowhere,
-    /// In the account's own item.
+    /// In its own item.
     Newest,
     /// In its history, if anywhere.
     History,
@@ -48,20 +48,46 @@ impl StoredAccount {
     }
 }
 
+impl StoredHolding {
+    fn whereabouts(&self, moment: Moment) -> Whereabouts {
+        match self {
+            Self::Account(stored) => stored.whereabouts(moment),
+            Self::Snapshot(snapshot) => snapshot.whereabouts(moment),
+        }
+    }
+}
+
 impl Store {
-    /// The accounts as they stood at a moment, in their order; those that did not exist then are left out.
+    /// The accounts as they stood at a moment, in the order of what stands for them; those that did not exist
+    /// then are left out.
     pub async fn accounts_at(
         &self,
-        accounts: Vec<StoredAccount>,
+        holdings: impl IntoIterator<Item = StoredHolding>,
         moment: Moment,
     ) -> Result<Vec<Account>, PastError> {
-        let in_history = |account: &&StoredAccount| account.whereabouts(moment) == Whereabouts::History;
-        if accounts.iter().filter(in_history).count() > MAX_HISTORY_READS {
+        let holdings: Vec<StoredHolding> = holdings.into_iter().collect();
+        let in_history = |holding: &&StoredHolding| holding.whereabouts(moment) == Whereabouts::History;
+        if holdings.iter().filter(in_history).count() > MAX_HISTORY_READS {
             return Err(PastError::TooManyReads);
         }
         let shown =
-            stream::iter(accounts).map(|account| self.account_at(account, moment)).buffered(CONCURRENT_READS);
-        Ok(shown.try_filter_map(|account| async { Ok(account) }).try_collect().await?)
+            stream::iter(holdings).map(|holding| self.holding_at(holding, moment)).buffered(CONCURRENT_READS);
+        let shown: Vec<Vec<Account>> = shown.try_collect().await?;
+        Ok(shown.into_iter().flatten().collect())
+    }
+
+    /// The accounts that a holding stands for at a moment, ordered by id.
+    pub(super) async fn holding_at(
+        &self,
+        holding: StoredHolding,
+        moment: Moment,
+    ) -> Result<Vec<Account>, StoreError> {
+        match holding {
+            StoredHolding::Account(stored) => {
+                Ok(self.account_at(*stored, moment).await?.into_iter().collect())
+            }
+            StoredHolding::Snapshot(snapshot) => self.snapshot_accounts_at(&snapshot, moment).await,
+        }
     }
 
     /// The account as it stood at a moment; `None` if it did not exist then.

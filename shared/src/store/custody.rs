@@ -1,10 +1,12 @@
-//! The custody table: one item per custody account, with its provider's last answer, its lease and when it is
-//! due.
+//! The custody table: one small control item per custody account, which says who is asking its provider and
+//! when it is due. The holdings are not here: they are the account's snapshot in the accounts table.
 //!
-//! A lease makes one reader of the provider out of many. Its token grows with every claim and fences every
-//! write: a holder whose lease has expired and was claimed again can write nothing any more. What became of
-//! an attempt stays in the item, so that those who wait for it share it.
+//! A lease makes one reader of the provider out of many. It carries the name of its claimant, a random id. A
+//! claim that the SDK sends twice, because the first answer was lost, so recognises itself; and a holder
+//! whose lease has expired and was claimed by another can write nothing any more. The outcome of an attempt
+//! stays in the item under the claimant's name, so that others who wait for the attempt share it.
 
+use super::custody_snapshot::StoredSnapshot;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::domain::{
@@ -14,32 +16,59 @@ use crate::domain::{
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
-const TABLE: &str = "custody";
+pub(super) const TABLE: &str = "custody";
 /// Parts of the due index, whatever the number of instances that share them.
 pub const LOGICAL_SHARDS: u32 = 16;
 
-/// How an account's last attempt stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A lease that ends later than this was claimed by a clock that ran ahead, and binds nobody.
+const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(1);
+/// A request that lies further ahead than this was made by such a clock too.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(5);
+
+/// How an account's last attempts stand.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attempts {
-    /// The token of the newest lease, 0 before the first.
-    pub newest: u64,
-    /// When that lease ends by itself, if it is held.
-    pub held_until: Option<Timestamp>,
-    /// The token of the newest attempt that has ended.
-    pub ended: u64,
-    /// Whether that one failed.
+    /// The claimant of the newest lease; `None` before the first. Claims write it, waiters compare it.
+    pub claimant: Option<String>,
+    /// When that lease ends by itself; `None` once the attempt has ended or was given back.
+    pub lease_until: Option<Timestamp>,
+    /// The claimant of the newest attempt that has ended.
+    pub ended_by: Option<String>,
+    /// Whether that attempt failed.
     pub has_failed: bool,
-    /// The token of the newest attempt that succeeded: any after it may have left its work half done.
-    pub completed: u64,
 }
 
-/// A custody account as it is stored.
+/// A custody account as it is stored: its control item and its snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustodyState {
-    /// The account and its positions.
+    /// The account with its positions.
     pub account: CustodyAccount,
+    /// Who is asking the provider, or did.
+    pub attempts: Attempts,
+    /// Attempts that have failed since one succeeded.
+    pub failures: u32,
+    /// The snapshot as it was read, which the next one is made of.
+    pub(super) snapshot: StoredSnapshot,
+}
+
+/// The control item alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodyControl {
+    /// The account.
+    pub id: CustodyAccountId,
+    /// Whose it is.
+    pub customer_id: CustomerId,
+    /// Who keeps it.
+    pub provider: ProviderName,
+    /// The provider's name of it.
+    pub provider_account: ProviderAccount,
+    /// When the provider last confirmed the snapshot; `None` before the first sync, and after an asset was
+    /// added.
+    pub confirmed_at: Option<Timestamp>,
     /// Who is asking the provider, or did.
     pub attempts: Attempts,
     /// Attempts that have failed since one succeeded.
@@ -48,57 +77,92 @@ pub struct CustodyState {
 
 /// The right to ask the provider and to store its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
+pub struct SyncLease {
     /// The account as it was when the lease was granted.
     pub state: CustodyState,
-    /// Fences every write under the lease.
-    pub token: u64,
+    /// The claimant's name, by which every write under the lease is recognised.
+    pub(super) claimant: String,
 }
 
-impl Lease {
-    /// Whether everything before it was completed: an attempt that did not succeed may have written
-    /// projections that no snapshot knows of.
-    #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        self.state.attempts.completed + 1 == self.token
-    }
-}
-
-/// What an attempt that failed had written by then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// Nothing: things are as whole as they were.
-    Nothing,
-    /// Perhaps some projections, which no snapshot knows of.
-    Perhaps,
-}
-
-/// What a claim of a lease led to.
+/// The outcome of a claim of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
-    /// It is ours.
-    Granted(Box<Lease>),
+pub enum LeaseClaim {
+    /// The lease is ours.
+    Granted(Box<SyncLease>),
     /// Another attempt is under way.
-    Held(Attempts),
+    Taken(Attempts),
     /// There is no such account.
     Missing,
 }
 
-/// Whether a fenced write took place.
+/// Whether a write under a lease took place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fenced {
+pub enum LeasedWrite {
     /// It did.
     Written,
-    /// Another has claimed the lease since; nothing was written.
+    /// Another has claimed the lease since, or the account was registered anew; nothing was written.
     Lost,
 }
 
+/// The outcome of a claim of the one sync that may be requested in a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestClaim {
+    /// It may be made.
+    Granted,
+    /// Another was requested too short a time ago.
+    TooSoon {
+        /// When.
+        last: Timestamp,
+    },
+}
+
+impl CustodyState {
+    /// The snapshot item.
+    #[must_use]
+    pub const fn snapshot(&self) -> &StoredSnapshot {
+        &self.snapshot
+    }
+
+    /// Whether a provider's answer at an instant says what the newest entry says of that instant.
+    #[must_use]
+    pub fn stands(&self, positions: &BTreeMap<ChainAsset, Position>, at: Timestamp) -> bool {
+        let is_past = self.snapshot.entry.is_some_and(|(entry, _)| entry.balance_at <= at);
+        is_past && self.account.positions == *positions
+    }
+}
+
 impl Store {
-    /// The custody account and how its attempts stand: one strongly consistent read.
+    /// The custody account with its snapshot: two strongly consistent reads.
     pub async fn custody_account(&self, id: CustodyAccountId) -> Result<Option<CustodyState>, StoreError> {
+        match self.custody_control(id).await? {
+            Some(control) => self.with_snapshot(control).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The control item alone: one strongly consistent read.
+    pub async fn custody_control(&self, id: CustodyAccountId) -> Result<Option<CustodyControl>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.custody).consistent_read(true);
         let answer = request.set_key(Some(key(id))).send().await?;
         answer.item().map(from_item).transpose()
+    }
+
+    /// The account of a control item.
+    pub async fn with_snapshot(&self, control: CustodyControl) -> Result<CustodyState, StoreError> {
+        let CustodyControl { id, customer_id, provider, provider_account, confirmed_at, attempts, failures } =
+            control;
+        let snapshot = self.snapshot(customer_id, id).await?;
+        let snapshot = snapshot.ok_or(StoreError::Corrupt { table: TABLE, attribute: "customer_id" })?;
+        let positions = snapshot.positions();
+        let account = CustodyAccount {
+            id,
+            customer_id,
+            provider,
+            provider_account,
+            positions,
+            synced_at: confirmed_at,
+        };
+        Ok(CustodyState { account, attempts, failures, snapshot })
     }
 
     /// Claims the right to ask the provider until `until`, unless another has it at `now`.
@@ -107,78 +171,70 @@ impl Store {
         id: CustodyAccountId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Claim, StoreError> {
+    ) -> Result<LeaseClaim, StoreError> {
+        let claimant = Uuid::new_v4().to_string();
+        let is_free = "attribute_exists(account_id) AND (attribute_not_exists(lease_until) \
+                       OR lease_until <= :now OR lease_until > :latest OR lease_by = :me)";
         let request = self
             .update_custody(id)
-            .update_expression("SET lease_until = :until ADD lease_token :one")
-            .condition_expression(
-                "attribute_exists(account_id) AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
-            )
+            .update_expression("SET lease_until = :until, lease_by = :me")
+            .condition_expression(is_free)
             .expression_attribute_values(":until", instant(until))
             .expression_attribute_values(":now", instant(now))
-            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":latest", instant(now.plus(LONGEST_LEASE)))
+            .expression_attribute_values(":me", text(&claimant))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match conditional(request).await? {
-            Update::Made(item) => {
-                let state = from_item(&item)?;
-                Ok(Claim::Granted(Box::new(Lease { token: state.attempts.newest, state })))
+            ConditionalUpdate::Made(item) => {
+                let state = self.with_snapshot(from_item(&item)?).await?;
+                Ok(LeaseClaim::Granted(Box::new(SyncLease { state, claimant })))
             }
-            Update::Refused(Some(item)) => Ok(Claim::Held(from_item(&item)?.attempts)),
-            Update::Refused(None) => Ok(Claim::Missing),
+            ConditionalUpdate::Refused(Some(item)) => Ok(LeaseClaim::Taken(from_item(&item)?.attempts)),
+            ConditionalUpdate::Refused(None) => Ok(LeaseClaim::Missing),
         }
     }
 
-    /// Ends an attempt with the provider's answer.
-    pub async fn complete_attempt(
+    /// Ends an attempt whose answer holds nothing new: the snapshot stands and was confirmed at `now`.
+    pub async fn confirm_snapshot(
         &self,
-        lease: &Lease,
-        account: &CustodyAccount,
+        lease: &SyncLease,
+        now: Timestamp,
         next_sync_at: Timestamp,
-    ) -> Result<Fenced, StoreError> {
-        let expression = "SET positions = :positions, synced_at = :synced_at, next_sync_at = :next, attempt_ended = :token, \
-                          attempt_completed = :token, failures = :zero REMOVE lease_until, has_failed";
+    ) -> Result<LeasedWrite, StoreError> {
         let request = self
-            .update_leased(lease, expression)
-            .expression_attribute_values(":positions", positions_to_map(&account.positions))
-            .expression_attribute_values(":synced_at", instant(account.synced_at.unwrap_or(next_sync_at)))
+            .update_leased(lease, CONFIRMATION)
+            .expression_attribute_values(":confirmed_at", instant(now))
             .expression_attribute_values(":next", instant(next_sync_at))
             .expression_attribute_values(":zero", number(0));
-        fenced(request).await
+        leased(request).await
     }
 
-    /// Ends an attempt that did not succeed. With `next_sync_at` it counts as a failure of the schedule's.
+    /// Ends an attempt that failed. With `next_sync_at` it counts as a failure of the schedule's.
     pub async fn fail_attempt(
         &self,
-        lease: &Lease,
-        written: Written,
+        lease: &SyncLease,
         next_sync_at: Option<Timestamp>,
-    ) -> Result<Fenced, StoreError> {
-        let is_whole = lease.is_whole() && written == Written::Nothing;
-        let whole = if is_whole { ", attempt_completed = :token" } else { "" };
-        let failed = format!("SET has_failed = :yes, attempt_ended = :token{whole}");
-        let expression = match next_sync_at {
-            Some(_) => format!("{failed}, next_sync_at = :next ADD failures :one REMOVE lease_until"),
-            None => format!("{failed} REMOVE lease_until"),
-        };
+    ) -> Result<LeasedWrite, StoreError> {
+        let scheduled =
+            if next_sync_at.is_some() { ", next_sync_at = :next, failures = :failures" } else { "" };
+        let expression =
+            format!("SET has_failed = :yes, attempt_ended_by = :me{scheduled} REMOVE lease_until");
         let mut request = self
             .update_leased(lease, &expression)
             .expression_attribute_values(":yes", AttributeValue::Bool(true));
         if let Some(at) = next_sync_at {
+            // The number itself rather than an addition: the SDK may send the same update twice.
+            let failures = lease.state.failures.saturating_add(1);
             request = request.expression_attribute_values(":next", instant(at));
-            request = request.expression_attribute_values(":one", number(1));
+            request = request.expression_attribute_values(":failures", number(failures));
         }
-        fenced(request).await
+        leased(request).await
     }
 
     /// Gives a lease back unused: whoever waits for its outcome may claim one of their own.
-    pub async fn abandon_attempt(&self, lease: &Lease) -> Result<Fenced, StoreError> {
-        let expression = if lease.is_whole() {
-            "SET attempt_completed = :token REMOVE lease_until"
-        } else {
-            "REMOVE lease_until"
-        };
-        fenced(self.update_leased(lease, expression)).await
+    pub async fn abandon_attempt(&self, lease: &SyncLease) -> Result<LeasedWrite, StoreError> {
+        leased(self.update_leased(lease, "REMOVE lease_until")).await
     }
 
     /// Moves an account that cannot be read out of the schedule's way until `at`.
@@ -188,30 +244,30 @@ impl Store {
         conditional(request.expression_attribute_values(":at", instant(at))).await.map(drop)
     }
 
-    /// Claims the one sync that may be requested in a while: after `earliest`. `Err` is when the last one was
-    /// requested.
+    /// Claims the one sync that may be requested in a while: the last one must have been before `earliest`.
     pub async fn claim_requested_sync(
         &self,
         id: CustodyAccountId,
         now: Timestamp,
         earliest: Timestamp,
-    ) -> Result<Result<(), Timestamp>, StoreError> {
+    ) -> Result<RequestClaim, StoreError> {
+        let is_due = "attribute_exists(account_id) AND (attribute_not_exists(requested_at) \
+                      OR requested_at <= :earliest OR requested_at > :latest OR requested_by = :me)";
         let request = self
             .update_custody(id)
-            .update_expression("SET requested_at = :now")
-            .condition_expression(
-                "attribute_exists(account_id) AND (attribute_not_exists(requested_at) OR requested_at <= :earliest)",
-            )
+            .update_expression("SET requested_at = :now, requested_by = :me")
+            .condition_expression(is_due)
             .expression_attribute_values(":now", instant(now))
+            .expression_attribute_values(":me", text(Uuid::new_v4().to_string()))
             .expression_attribute_values(":earliest", instant(earliest))
+            .expression_attribute_values(":latest", instant(now.plus(CLOCKS_DIFFER)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match conditional(request).await? {
-            Update::Made(_) => Ok(Ok(())),
-            Update::Refused(item) => {
+            ConditionalUpdate::Made(_) => Ok(RequestClaim::Granted),
+            ConditionalUpdate::Refused(item) => {
                 let item = item.unwrap_or_default();
-                let requested_at =
-                    Row { table: TABLE, item: &item }.optional("requested_at", Timestamp::parse)?;
-                Ok(Err(requested_at.unwrap_or(now)))
+                let last = Row { table: TABLE, item: &item }.optional("requested_at", Timestamp::parse)?;
+                Ok(RequestClaim::TooSoon { last: last.unwrap_or(now) })
             }
         }
     }
@@ -239,10 +295,10 @@ impl Store {
         while let Some(item) = items.next().await {
             let item = item?;
             let row = Row { table: TABLE, item: &item };
-            match row
+            let found = row
                 .instant("next_sync_at")
-                .and_then(|at| Ok((at, row.parsed("account_id", CustodyAccountId::parse)?)))
-            {
+                .and_then(|at| Ok((at, row.parsed("account_id", CustodyAccountId::parse)?)));
+            match found {
                 Ok(found) => due.push(found),
                 // It cannot even be named; the others are due all the same.
                 Err(cause) => tracing::error!(%cause, "a due account cannot be read"),
@@ -258,47 +314,45 @@ impl Store {
         self.client.update_item().table_name(&self.tables.custody).set_key(Some(key(id)))
     }
 
-    /// An update that only the newest lease may make.
-    fn update_leased(&self, lease: &Lease, expression: &str) -> UpdateItemFluentBuilder {
+    /// An update that only the holder of the newest lease may make.
+    fn update_leased(&self, lease: &SyncLease, expression: &str) -> UpdateItemFluentBuilder {
         let request = self.update_custody(lease.state.account.id).update_expression(expression);
-        request.condition_expression(NEWEST_LEASE).expression_attribute_values(":token", number(lease.token))
+        request.condition_expression(NEWEST_LEASE).expression_attribute_values(":me", text(&lease.claimant))
     }
 }
 
 /// Holds for the holder of the newest lease.
-pub(super) const NEWEST_LEASE: &str = "lease_token = :token";
+pub(super) const NEWEST_LEASE: &str = "lease_by = :me";
+/// Ends an attempt that succeeded.
+pub(super) const CONFIRMATION: &str = "SET confirmed_at = :confirmed_at, next_sync_at = :next, \
+                                       attempt_ended_by = :me, failures = :zero REMOVE lease_until, has_failed";
 
-enum Update {
+enum ConditionalUpdate {
     Made(Item),
     Refused(Option<Item>),
 }
 
-async fn conditional(request: UpdateItemFluentBuilder) -> Result<Update, StoreError> {
+async fn conditional(request: UpdateItemFluentBuilder) -> Result<ConditionalUpdate, StoreError> {
     match request.send().await {
-        Ok(answer) => Ok(Update::Made(answer.attributes.unwrap_or_default())),
+        Ok(answer) => Ok(ConditionalUpdate::Made(answer.attributes.unwrap_or_default())),
         Err(error) => match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                Ok(Update::Refused(refused.item.clone()))
+                Ok(ConditionalUpdate::Refused(refused.item.clone()))
             }
             _ => Err(error.into()),
         },
     }
 }
 
-async fn fenced(request: UpdateItemFluentBuilder) -> Result<Fenced, StoreError> {
+async fn leased(request: UpdateItemFluentBuilder) -> Result<LeasedWrite, StoreError> {
     Ok(match conditional(request).await? {
-        Update::Made(_) => Fenced::Written,
-        Update::Refused(_) => Fenced::Lost,
+        ConditionalUpdate::Made(_) => LeasedWrite::Written,
+        ConditionalUpdate::Refused(_) => LeasedWrite::Lost,
     })
 }
 
 pub(super) fn key(id: CustodyAccountId) -> Item {
     Item::from([("account_id".to_owned(), text(id.to_string()))])
-}
-
-/// The account that a key is of.
-pub(super) fn id_of(key: &Item) -> Result<CustodyAccountId, StoreError> {
-    Row { table: TABLE, item: key }.parsed("account_id", CustodyAccountId::parse)
 }
 
 fn shard_name(shard: u32) -> String {
@@ -311,74 +365,51 @@ fn shard_of(id: CustodyAccountId) -> u32 {
     u32::try_from(low % u64::from(LOGICAL_SHARDS)).unwrap_or_default()
 }
 
-/// The item of an account that has never been synced and is due at once.
+/// The control item of an account that has never been synced and is due at once.
 pub(super) fn new_item(account: &CustodyAccount, now: Timestamp) -> Item {
-    let CustodyAccount { id, customer_id, provider, provider_account, positions, synced_at: _ } = account;
+    let CustodyAccount { id, customer_id, provider, provider_account, positions: _, synced_at: _ } = account;
     let attributes = [
         ("account_id", text(id.to_string())),
         ("customer_id", text(customer_id.to_string())),
         ("provider", text(provider.name())),
         ("provider_account", text(provider_account.name())),
-        ("positions", positions_to_map(positions)),
         ("shard", text(shard_name(shard_of(*id)))),
         ("next_sync_at", instant(now)),
-        ("lease_token", number(0)),
     ];
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-pub(super) fn positions_to_map(positions: &BTreeMap<ChainAsset, Position>) -> AttributeValue {
-    let entry = |(held, position): (&ChainAsset, &Position)| {
-        let name = format!("{}#{}", held.blockchain.name(), held.asset.code());
-        let amounts = [("balance", number(position.balance())), ("available", number(position.available()))];
-        let last = position.last_transaction_at().map(|at| ("last_transaction_at", instant(at)));
-        let attributes = amounts.into_iter().chain(last).map(|(name, value)| (name.to_owned(), value));
-        (name, AttributeValue::M(attributes.collect()))
-    };
-    AttributeValue::M(positions.iter().map(entry).collect())
-}
-
-pub(super) fn from_item(item: &Item) -> Result<CustodyState, StoreError> {
+pub(super) fn from_item(item: &Item) -> Result<CustodyControl, StoreError> {
     let row = Row { table: TABLE, item };
     let provider = row.parsed("provider", ProviderName::parse)?;
-    Ok(CustodyState {
-        account: CustodyAccount {
-            id: row.parsed("account_id", CustodyAccountId::parse)?,
-            customer_id: row.parsed("customer_id", CustomerId::parse)?,
-            provider,
-            provider_account: row
-                .parsed("provider_account", |text| ProviderAccount::parse(provider, text))?,
-            positions: positions_from_item(row)?,
-            synced_at: row.optional("synced_at", Timestamp::parse)?,
-        },
+    Ok(CustodyControl {
+        id: row.parsed("account_id", CustodyAccountId::parse)?,
+        customer_id: row.parsed("customer_id", CustomerId::parse)?,
+        provider,
+        provider_account: row.parsed("provider_account", |text| ProviderAccount::parse(provider, text))?,
+        confirmed_at: row.optional("confirmed_at", Timestamp::parse)?,
         attempts: Attempts {
-            newest: row.number("lease_token", str::parse)?,
-            held_until: row.optional("lease_until", Timestamp::parse)?,
-            ended: row.number_or_zero("attempt_ended")?,
+            claimant: row.text("lease_by")?,
+            lease_until: row.optional("lease_until", Timestamp::parse)?,
+            ended_by: row.text("attempt_ended_by")?,
             has_failed: item.contains_key("has_failed"),
-            completed: row.number_or_zero("attempt_completed")?,
         },
         failures: u32::try_from(row.number_or_zero("failures")?).unwrap_or(u32::MAX),
     })
 }
 
-fn positions_from_item(row: Row<'_>) -> Result<BTreeMap<ChainAsset, Position>, StoreError> {
-    let positions = row
-        .item
-        .get("positions")
-        .and_then(|value| value.as_m().ok())
-        .ok_or_else(|| row.corrupt("positions"))?;
-    let entry = |(name, value): (&String, &AttributeValue)| {
-        let held =
-            name.split_once('#').and_then(|(blockchain, token)| ChainAsset::parse(blockchain, token).ok());
-        let item = value.as_m().map_err(|_| row.corrupt("positions"))?;
-        Ok((held.ok_or_else(|| row.corrupt("positions"))?, position_from_item(Row { table: TABLE, item })?))
-    };
-    positions.iter().map(entry).collect()
+/// Begins the key of an item that reserves a provider's account for one custody account. Its second attribute
+/// names the custody account.
+const RESERVATION: &str = "provider#";
+pub(super) const RESERVED_FOR: &str = "reserved_for";
+
+pub(super) fn reservation_key(provider: ProviderName, account: &ProviderAccount) -> Item {
+    let key = format!("{RESERVATION}{}#{}", provider.name(), account.name());
+    Item::from([("account_id".to_owned(), text(key))])
 }
 
-fn position_from_item(row: Row<'_>) -> Result<Position, StoreError> {
-    let position = Position::new(row.amount("balance")?, row.amount("available")?)
-        .map_err(|_| row.corrupt("available"))?;
-    Ok(position.last_moved(row.optional("last_transaction_at", Timestamp::parse)?))
+/// Whether an item of the table is a reservation.
+pub(super) fn is_reservation(item: &Item) -> bool {
+    let key = item.get("account_id").and_then(|key| key.as_s().ok());
+    key.is_some_and(|key| key.starts_with(RESERVATION))
 }

@@ -1,132 +1,167 @@
-//! How a custody account comes to be known, and how what it supports changes.
+//! How a custody account comes to be known, and how the assets that it covers change.
+//!
+//! Registration is one transaction: the control item, the snapshot item, the reservation of the provider's
+//! account, and that of the custody account's own id. So one provider account belongs to one custody account,
+//! and no event can write into a custody account's history.
 
-use super::custody::{Attempts, NEWEST_LEASE, from_item, key, new_item, positions_to_map};
-use super::row::{instant, number};
-use super::{Store, StoreError};
-use crate::domain::custody::MAX_POSITIONS;
-use crate::domain::{Amount, ChainAsset, CustodyAccount, Position, Timestamp};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use std::collections::BTreeMap;
+use super::custody::{self, RESERVED_FOR, reservation_key};
+use super::custody_snapshot::{self, StoredSnapshot, history_id, id_owner};
+use super::row::{Item, Row, instant, text};
+use super::transaction::Transaction;
+use super::{CustodyState, Store, StoreError, history};
+use crate::domain::custody::MAX_HOLDINGS;
+use crate::domain::{
+    Amount, ChainAsset, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName, Timestamp,
+};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use thiserror::Error;
+use uuid::Uuid;
 
 /// Why an account could not be registered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RegisterError {
     /// A snapshot is one item, written whole.
-    #[error("more than {MAX_POSITIONS} assets")]
+    #[error("more than {MAX_HOLDINGS} assets")]
     TooManyAssets,
     /// An account keeps its customer, provider and provider's account for ever.
     #[error("the account is registered with another customer, provider or provider account")]
     OtherOwner,
+    /// One provider account belongs to one custody account.
+    #[error("the provider account belongs to the custody account {0}")]
+    ProviderAccountTaken(CustodyAccountId),
+    /// An account that came by an event has the id.
+    #[error("the id is another account's")]
+    IdTaken,
     /// What is held cannot be forgotten.
     #[error("{} on {} cannot be removed while it is held", .0.asset.code(), .0.blockchain.name())]
     StillHeld(ChainAsset),
-    /// A sync is under way, or was cut short; after the next complete one it can be tried again.
-    #[error("a sync of the account is not completed; sync it and try again")]
-    Unfinished,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Store {
-    /// Registers an account, due at once, or changes which assets a registered one supports. Safe to repeat.
+    /// Registers an account, due at once, or changes which assets a registered one covers. Safe to repeat.
     pub async fn register_custody_account(
         &self,
         account: &CustodyAccount,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        if account.positions.len() > MAX_POSITIONS {
+        if account.positions.len() > MAX_HOLDINGS {
             return Err(RegisterError::TooManyAssets);
         }
-        let fresh = CustodyAccount { synced_at: None, ..account.clone() };
-        let put =
-            self.client.put_item().table_name(&self.tables.custody).set_item(Some(new_item(&fresh, now)));
-        match put.condition_expression("attribute_not_exists(account_id)").send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                self.change_assets(account, now).await
+        if let Some(state) = self.custody_account(account.id).await? {
+            return self.change_coverage(&state, account, now).await;
+        }
+        match self.transact(self.registration(account, now)?).await? {
+            Transaction::Committed => Ok(()),
+            Transaction::Collided => {
+                Err(StoreError::Unavailable("concurrent registrations of one account".to_owned()).into())
             }
-            Err(error) => Err(StoreError::from(error).into()),
+            Transaction::Refused(_) => self.refused(account, now).await,
         }
     }
 
-    async fn change_assets(&self, account: &CustodyAccount, now: Timestamp) -> Result<(), RegisterError> {
+    fn registration(
+        &self,
+        account: &CustodyAccount,
+        now: Timestamp,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let snapshot = StoredSnapshot::new(account, now);
+        let mut reservation = reservation_key(account.provider, &account.provider_account);
+        reservation.insert(RESERVED_FOR.to_owned(), text(account.id.to_string()));
+        let owner = history::owner_to_item(history_id(account.id), id_owner(snapshot.owner));
+        Ok(vec![
+            put_new(&self.tables.custody, custody::new_item(account, now))?,
+            put_new(&self.tables.custody, reservation)?,
+            put_new(&self.tables.accounts, custody_snapshot::to_item(&snapshot))?,
+            put_new(&self.tables.history, owner)?,
+        ])
+    }
+
+    /// Says why a registration was refused; one that another call has made meanwhile is no refusal.
+    async fn refused(&self, account: &CustodyAccount, now: Timestamp) -> Result<(), RegisterError> {
+        if let Some(state) = self.custody_account(account.id).await? {
+            return self.change_coverage(&state, account, now).await;
+        }
+        match self.reserved_for(account.provider, &account.provider_account).await? {
+            Some(other) => Err(RegisterError::ProviderAccountTaken(other)),
+            None => Err(RegisterError::IdTaken),
+        }
+    }
+
+    async fn reserved_for(
+        &self,
+        provider: ProviderName,
+        account: &ProviderAccount,
+    ) -> Result<Option<CustodyAccountId>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.custody).consistent_read(true);
-        let answer = request.set_key(Some(key(account.id))).send().await.map_err(StoreError::from)?;
-        let state = from_item(&answer.item.unwrap_or_default())?;
-        let stored = &state.account;
+        let answer = request.set_key(Some(reservation_key(provider, account))).send().await?;
+        let id =
+            |item: &Item| (Row { table: custody::TABLE, item }).parsed(RESERVED_FOR, CustodyAccountId::parse);
+        answer.item().map(id).transpose()
+    }
+
+    /// Writes the snapshot with another coverage, and takes the lease from a sync that is under way: that
+    /// sync asked the provider for the coverage of before.
+    async fn change_coverage(
+        &self,
+        state: &CustodyState,
+        account: &CustodyAccount,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
+        let (stored, read) = (&state.account, &state.snapshot);
         let owner = |account: &CustodyAccount| {
             (account.customer_id, account.provider, account.provider_account.clone())
         };
         if owner(stored) != owner(account) {
             return Err(RegisterError::OtherOwner);
         }
-        let positions = changed(&stored.positions, &account.positions)?;
-        if positions == stored.positions {
+        let is_lost = |asset: &&ChainAsset| {
+            let balance = read.holdings.get(*asset).map_or(Amount::ZERO, Position::balance);
+            !account.positions.contains_key(*asset) && balance != Amount::ZERO
+        };
+        if let Some(asset) = stored.positions.keys().find(is_lost) {
+            return Err(RegisterError::StillHeld(asset.clone()));
+        }
+        let coverage = account.positions.keys().cloned().collect();
+        if read.coverage == coverage {
             return Ok(());
         }
-        let Attempts { newest, held_until, ended, completed, has_failed: _ } = state.attempts;
-        // A sync under way would write back what it began with, and one that was cut short may have shown
-        // what no snapshot has. One that has lost its time is fenced off by the next token.
-        let has_less = stored.positions.keys().any(|held| !positions.contains_key(held));
-        if held_until.is_some_and(|until| until > now) || (has_less && completed != newest) {
-            return Err(RegisterError::Unfinished);
-        }
-        let next = newest + 1;
-        let has_more = positions.keys().any(|held| !stored.positions.contains_key(held));
-        // What was just added is not known to be zero: the provider is asked before it is shown, and at once.
-        let forget = if has_more { ", synced_at" } else { "" };
-        let expression = format!(
-            "SET positions = :positions, lease_token = :next, attempt_completed = :completed, next_sync_at = :now REMOVE lease_until{forget}"
-        );
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.custody)
-            .set_key(Some(key(account.id)))
-            .update_expression(expression)
-            .condition_expression(format!(
-                "{NEWEST_LEASE} AND (attribute_not_exists(attempt_ended) OR attempt_ended = :ended)"
-            ))
-            .expression_attribute_values(":positions", positions_to_map(&positions))
-            .expression_attribute_values(":token", number(newest))
-            .expression_attribute_values(":ended", number(ended))
-            .expression_attribute_values(":next", number(next))
-            .expression_attribute_values(
-                ":completed",
-                number(if completed == newest { next } else { completed }),
-            )
-            .expression_attribute_values(":now", instant(now));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(RegisterError::Unfinished)
+        let has_more = coverage.difference(&read.coverage).next().is_some();
+        let snapshot = StoredSnapshot { coverage, revision: read.revision + 1, ..read.clone() };
+        let writes = [
+            self.put_snapshot(custody_snapshot::to_item(&snapshot), Some(read))?,
+            self.coverage_change(account.id, has_more, now)?,
+        ];
+        match self.transact(writes).await? {
+            Transaction::Committed => Ok(()),
+            Transaction::Collided | Transaction::Refused(_) => {
+                Err(StoreError::Unavailable("the account was written meanwhile".to_owned()).into())
             }
-            Err(error) => Err(StoreError::from(error).into()),
         }
+    }
+
+    fn coverage_change(
+        &self,
+        id: CustodyAccountId,
+        has_more: bool,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        // What was just added is not known to be zero: the provider is asked before it is shown, and at once.
+        let forget = if has_more { ", confirmed_at" } else { "" };
+        let update = Update::builder()
+            .table_name(&self.tables.custody)
+            .set_key(Some(custody::key(id)))
+            .update_expression(format!("SET lease_by = :me, next_sync_at = :now REMOVE lease_until{forget}"))
+            .expression_attribute_values(":me", text(Uuid::new_v4().to_string()))
+            .expression_attribute_values(":now", instant(now));
+        Ok(TransactWriteItem::builder().update(update.build()?).build())
     }
 }
 
-/// The new set of assets with the amounts of the old one.
-fn changed(
-    stored: &BTreeMap<ChainAsset, Position>,
-    wanted: &BTreeMap<ChainAsset, Position>,
-) -> Result<BTreeMap<ChainAsset, Position>, RegisterError> {
-    let is_lost = |(held, position): &(&ChainAsset, &Position)| {
-        !wanted.contains_key(held) && position.balance() != Amount::ZERO
-    };
-    if let Some((held, _)) = stored.iter().find(is_lost) {
-        return Err(RegisterError::StillHeld(held.clone()));
-    }
-    Ok(wanted.keys().map(|held| (held.clone(), stored.get(held).copied().unwrap_or_default())).collect())
+fn put_new(table: &str, item: Item) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(item));
+    let put = put.condition_expression("attribute_not_exists(account_id)");
+    Ok(TransactWriteItem::builder().put(put.build()?).build())
 }

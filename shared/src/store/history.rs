@@ -12,8 +12,8 @@ use super::row::{Item, Row, instant, text};
 use super::{Store, StoreError};
 use crate::domain::account::VERSION_DIGITS;
 use crate::domain::{
-    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Asset, CustomerId, EntryKey, Moment,
-    Timestamp, Version,
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Asset, CustodyAccountId, CustomerId,
+    EntryKey, Moment, Timestamp, Version,
 };
 use aws_lc_rs::digest;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -23,6 +23,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub(super) const TABLE: &str = "history";
 /// The sort key of the item that names the owner.
 pub(super) const OWNER: &str = "#owner";
+/// Marks an owner that is a custody account.
+pub(super) const CUSTODY: &str = "custody_account_id";
 /// Sorts after [`OWNER`] and before every instant.
 const FIRST_INSTANT: &str = "0";
 /// Sorts after every version.
@@ -87,13 +89,33 @@ fn agrees<T: PartialEq>(given: Option<&T>, stored: Option<&T>) -> bool {
     given.is_none() || given == stored
 }
 
-/// Whose an account is, and what it holds, for ever.
+/// Whose an id is, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccountOwner {
-    /// Its customer.
-    pub customer_id: CustomerId,
-    /// Its asset.
-    pub asset: Asset,
+pub enum IdOwner {
+    /// The id is an account's.
+    Account {
+        /// The account's customer.
+        customer_id: CustomerId,
+        /// The one asset that it holds.
+        asset: Asset,
+    },
+    /// The id is a custody account's own, or that of an account which shows one of its positions.
+    Custody {
+        /// The custody account's customer.
+        customer_id: CustomerId,
+        /// The custody account.
+        custody_account_id: CustodyAccountId,
+    },
+}
+
+impl IdOwner {
+    /// Whose customer's it is.
+    #[must_use]
+    pub const fn customer_id(self) -> CustomerId {
+        match self {
+            Self::Account { customer_id, .. } | Self::Custody { customer_id, .. } => customer_id,
+        }
+    }
 }
 
 impl Store {
@@ -104,11 +126,36 @@ impl Store {
         end: HistoryEnd,
         limit: u16,
     ) -> Result<Vec<RecordedEntry>, StoreError> {
+        self.entry_items(id, end, limit).await?.iter().map(from_item).collect()
+    }
+
+    /// The items of at most `limit` entries, from one end of a history.
+    pub(super) async fn entry_items(
+        &self,
+        id: AccountId,
+        end: HistoryEnd,
+        limit: u16,
+    ) -> Result<Vec<Item>, StoreError> {
         let request = self
             .entries_of(id, &AFTER_VERSIONS.to_string())
             .scan_index_forward(end == HistoryEnd::Oldest)
             .limit(limit.into());
-        request.send().await?.items().iter().map(from_item).collect()
+        Ok(request.send().await?.items.unwrap_or_default())
+    }
+
+    /// The keys of at most `limit` entries that speak of an instant or of later ones, in their order.
+    pub(super) async fn entry_keys_from(
+        &self,
+        id: AccountId,
+        instant: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<EntryKey>, StoreError> {
+        let request = self
+            .entries_between(id, &instant.to_stored_text(), &AFTER_VERSIONS.to_string())
+            .projection_expression("account_id, entry")
+            .limit(limit.into());
+        let key = |item: &Item| Row { table: TABLE, item }.parsed("entry", entry_from_text);
+        request.send().await?.items().iter().map(key).collect()
     }
 
     /// The entry that counts at a moment, if there is one.
@@ -117,16 +164,24 @@ impl Store {
         id: AccountId,
         moment: Moment,
     ) -> Result<Option<RecordedEntry>, StoreError> {
+        self.entry_item_at(id, moment).await?.as_ref().map(from_item).transpose()
+    }
+
+    /// The item of the entry that counts at a moment, if there is one.
+    pub(super) async fn entry_item_at(
+        &self,
+        id: AccountId,
+        moment: Moment,
+    ) -> Result<Option<Item>, StoreError> {
         let last = format!("{}#{AFTER_VERSIONS}", moment.latest().to_stored_text());
         let mut look = if moment.known_at.is_none() { 1 } else { FIRST_LOOK };
         let mut start = None;
         loop {
             let request = self.entries_of(id, &last).scan_index_forward(false).limit(look);
             let answer = request.set_exclusive_start_key(start).send().await?;
-            for item in answer.items() {
-                let entry = from_item(item)?;
-                if moment.knows(entry.recorded_at) {
-                    return Ok(Some(entry));
+            for item in answer.items.unwrap_or_default() {
+                if moment.knows((Row { table: TABLE, item: &item }).instant("recorded_at")?) {
+                    return Ok(Some(item));
                 }
             }
             start = answer.last_evaluated_key;
@@ -138,20 +193,24 @@ impl Store {
     }
 
     /// Whose account it is; `None` if there has never been one of this id.
-    pub async fn owner(&self, id: AccountId) -> Result<Option<AccountOwner>, StoreError> {
+    pub async fn owner(&self, id: AccountId) -> Result<Option<IdOwner>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.history).consistent_read(true);
         let answer = request.set_key(Some(owner_key(id))).send().await?;
         answer.item().map(owner_from_item).transpose()
     }
 
     fn entries_of(&self, id: AccountId, last: &str) -> QueryFluentBuilder {
+        self.entries_between(id, FIRST_INSTANT, last)
+    }
+
+    fn entries_between(&self, id: AccountId, first: &str, last: &str) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.tables.history)
             .consistent_read(true)
             .key_condition_expression("account_id = :id AND entry BETWEEN :first AND :last")
             .expression_attribute_values(":id", text(id.to_string()))
-            .expression_attribute_values(":first", text(FIRST_INSTANT))
+            .expression_attribute_values(":first", text(first))
             .expression_attribute_values(":last", text(last))
     }
 }
@@ -214,18 +273,23 @@ pub(super) fn is_owner(item: &Item) -> bool {
     item.get("entry").and_then(|entry| entry.as_s().ok()).is_some_and(|entry| entry == OWNER)
 }
 
-pub(super) fn owner_to_item(id: AccountId, owner: AccountOwner) -> Item {
+pub(super) fn owner_to_item(id: AccountId, owner: IdOwner) -> Item {
     let mut item = owner_key(id);
-    item.insert("customer_id".to_owned(), text(owner.customer_id.to_string()));
-    item.insert("currency".to_owned(), text(owner.asset.code()));
+    item.insert("customer_id".to_owned(), text(owner.customer_id().to_string()));
+    let (name, value) = match owner {
+        IdOwner::Account { asset, .. } => ("currency", asset.code().to_owned()),
+        IdOwner::Custody { custody_account_id, .. } => (CUSTODY, custody_account_id.to_string()),
+    };
+    item.insert(name.to_owned(), text(value));
     item
 }
 
-pub(super) fn owner_from_item(item: &Item) -> Result<AccountOwner, StoreError> {
+pub(super) fn owner_from_item(item: &Item) -> Result<IdOwner, StoreError> {
     let row = Row { table: TABLE, item };
-    Ok(AccountOwner {
-        customer_id: row.parsed("customer_id", CustomerId::parse)?,
-        asset: row.parsed("currency", Asset::parse)?,
+    let customer_id = row.parsed("customer_id", CustomerId::parse)?;
+    Ok(match row.optional(CUSTODY, CustodyAccountId::parse)? {
+        Some(custody_account_id) => IdOwner::Custody { customer_id, custody_account_id },
+        None => IdOwner::Account { customer_id, asset: row.parsed("currency", Asset::parse)? },
     })
 }
 

@@ -7,7 +7,7 @@
 
 use super::StoredAccount;
 use super::accounts::ScopeTimes;
-use super::history::{AccountOwner, RecordedEntry};
+use super::history::{IdOwner, RecordedEntry};
 use super::record::Rejection;
 use crate::domain::{Account, AccountLabels, AccountScope, AccountUpdate, Timestamp};
 
@@ -20,7 +20,7 @@ pub(super) struct UpdateContext {
     /// and where an earlier attempt was refused.
     pub(super) entry: Option<RecordedEntry>,
     /// Whose the id is, looked for where there is no account.
-    pub(super) owner: Option<AccountOwner>,
+    pub(super) owner: Option<IdOwner>,
 }
 
 /// The decision on an update.
@@ -60,13 +60,12 @@ pub(super) fn decide(
     }
 }
 
-fn check_owner(update: &AccountUpdate, owner: AccountOwner) -> Result<(), Rejection> {
-    if owner.customer_id != update.customer_id {
-        Err(Rejection::OtherCustomer)
-    } else if owner.asset != update.asset {
-        Err(Rejection::OtherCurrency)
-    } else {
-        Ok(())
+fn check_owner(update: &AccountUpdate, owner: IdOwner) -> Result<(), Rejection> {
+    match owner {
+        owner if owner.customer_id() != update.customer_id => Err(Rejection::OtherCustomer),
+        IdOwner::Custody { .. } => Err(Rejection::InCustody),
+        IdOwner::Account { asset, .. } if asset != update.asset => Err(Rejection::OtherCurrency),
+        IdOwner::Account { .. } => Ok(()),
     }
 }
 
@@ -79,9 +78,6 @@ pub(super) fn merged(
     let new = || of_first(update, recorded_at);
     let mut merged = stored.cloned().unwrap_or_else(new);
     let account = &mut merged.account;
-    if account.custody_account_id != update.custody_account_id {
-        return Err(Rejection::InCustody);
-    }
     if account.asset != update.asset {
         return Err(Rejection::OtherCurrency);
     }
@@ -103,7 +99,7 @@ pub(super) fn merged(
 
 /// An account of which nothing is known but one entry, its scope and labels aside.
 fn of_first(update: &AccountUpdate, recorded_at: Timestamp) -> StoredAccount {
-    let AccountUpdate { id, customer_id, asset, entry, state, custody_account_id, .. } = update;
+    let AccountUpdate { id, customer_id, asset, entry, state, .. } = update;
     StoredAccount {
         account: Account {
             id: *id,
@@ -114,7 +110,7 @@ fn of_first(update: &AccountUpdate, recorded_at: Timestamp) -> StoredAccount {
             created_at: entry.balance_at,
             scope: AccountScope::default(),
             labels: AccountLabels::default(),
-            custody_account_id: *custody_account_id,
+            custody_account_id: None,
         },
         recorded_at,
         scope_times: ScopeTimes::default(),

@@ -11,8 +11,8 @@ mod batch_get;
 mod client;
 mod clock_check;
 mod custody;
-mod custody_projection;
 mod custody_register;
+mod custody_snapshot;
 mod error;
 mod history;
 mod limiter;
@@ -29,15 +29,17 @@ mod usage;
 mod walk;
 
 pub use access::{ApiKey, StoredJwks};
-pub use accounts::{ListError, MAX_LISTED_ACCOUNTS, StoredAccount};
+pub use accounts::{ListError, MAX_LISTED_ACCOUNTS, StoredAccount, StoredHolding};
 pub use as_of::{MAX_HISTORY_READS, PastError};
 pub use client::https_client;
 pub use clock_check::WrongClock;
-pub use custody::{Attempts, Claim, CustodyState, Fenced, LOGICAL_SHARDS, Lease, Written};
-pub use custody_projection::{ProjectionPlan, ProjectionWrites};
+pub use custody::{
+    Attempts, CustodyControl, CustodyState, LOGICAL_SHARDS, LeaseClaim, LeasedWrite, RequestClaim, SyncLease,
+};
 pub use custody_register::RegisterError;
+pub use custody_snapshot::{RecordedSnapshot, SnapshotError, StoredSnapshot};
 pub use error::StoreError;
-pub use history::{AccountOwner, HistoryEnd, RecordedEntry};
+pub use history::{HistoryEnd, IdOwner, RecordedEntry};
 pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
 pub use organizations::Merchants;
@@ -45,7 +47,7 @@ pub use quotes::{Kept, StoredBook};
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, Rejection, UPDATES_AT_ONCE};
 pub use usage::{Usage, measured};
-pub use walk::{AccountRows, CorruptRow, OwnerPlace, OwnerRows};
+pub use walk::{AccountRows, CorruptRow, CustodyPlace, CustodyRows, OwnerPlace, OwnerRows};
 
 use crate::clock::Clock;
 use crate::config::{StoreConfig, Tables};

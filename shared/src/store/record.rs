@@ -11,7 +11,7 @@
 //! where that was refused. It saves a read unit per event and needs an update expression for each case that
 //! [`decide`] tells apart on values.
 
-use super::history::{self, AccountOwner, RecordedEntry};
+use super::history::{self, IdOwner, RecordedEntry};
 use super::merge::{Decision, UpdateContext, decide};
 use super::row::{number, text};
 use super::transaction::Transaction;
@@ -71,7 +71,7 @@ pub enum Rejection {
     /// A merchant is found by its organization.
     #[error("merchant_id: an organization_id must be given with it or before it")]
     MerchantWithoutOrganization,
-    /// It shows a position of a custody account, which its sync alone writes.
+    /// The id is a custody account's, or that of one of its positions.
     #[error("id: the account is kept by a custody sync")]
     InCustody,
     /// The same entry was recorded with another content.
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// The writes of a decision.
-    pub(super) fn writes(
+    fn writes(
         &self,
         update: &AccountUpdate,
         context: &UpdateContext,
@@ -285,15 +285,15 @@ impl Store {
     }
 
     fn put_owner(&self, update: &AccountUpdate) -> Result<TransactWriteItem, StoreError> {
-        let owner = AccountOwner { customer_id: update.customer_id, asset: update.asset };
+        let owner = IdOwner::Account { customer_id: update.customer_id, asset: update.asset };
         let is_free_or_ours =
             "attribute_not_exists(account_id) OR (customer_id = :customer AND currency = :currency)";
         let put = Put::builder()
             .table_name(&self.tables.history)
             .set_item(Some(history::owner_to_item(update.id, owner)))
             .condition_expression(is_free_or_ours)
-            .expression_attribute_values(":customer", text(owner.customer_id.to_string()))
-            .expression_attribute_values(":currency", text(owner.asset.code()));
+            .expression_attribute_values(":customer", text(update.customer_id.to_string()))
+            .expression_attribute_values(":currency", text(update.asset.code()));
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 

@@ -1,10 +1,10 @@
 //! Whole tables page by page, for an operator: nothing that answers a request walks one.
 
-use super::custody::{self, CustodyState};
-use super::listing::{self, TablePlace};
+use super::custody::{self, CustodyControl};
+use super::listing::TablePlace;
 use super::row::{Item, Row, text};
-use super::{ApiKey, Store, StoreError, StoredAccount, access, accounts, history};
-use crate::domain::{AccountId, CustodyAccountId, CustomerId};
+use super::{ApiKey, IdOwner, Store, StoreError, StoredHolding, access, accounts, history};
+use crate::domain::AccountId;
 
 /// Where a walk through the history stands.
 #[derive(Debug, Clone)]
@@ -20,28 +20,35 @@ pub struct CorruptRow {
 }
 
 /// A part of what history knows, each row as it could be read: whose account it is, and which.
-pub type OwnerRows = (Vec<Result<(CustomerId, AccountId), CorruptRow>>, Option<OwnerPlace>);
+pub type OwnerRows = (Vec<Result<(IdOwner, AccountId), CorruptRow>>, Option<OwnerPlace>);
 
 /// A part of the accounts table, each row as it could be read.
-pub type AccountRows = (Vec<Result<StoredAccount, CorruptRow>>, Option<TablePlace>);
+pub type AccountRows = (Vec<Result<StoredHolding, CorruptRow>>, Option<TablePlace>);
+
+/// A part of the custody table, each account's control item as it could be read.
+pub type CustodyRows = (Vec<Result<CustodyControl, CorruptRow>>, Option<CustodyPlace>);
+
+/// Where a walk through the custody table stands.
+#[derive(Debug, Clone)]
+pub struct CustodyPlace(Item);
 
 impl Store {
     /// Accounts after this place, in the table's order, and where to go on unless the table has ended.
     pub async fn account_rows(&self, after: Option<TablePlace>) -> Result<AccountRows, StoreError> {
         let request = self.client.scan().table_name(&self.tables.accounts).consistent_read(true);
-        let start = after.map(|(customer_id, id)| accounts::key(customer_id, id));
-        let answer = request.set_exclusive_start_key(start).send().await?;
+        let answer = request.set_exclusive_start_key(after.map(TablePlace::key)).send().await?;
         let key =
             |item: &Item| format!("{} of customer {}", part(item, "account_id"), part(item, "customer_id"));
-        let row =
-            |item: &Item| accounts::from_item(item).map_err(|error| CorruptRow { key: key(item), error });
+        let row = |item: &Item| {
+            accounts::holding_from_item(item).map_err(|error| CorruptRow { key: key(item), error })
+        };
         Ok((
             answer.items().iter().map(row).collect(),
-            answer.last_evaluated_key().map(listing::place).transpose()?,
+            answer.last_evaluated_key().map(TablePlace::of_key).transpose()?,
         ))
     }
 
-    /// Whose accounts history knows, after this place of the table. It reads the whole history for it.
+    /// Whose ids history knows, after this place of the table. It reads the whole history for it.
     pub async fn owner_rows(&self, after: Option<OwnerPlace>) -> Result<OwnerRows, StoreError> {
         let request = self.client.scan().table_name(&self.tables.history).consistent_read(true);
         let answer = request
@@ -52,7 +59,7 @@ impl Store {
             .await?;
         let owner = |item: &Item| {
             let row = Row { table: history::TABLE, item };
-            Ok((row.parsed("customer_id", CustomerId::parse)?, row.parsed("account_id", AccountId::parse)?))
+            Ok((history::owner_from_item(item)?, row.parsed("account_id", AccountId::parse)?))
         };
         let row =
             |item: &Item| owner(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error });
@@ -60,17 +67,14 @@ impl Store {
     }
 
     /// Custody accounts after this one, in the table's order, and where to go on unless the table has ended.
-    pub async fn custody_page(
-        &self,
-        after: Option<CustodyAccountId>,
-    ) -> Result<(Vec<Result<CustodyState, CorruptRow>>, Option<CustodyAccountId>), StoreError> {
+    pub async fn custody_page(&self, after: Option<CustodyPlace>) -> Result<CustodyRows, StoreError> {
         let request = self.client.scan().table_name(&self.tables.custody).consistent_read(true);
-        let answer = request.set_exclusive_start_key(after.map(custody::key)).send().await?;
+        let answer = request.set_exclusive_start_key(after.map(|CustodyPlace(key)| key)).send().await?;
         let row = |item: &Item| {
             custody::from_item(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error })
         };
-        let accounts = answer.items().iter().map(row).collect();
-        Ok((accounts, answer.last_evaluated_key().map(custody::id_of).transpose()?))
+        let accounts = answer.items().iter().filter(|item| !custody::is_reservation(item)).map(row).collect();
+        Ok((accounts, answer.last_evaluated_key.map(CustodyPlace)))
     }
 
     /// Every API key there is, revoked and expired ones included, in no order.

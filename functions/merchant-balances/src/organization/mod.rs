@@ -11,7 +11,7 @@ use body::Body;
 use query::OrganizationQuery;
 use shared::domain::{Account, Grants, Moment, Pricing, RateSheet, Timestamp};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime, Segments};
-use shared::store::{Merchants, Sheets};
+use shared::store::{Merchants, Sheets, StoredHolding};
 use std::sync::Arc;
 use totals::Totals;
 
@@ -67,6 +67,7 @@ async fn accounts(
 ) -> Result<Vec<Account>, ApiError> {
     let stored = app.store.organization_accounts(&query.id, merchants).await;
     let stored = stored.map_err(|error| ApiError::list(error, TOO_MANY))?;
+    let stored = stored.into_iter().map(StoredHolding::from);
     let accounts = app.store.accounts_at(stored, moment).await;
     let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
     // An account may have come to its organization or merchant later than the moment.

@@ -49,7 +49,7 @@ pub(crate) async fn get(
 async fn accounts(app: &App, query: &BalanceQuery, moment: Moment) -> Result<Vec<Account>, ApiError> {
     let mut stored = app.store.customer_accounts(query.customer_id).await?;
     // Conditions on the state can only be checked once the state of the moment is known.
-    stored.retain(|stored| query.filter.admits_in_some_state(&stored.account));
+    stored.retain(|holding| holding.is_admitted(&query.filter));
     let accounts = app.store.accounts_at(stored, moment).await;
     let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
     for account in &mut accounts {

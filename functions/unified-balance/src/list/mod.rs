@@ -11,10 +11,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::ListBody;
 use query::{ListQuery, Reach};
-use shared::domain::{Account, AccountId, CustomerId, Moment};
+use shared::domain::{Account, AccountId, CustodyAccountId, CustomerId, Moment};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
 use shared::query::{Page, Turned};
-use shared::store::{MAX_LISTED_ACCOUNTS, Store, StoredAccount, TablePage, TablePlace};
+use shared::store::{MAX_LISTED_ACCOUNTS, Store, StoredHolding, TablePage, TablePlace};
 use std::collections::BTreeSet;
 
 const TOO_MANY: Narrowing = Narrowing {
@@ -57,13 +57,13 @@ async fn of_customers(
     store: &Store,
     customers: &BTreeSet<CustomerId>,
     query: &ListQuery,
-) -> Result<Vec<StoredAccount>, ApiError> {
+) -> Result<Vec<StoredHolding>, ApiError> {
     let (mut accounts, mut left) = (Vec::new(), MAX_LISTED_ACCOUNTS);
     for customer in customers {
         let read = store.customer_accounts_at_most(*customer, left).await;
         let read = read.map_err(|error| ApiError::list(error, TOO_MANY))?;
-        left -= read.len();
-        accounts.extend(read.into_iter().filter(|stored| query.filter.admits_in_some_state(&stored.account)));
+        left = left.saturating_sub(read.iter().map(StoredHolding::accounts).sum());
+        accounts.extend(read.into_iter().filter(|holding| holding.is_admitted(&query.filter)));
     }
     Ok(accounts)
 }
@@ -72,16 +72,16 @@ async fn by_id(
     store: &Store,
     ids: BTreeSet<AccountId>,
     reach: &Reach,
-) -> Result<Vec<StoredAccount>, ApiError> {
+) -> Result<Vec<StoredHolding>, ApiError> {
     let mut accounts = store.accounts_by_id(ids).await?;
-    accounts.retain(|stored| reach.covers(stored.account.customer_id));
+    accounts.retain(|holding| reach.covers(holding.customer_id()));
     Ok(accounts)
 }
 
 /// The accounts that match as they stood at the moment.
 async fn shown(
     store: &Store,
-    stored: Vec<StoredAccount>,
+    stored: Vec<StoredHolding>,
     query: &ListQuery,
     moment: Moment,
 ) -> Result<Vec<Account>, ApiError> {
@@ -95,12 +95,35 @@ async fn table_page(store: &Store, query: &ListQuery, moment: Moment) -> Result<
     let after = query.page.after.as_deref().map(|texts| parse_place(texts).ok_or_else(Page::misplaced));
     let page = store.table_page(after.transpose()?, &query.filter, moment, query.page.limit).await?;
     let TablePage { accounts, next } = page;
-    let next_cursor =
-        next.map(|(customer_id, id)| query.page.cursor([customer_id.to_string(), id.to_string()]));
+    let next_cursor = next.map(|place| query.page.cursor(place_texts(place)));
     Ok(Turned { items: accounts, total: None, next_cursor })
 }
 
+/// A place in a cursor: a customer and an account, and between them the custody account for a place inside
+/// its snapshot.
+fn place_texts(place: TablePlace) -> Vec<String> {
+    match place {
+        TablePlace::Account(customer_id, id) => vec![customer_id.to_string(), id.to_string()],
+        TablePlace::Snapshot(customer_id, custody) => {
+            vec![customer_id.to_string(), custody.to_string(), String::new()]
+        }
+        TablePlace::Position(customer_id, custody, id) => {
+            vec![customer_id.to_string(), custody.to_string(), id.to_string()]
+        }
+    }
+}
+
 fn parse_place(texts: &[String]) -> Option<TablePlace> {
-    let [customer_id, id] = texts else { return None };
-    CustomerId::parse(customer_id).ok().zip(AccountId::parse(id).ok())
+    let customer_id = |text: &String| CustomerId::parse(text).ok();
+    match texts {
+        [customer, id] => Some(TablePlace::Account(customer_id(customer)?, AccountId::parse(id).ok()?)),
+        [customer, custody, id] => {
+            let (customer_id, custody) = (customer_id(customer)?, CustodyAccountId::parse(custody).ok()?);
+            if id.is_empty() {
+                return Some(TablePlace::Snapshot(customer_id, custody));
+            }
+            Some(TablePlace::Position(customer_id, custody, AccountId::parse(id).ok()?))
+        }
+        _ => None,
+    }
 }

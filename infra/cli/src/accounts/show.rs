@@ -4,8 +4,11 @@ use crate::Ending;
 use crate::error::CliError;
 use crate::output::{Output, fields, table};
 use serde::Serialize;
-use shared::domain::{Account, AccountId, AccountLabels, AccountScope, AccountState, Asset};
-use shared::store::{HistoryEnd, RecordedEntry, Store, StoredAccount};
+use shared::domain::{
+    Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, CustodyAccountId, CustomerId,
+    EntryKey, Timestamp,
+};
+use shared::store::{HistoryEnd, IdOwner, RecordedEntry, Store, StoreError};
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -54,34 +57,64 @@ pub(super) async fn run(
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
     let id = AccountId::parse(id).map_err(|error| CliError::argument("ID", error))?;
-    let stored = store
-        .account_by_id(id)
-        .await?
-        .ok_or_else(|| CliError::NotFound(format!("there is no account {id}")))?;
-    let asset = stored.account.asset;
-    let history = store.entries(id, HistoryEnd::Newest, history).await?;
-    let history = history.iter().map(|entry| shown_entry(asset, entry)).collect();
-    output.document(&shown(stored, history), printed)?;
+    let found = match store.owner(id).await? {
+        Some(IdOwner::Account { customer_id, .. }) => of_account(store, customer_id, id, history).await?,
+        Some(IdOwner::Custody { custody_account_id, .. }) => {
+            of_position(store, custody_account_id, id, history).await?
+        }
+        None => None,
+    };
+    let shown = found.ok_or_else(|| CliError::NotFound(format!("there is no account {id}")))?;
+    output.document(&shown, printed)?;
     Ok(Ending::Done)
 }
 
-fn shown_entry(asset: Asset, entry: &RecordedEntry) -> ShownEntry {
-    let AccountState { balance, available, active, status } = entry.state;
+async fn of_account(
+    store: &Store,
+    customer_id: CustomerId,
+    id: AccountId,
+    history: u16,
+) -> Result<Option<Shown>, StoreError> {
+    let Some(stored) = store.account(customer_id, id).await? else { return Ok(None) };
+    let asset = stored.account.asset;
+    let history = store.entries(id, HistoryEnd::Newest, history).await?;
+    let entry = |entry: &RecordedEntry| shown_entry(asset, entry.key, entry.state, entry.recorded_at);
+    let history = history.iter().map(entry).collect();
+    Ok(Some(shown(stored.account, stored.recorded_at, history)))
+}
+
+/// An account that shows a position of a custody account: its entries are that account's snapshots.
+async fn of_position(
+    store: &Store,
+    custody: CustodyAccountId,
+    id: AccountId,
+    history: u16,
+) -> Result<Option<Shown>, StoreError> {
+    let entries = store.position_entries(custody, id, history.max(1)).await?;
+    let entry = |(account, recorded_at): &(Account, Timestamp)| {
+        shown_entry(account.asset, account.entry, account.state, *recorded_at)
+    };
+    let shown_entries = entries.iter().take(history.into()).map(entry).collect();
+    let newest = entries.into_iter().next();
+    Ok(newest.map(|(account, recorded_at)| shown(account, recorded_at, shown_entries)))
+}
+
+fn shown_entry(asset: Asset, key: EntryKey, state: AccountState, recorded_at: Timestamp) -> ShownEntry {
+    let AccountState { balance, available, active, status } = state;
     ShownEntry {
-        balance_at: entry.key.balance_at.to_stored_text(),
-        version: entry.key.version.number(),
+        balance_at: key.balance_at.to_stored_text(),
+        version: key.version.number(),
         balance: asset.print(balance),
         available: asset.print(available),
         active,
         status: status.name(),
-        recorded_at: entry.recorded_at.to_stored_text(),
+        recorded_at: recorded_at.to_stored_text(),
     }
 }
 
-fn shown(stored: StoredAccount, history: Vec<ShownEntry>) -> Shown {
-    let recorded_at = stored.recorded_at.to_stored_text();
+fn shown(account: Account, recorded_at: Timestamp, history: Vec<ShownEntry>) -> Shown {
     let Account { id, customer_id, asset, entry, state, created_at, scope, labels, custody_account_id } =
-        stored.account;
+        account;
     let AccountState { balance, available, active, status } = state;
     let AccountScope { organization_id, merchant_id, network } = scope;
     let AccountLabels { iban, account_number, address, address_tag, description, contact_id } = labels;
@@ -95,7 +128,7 @@ fn shown(stored: StoredAccount, history: Vec<ShownEntry>) -> Shown {
         status: status.name(),
         balance_at: entry.balance_at.to_stored_text(),
         version: entry.version.number(),
-        recorded_at,
+        recorded_at: recorded_at.to_stored_text(),
         created_at: created_at.to_stored_text(),
         iban,
         account_number,
