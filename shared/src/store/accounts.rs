@@ -5,7 +5,7 @@
 //! that was read. The index of organizations is `organizations`' business.
 
 use super::custody_snapshot::{self, StoredSnapshot};
-use super::history::{entry_from_text, entry_text};
+use super::history::entry_from_text;
 use super::organizations::index_attributes;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
@@ -183,7 +183,14 @@ pub(super) fn key(customer_id: CustomerId, id: AccountId) -> Item {
     key.map(|(name, id)| (name.to_owned(), text(id))).into()
 }
 
+/// Stands for the newest entry where an attribute names an entry.
+const NEWEST: &str = "newest";
+
 /// The whole item. An absent optional field has no attribute.
+///
+/// Every read of a customer pays for the bytes of all items, so the two instants that mostly are the newest
+/// entry's own are not written out: labels of the newest entry are marked so, and an absent `created_at` is
+/// the newest entry's instant.
 pub(super) fn to_item(stored: &StoredAccount) -> Item {
     let StoredAccount { account, recorded_at, scope_times, labels_entry, revision } = stored;
     // An account that shows a position of a custody account has no item of its own.
@@ -193,12 +200,16 @@ pub(super) fn to_item(stored: &StoredAccount) -> Item {
         ("account_id", text(id.to_string())),
         ("customer_id", text(customer_id.to_string())),
         ("currency", text(asset.code())),
-        ("entry", text(entry_text(*entry))),
+        ("entry", text(short_entry_text(*entry))),
         ("recorded_at", instant(*recorded_at)),
-        ("created_at", instant(*created_at)),
         ("revision", number(revision)),
     ];
-    let optional = [("labels_entry", labels_entry.map(entry_text))];
+    let labels_entry = labels_entry.map(|labels_entry| {
+        if labels_entry == *entry { NEWEST.to_owned() } else { short_entry_text(labels_entry) }
+    });
+    let created_at = Some(*created_at).filter(|created_at| *created_at != entry.balance_at);
+    let optional =
+        [("labels_entry", labels_entry), ("created_at", created_at.map(Timestamp::to_stored_text))];
     required
         .into_iter()
         .chain(state_attributes(state))
@@ -261,16 +272,23 @@ fn present<const N: usize>(
     optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, text(value))))
 }
 
+/// An entry without the zeros by which its text sorts in history.
+fn short_entry_text(EntryKey { balance_at, version }: EntryKey) -> String {
+    format!("{}#{}", balance_at.to_stored_text(), version.number())
+}
+
 pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
     let row = Row { table: TABLE, item };
+    let entry = row.parsed("entry", entry_from_text)?;
+    let labels_entry = |text: &str| if text == NEWEST { Ok(entry) } else { entry_from_text(text) };
     Ok(StoredAccount {
         account: Account {
             id: row.parsed("account_id", AccountId::parse)?,
             customer_id: row.parsed("customer_id", CustomerId::parse)?,
             asset: row.parsed("currency", Asset::parse)?,
-            entry: row.parsed("entry", entry_from_text)?,
+            entry,
             state: state_of(row)?,
-            created_at: row.instant("created_at")?,
+            created_at: row.optional("created_at", Timestamp::parse)?.unwrap_or(entry.balance_at),
             scope: scope_of(row)?,
             labels: AccountLabels {
                 iban: row.text("iban")?,
@@ -288,7 +306,7 @@ pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
             merchant: row.optional("merchant_known_at", Timestamp::parse)?,
             network: row.optional("network_known_at", Timestamp::parse)?,
         },
-        labels_entry: row.optional("labels_entry", entry_from_text)?,
+        labels_entry: row.optional("labels_entry", labels_entry)?,
         revision: row.number("revision", str::parse)?,
     })
 }
