@@ -63,7 +63,7 @@ fn optional_instant(generator: &mut SchemaGenerator) -> Schema {
 
 /// A position with what it is worth, if that is known.
 struct Valued<'a> {
-    held: &'a ChainAsset,
+    chain_asset: &'a ChainAsset,
     position: &'a Position,
     usd: Option<Amount>,
 }
@@ -77,7 +77,7 @@ impl BalancesBody {
         let rows = valued(account, pricing).map_err(|TooLarge| too_large())?;
         let unpriced: Vec<_> = rows.iter().filter(|row| row.usd.is_none()).collect();
         if !is_partial && !unpriced.is_empty() {
-            let mut currencies: Vec<Asset> = unpriced.iter().map(|row| row.held.asset).collect();
+            let mut currencies: Vec<Asset> = unpriced.iter().map(|row| row.chain_asset.asset).collect();
             currencies.sort_unstable();
             currencies.dedup();
             return Err(ApiError::unpriced(currencies, pricing));
@@ -97,16 +97,20 @@ impl BalancesBody {
 
 /// The dearest first, then by blockchain and token; what has no price comes last.
 fn valued<'a>(account: &'a CustodyAccount, pricing: Pricing<'_>) -> Result<Vec<Valued<'a>>, TooLarge> {
-    let value = |(held, position): (&'a ChainAsset, &'a Position)| {
-        Ok(Valued { held, position, usd: pricing.convert(held.asset, position.balance().wide())? })
+    let value = |(chain_asset, position): (&'a ChainAsset, &'a Position)| {
+        Ok(Valued {
+            chain_asset,
+            position,
+            usd: pricing.convert(chain_asset.asset, position.balance().wide())?,
+        })
     };
     let mut rows = account.positions.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-    rows.sort_by_key(|row| (row.usd.is_none(), Reverse(row.usd), row.held));
+    rows.sort_by_key(|row| (row.usd.is_none(), Reverse(row.usd), row.chain_asset));
     Ok(rows)
 }
 
 fn row_body(row: &Valued<'_>) -> RowBody {
-    let Valued { held: ChainAsset { blockchain, asset }, position, usd } = row;
+    let Valued { chain_asset: ChainAsset { blockchain, asset }, position, usd } = row;
     RowBody {
         blockchain: blockchain.name().to_owned(),
         token: asset.code(),
@@ -119,7 +123,7 @@ fn row_body(row: &Valued<'_>) -> RowBody {
 }
 
 fn unpriced_body(row: &Valued<'_>) -> UnpricedBody {
-    let ChainAsset { blockchain, asset } = row.held;
+    let ChainAsset { blockchain, asset } = row.chain_asset;
     let balance = Number::of(*asset, row.position.balance());
     UnpricedBody { blockchain: blockchain.name().to_owned(), currency: asset.code(), balance }
 }

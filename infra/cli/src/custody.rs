@@ -83,9 +83,9 @@ fn account(
     let mut positions = BTreeMap::new();
     for asset in assets {
         let (blockchain, token) = asset.split_once(':').unwrap_or_default();
-        let held = ChainAsset::parse(blockchain, token)
+        let chain_asset = ChainAsset::parse(blockchain, token)
             .map_err(|error| CliError::argument("--asset", format!("{asset:?} is {error}")))?;
-        if positions.insert(held, Position::default()).is_some() {
+        if positions.insert(chain_asset, Position::default()).is_some() {
             return Err(CliError::argument("--asset", format!("{asset} is given twice")));
         }
     }
@@ -109,7 +109,7 @@ fn registered(state: &CustodyState) -> Registered {
         provider_account: provider_account.name().to_owned(),
         assets: positions
             .keys()
-            .map(|held| format!("{}:{}", held.blockchain.name(), held.asset.code()))
+            .map(|chain_asset| format!("{}:{}", chain_asset.blockchain.name(), chain_asset.asset.code()))
             .collect(),
         last_synced: synced_at.map(Timestamp::to_millis_text),
         failures: state.failures,

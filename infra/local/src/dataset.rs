@@ -320,8 +320,9 @@ fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, L
     let provider = value(ProviderName::parse(provider), path, "provider")?;
     let mut positions = BTreeMap::new();
     for (index, CustodyAssetEntry { blockchain, token }) in assets.iter().enumerate() {
-        let held = value(ChainAsset::parse(blockchain, token), &format!("{path}.assets[{index}]"), "token")?;
-        if positions.insert(held, Position::default()).is_some() {
+        let chain_asset =
+            value(ChainAsset::parse(blockchain, token), &format!("{path}.assets[{index}]"), "token")?;
+        if positions.insert(chain_asset, Position::default()).is_some() {
             return value(Err("listed twice"), &format!("{path}.assets[{index}]"), "token");
         }
     }

@@ -63,7 +63,11 @@ pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadE
 }
 
 fn of_custody(account: &CustodyAccount, has_rate: impl Fn(Asset) -> bool) -> Example {
-    let query = if account.positions.keys().all(|held| has_rate(held.asset)) { "" } else { "?partial=true" };
+    let query = if account.positions.keys().all(|chain_asset| has_rate(chain_asset.asset)) {
+        ""
+    } else {
+        "?partial=true"
+    };
     let path = format!("/custody/accounts/{}/balances{query}", account.id);
     let title = format!("What the custody provider says now: custody account {}", account.id);
     Example::new(title, "customer_ids", &account.customer_id.to_string(), path)

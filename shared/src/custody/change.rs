@@ -19,19 +19,21 @@ pub(super) fn changed<'a>(
     new: &'a BTreeMap<ChainAsset, Position>,
 ) -> impl Iterator<Item = &'a ChainAsset> {
     let is_first = stored.synced_at.is_none();
-    let differs = move |held: &ChainAsset, position: &Position| {
-        is_first || stored.positions.get(held).is_none_or(|old| !old.has_amounts_of(position))
+    let differs = move |chain_asset: &ChainAsset, position: &Position| {
+        is_first || stored.positions.get(chain_asset).is_none_or(|old| !old.has_amounts_of(position))
     };
-    new.iter().filter(move |(held, position)| differs(held, position)).map(|(held, _)| held)
+    new.iter()
+        .filter(move |(chain_asset, position)| differs(chain_asset, position))
+        .map(|(chain_asset, _)| chain_asset)
 }
 
 /// From the earliest last transaction known of these assets; 90 days where there is one of which none is
 /// known.
 pub(super) fn look_back(stored: &CustodyAccount, assets: &[ChainAsset], now: Timestamp) -> Timestamp {
     let first = now.minus(FIRST_LOOK_BACK);
-    let known = assets
-        .iter()
-        .map(|held| stored.positions.get(held).and_then(Position::last_transaction_at).unwrap_or(first));
+    let known = assets.iter().map(|chain_asset| {
+        stored.positions.get(chain_asset).and_then(Position::last_transaction_at).unwrap_or(first)
+    });
     known.min().unwrap_or(first)
 }
 
@@ -65,7 +67,7 @@ mod tests {
         Position::new(total, total).unwrap().with_last_transaction(moved.map(at))
     }
 
-    fn held(token: &str) -> ChainAsset {
+    fn chain_asset(token: &str) -> ChainAsset {
         ChainAsset::parse("ETH", token).unwrap()
     }
 
@@ -80,7 +82,9 @@ mod tests {
             customer_id: Uuid::nil().into(),
             provider: ProviderName::Fireblocks,
             provider_account: ProviderAccount::parse(ProviderName::Fireblocks, "1").unwrap(),
-            positions: positions.map(|(token, total, moved)| (held(token), position(total, moved))).into(),
+            positions: positions
+                .map(|(token, total, moved)| (chain_asset(token), position(total, moved)))
+                .into(),
             synced_at: synced_at.map(at),
         }
     }
@@ -90,7 +94,7 @@ mod tests {
         for (synced_at, expected) in [(Some("2026-01-03T00:00:00Z"), 1), (None, 3)] {
             let stored = account(synced_at);
             let mut new = stored.positions.clone();
-            new.insert(held("USDT"), position("3", None));
+            new.insert(chain_asset("USDT"), position("3", None));
             assert_eq!(changed(&stored, &new).count(), expected, "{synced_at:?}");
         }
     }
@@ -106,7 +110,7 @@ mod tests {
         ];
         let account = account(None);
         for (tokens, expected) in rows {
-            let asked: Vec<_> = tokens.iter().map(|token| held(token)).collect();
+            let asked: Vec<_> = tokens.iter().map(|token| chain_asset(token)).collect();
             assert_eq!(look_back(&account, &asked, now), at(expected), "{tokens:?}");
         }
     }

@@ -63,11 +63,11 @@ impl BitGo {
 
 /// BitGo names its errors but numbers none, so the status decides.
 fn refusal(answer: &Answer) -> ProviderError {
-    let said = format!("status {}", answer.status);
+    let problem = format!("status {}", answer.status);
     match answer.status {
-        401 | 403 => ProviderError::Credentials(said),
-        400 | 404 => ProviderError::UnknownAccount(said),
-        _ => ProviderError::Nonsense(said),
+        401 | 403 => ProviderError::Credentials(problem),
+        400 | 404 => ProviderError::UnknownAccount(problem),
+        _ => ProviderError::Nonsense(problem),
     }
 }
 

@@ -53,12 +53,12 @@ impl Wallet {
         let tokens = self.tokens.0.iter().map(|(name, balance)| (name, balance));
         for (name, balance) in std::iter::once((&self.coin, &self.own)).chain(tokens) {
             let known = KNOWN.iter().find(|(known, ..)| known == name);
-            let held = known.and_then(|(_, blockchain, token, digits)| {
+            let chain_asset = known.and_then(|(_, blockchain, token, digits)| {
                 Some((ChainAsset::parse(blockchain, token).ok()?, *digits))
             });
-            match held.filter(|(held, _)| account.positions.contains_key(held)) {
-                Some((held, digits)) => {
-                    if holdings.positions.insert(held, balance.position(digits)?).is_some() {
+            match chain_asset.filter(|(chain_asset, _)| account.positions.contains_key(chain_asset)) {
+                Some((chain_asset, digits)) => {
+                    if holdings.positions.insert(chain_asset, balance.position(digits)?).is_some() {
                         return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
                     }
                 }

@@ -41,8 +41,11 @@ impl AssetIds {
             .iter()
             .map(|(id, blockchain, token)| ((*id).to_owned(), ChainAsset::parse(blockchain, token)));
         let more = more.split(',').map(str::trim).filter(|row| !row.is_empty()).map(row);
-        let more = more.collect::<Result<Vec<_>, _>>()?.into_iter().map(|(id, held)| (id, Ok(held)));
-        let rows = known.chain(more).map(|(id, held)| held.map(|held| (id, held)).map_err(|_| AssetIdsError));
+        let more =
+            more.collect::<Result<Vec<_>, _>>()?.into_iter().map(|(id, chain_asset)| (id, Ok(chain_asset)));
+        let rows = known.chain(more).map(|(id, chain_asset)| {
+            chain_asset.map(|chain_asset| (id, chain_asset)).map_err(|_| AssetIdsError)
+        });
         Ok(Self { rows: rows.collect::<Result<_, _>>()? })
     }
 
@@ -55,17 +58,21 @@ impl AssetIds {
     /// The ids of some assets, in order of id.
     #[must_use]
     pub fn of(&self, assets: &[ChainAsset]) -> Vec<&str> {
-        self.rows.iter().filter(|(_, held)| assets.contains(held)).map(|(id, _)| id.as_str()).collect()
+        self.rows
+            .iter()
+            .filter(|(_, chain_asset)| assets.contains(chain_asset))
+            .map(|(id, _)| id.as_str())
+            .collect()
     }
 }
 
 fn row(text: &str) -> Result<(String, ChainAsset), AssetIdsError> {
-    let (id, held) = text.split_once('=').ok_or(AssetIdsError)?;
-    let (blockchain, token) = held.split_once(':').ok_or(AssetIdsError)?;
+    let (id, chain_asset) = text.split_once('=').ok_or(AssetIdsError)?;
+    let (blockchain, token) = chain_asset.split_once(':').ok_or(AssetIdsError)?;
     let is_id = !id.is_empty()
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    let held = ChainAsset::parse(blockchain, token).map_err(|_| AssetIdsError)?;
-    if is_id { Ok((id.to_owned(), held)) } else { Err(AssetIdsError) }
+    let chain_asset = ChainAsset::parse(blockchain, token).map_err(|_| AssetIdsError)?;
+    if is_id { Ok((id.to_owned(), chain_asset)) } else { Err(AssetIdsError) }
 }
 
 #[cfg(test)]
@@ -75,8 +82,10 @@ mod tests {
     #[test]
     fn ids_are_looked_up_and_never_taken_apart() {
         let ids = AssetIds::parse("EURC_ETH=ETH:EURC, USDC=SOL:USDC").unwrap();
-        let named =
-            |id: &str| ids.get(id).map(|held| format!("{}:{}", held.blockchain.name(), held.asset.code()));
+        let named = |id: &str| {
+            ids.get(id)
+                .map(|chain_asset| format!("{}:{}", chain_asset.blockchain.name(), chain_asset.asset.code()))
+        };
         for (id, expected) in [
             ("TRX_USDT_S2UZ", Some("TRX:USDT")),
             ("EURC_ETH", Some("ETH:EURC")),

@@ -167,8 +167,10 @@ impl Fireblocks {
                 answer => answer?,
             };
             let is_last = transactions.len() < PAGE_TRANSACTIONS;
-            for (held, at) in transactions.iter().filter_map(|transaction| transaction.moved(&self.ids)) {
-                keep_newest(&mut newest, held, at);
+            for (chain_asset, at) in
+                transactions.iter().filter_map(|transaction| transaction.moved(&self.ids))
+            {
+                keep_newest(&mut newest, chain_asset, at);
             }
             let next =
                 headers.get(NEXT_PAGE).and_then(|next| next.to_str().ok()).filter(|next| is_token(next));
@@ -213,8 +215,8 @@ impl Provider for Fireblocks {
                 self.newest(&destination, assets, since),
             )
             .await?;
-            for (held, at) in into {
-                keep_newest(&mut out, held, at);
+            for (chain_asset, at) in into {
+                keep_newest(&mut out, chain_asset, at);
             }
             Ok(out)
         }
@@ -222,8 +224,8 @@ impl Provider for Fireblocks {
     }
 }
 
-fn keep_newest(moves: &mut LastMoves, held: ChainAsset, at: Timestamp) {
-    let known = moves.entry(held).or_insert(at);
+fn keep_newest(moves: &mut LastMoves, chain_asset: ChainAsset, at: Timestamp) {
+    let known = moves.entry(chain_asset).or_insert(at);
     *known = at.max(*known);
 }
 
@@ -231,15 +233,15 @@ fn keep_newest(moves: &mut LastMoves, held: ChainAsset, at: Timestamp) {
 /// status.
 fn refusal(answer: &Answer) -> ProviderError {
     let Failure { code } = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let said = format!(
+    let problem = format!(
         "status {}, code {}",
         answer.status,
         code.map_or_else(|| "none".to_owned(), |code| code.to_string())
     );
     match (answer.status, code) {
-        (_, Some(-12..=-1)) | (401 | 403, _) => ProviderError::Credentials(said),
-        (_, Some(1004 | 11001)) => ProviderError::UnknownAccount(said),
+        (_, Some(-12..=-1)) | (401 | 403, _) => ProviderError::Credentials(problem),
+        (_, Some(1004 | 11001)) => ProviderError::UnknownAccount(problem),
         (_, Some(1006)) => ProviderError::NoWallet,
-        _ => ProviderError::Nonsense(said),
+        _ => ProviderError::Nonsense(problem),
     }
 }

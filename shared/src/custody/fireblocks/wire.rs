@@ -76,14 +76,16 @@ impl Vault {
         }
         let (mut holdings, mut told) = (Holdings::default(), BTreeSet::new());
         for asset in &self.assets {
-            let Some(held) = ids.get(&asset.id).filter(|held| account.positions.contains_key(held)) else {
+            let Some(chain_asset) =
+                ids.get(&asset.id).filter(|chain_asset| account.positions.contains_key(chain_asset))
+            else {
                 holdings.unlisted += 1;
                 continue;
             };
             if !told.insert(&asset.id) {
                 return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
             }
-            add(&mut holdings.positions, held, asset.position()?)?;
+            add(&mut holdings.positions, chain_asset, asset.position()?)?;
         }
         Ok(holdings)
     }
@@ -102,17 +104,17 @@ impl Asset {
 /// Two ids can stand for one asset; their amounts are added up.
 fn add(
     positions: &mut BTreeMap<ChainAsset, Position>,
-    held: &ChainAsset,
+    chain_asset: &ChainAsset,
     more: Position,
 ) -> Result<(), ProviderError> {
-    let known = positions.get(held).copied().unwrap_or_default();
+    let known = positions.get(chain_asset).copied().unwrap_or_default();
     let sum = |left: Amount, right: Amount| Amount::from_wide(left.wide() + right.wide());
     let sums = sum(known.balance(), more.balance())
         .and_then(|total| Ok((total, sum(known.available(), more.available())?)));
     let (total, available) = sums.map_err(|error| ProviderError::Nonsense(error.to_string()))?;
     let position =
         Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))?;
-    positions.insert(held.clone(), position);
+    positions.insert(chain_asset.clone(), position);
     Ok(())
 }
 
@@ -145,7 +147,7 @@ impl Transaction {
     /// What it moved and when, if it moved anything we know.
     #[must_use]
     pub fn moved(&self, ids: &AssetIds) -> Option<(ChainAsset, Timestamp)> {
-        let held = ids.get(&self.asset_id).filter(|_| !UNMOVED.contains(&self.status.as_str()))?;
-        Some((held.clone(), Timestamp::from_unix_milliseconds(self.created_at)?))
+        let chain_asset = ids.get(&self.asset_id).filter(|_| !UNMOVED.contains(&self.status.as_str()))?;
+        Some((chain_asset.clone(), Timestamp::from_unix_milliseconds(self.created_at)?))
     }
 }
