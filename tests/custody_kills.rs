@@ -97,10 +97,18 @@ async fn kill(app: &App, now: Timestamp, n: usize) {
 
 /// A stack whose vault was synced once at `start`, and has changed since.
 async fn changed_since(start: Timestamp) -> App {
-    let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
+    let app = App::start(custody(vault(["1", "0", "3", "4"]), json!({}))).await;
     app.stack.clock().stop_at(start);
     ask(&syncs(&app), &app, start).await;
-    app.vault(vault(["5", "0", "7", "9"])).await;
+    // The second asset is held for the first time, and the third no more.
+    app.vault(vault(["5", "6", "0", "9"])).await;
+    app
+}
+
+/// A stack whose vault was never synced.
+async fn never_synced(start: Timestamp) -> App {
+    let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
+    app.stack.clock().stop_at(start);
     app
 }
 
@@ -172,6 +180,23 @@ async fn a_lost_answer_to_a_requested_sync_is_no_request_too_many() {
 }
 
 #[tokio::test]
+async fn a_first_sync_that_is_killed_anywhere_is_made_by_the_next() {
+    let start = Timestamp::of_machine();
+    let next = start.plus(SignedDuration::from_mins(1));
+    let calls = calls_of_a_sync(&never_synced(start).await, start).await;
+    assert!(calls >= 7, "a lease, a snapshot, four ids and a transaction: {calls}");
+    for n in 1..=calls {
+        let app = never_synced(start).await;
+        kill(&app, start, n).await;
+        assert!(unified(&app, start).await.is_empty(), "{n}");
+        app.stack.clock().stop_at(next);
+        let account = ask(&syncs(&app), &app, next).await;
+        assert_eq!((unified(&app, next).await, 4), (in_custody(&account), account.positions.len()), "{n}");
+        assert!(unified(&app, start).await.is_empty(), "{n}");
+    }
+}
+
+#[tokio::test]
 async fn killed_while_a_failure_is_noted_it_is_tried_again() {
     let start = Timestamp::of_machine();
     let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
@@ -200,7 +225,7 @@ async fn what_a_fast_clock_has_written_hides_nothing() {
             assert_eq!(unified(&app, at).await, in_custody(&account), "{amounts:?} as of {at:?}");
         }
     }
-    assert_eq!(unified(&app, start).await.len(), 4);
+    assert_eq!(unified(&app, start).await.len(), 3);
     let answer = app.ballast(&["verify"]).await;
     assert!(answer.out.ends_with(" 0 differences\n"), "{}", answer.out);
 }

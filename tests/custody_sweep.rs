@@ -158,7 +158,7 @@ async fn a_position_that_cannot_be_stored_backs_off_and_lets_its_lease_go() {
     let store = app.stack.store();
     let account =
         store.custody_account(CustodyAccountId::parse(&id(1)).unwrap()).await.unwrap().unwrap().account;
-    // Somebody else's account stands where the projection belongs.
+    // An event has taken the id of a position.
     let held = account.positions.keys().next().unwrap();
     let squatter =
         crate::record::update(account.customer_id.uuid(), account.position_id(held).uuid(), "1", 1);

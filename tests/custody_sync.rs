@@ -1,15 +1,19 @@
 //! `POST /custody/accounts/{accountId}/sync`, and what a sync leaves behind in the other views.
 
 use crate::custody_balances::second_instance;
-use crate::harness::{ALICE, App, BOB, CUSTODY, admin, custody, newest_accounts, send, syncer, wallet};
+use crate::custody_kills::{asker, syncs};
+use crate::harness::{
+    ALICE, App, BOB, CUSTODY, accounts_as_of, admin, custody, newest_accounts, send, syncer, wallet,
+};
 use crate::record::update;
 use futures::future::join_all;
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::custody::{Asker, Providers, Syncs};
 use shared::domain::{AccountUpdate, ChainAsset, CustodyAccount, EntryKey, Position, Timestamp};
 use shared::store::{LeaseClaim, LeasedWrite, RecordError, RegisterError, Rejection, Store, SyncLease};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 fn vault() -> Value {
@@ -179,6 +183,11 @@ async fn lease(store: &Store, now: Timestamp) -> SyncLease {
     *lease
 }
 
+/// Until when an answer may be stored.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
 fn holding(account: &CustodyAccount, total: &str, now: Timestamp) -> CustodyAccount {
     let amount = shared::domain::Amount::parse(total).unwrap();
     let position = Position::new(amount, amount).unwrap().with_held_since(Some(now));
@@ -196,9 +205,9 @@ async fn a_lease_that_has_expired_cannot_overwrite_a_newer_result() {
     let fast = lease(&store, fast_at).await;
     let newer = holding(&fast.state.account, "20", fast_at);
     let next = fast_at.plus(jiff::SignedDuration::from_mins(1));
-    assert_eq!(store.record_snapshot(&fast, &newer, fast_at, next).await, Ok(LeasedWrite::Written));
+    assert_eq!(store.record_snapshot(&fast, &newer, fast_at, next, soon()).await, Ok(LeasedWrite::Written));
     let older = holding(&slow.state.account, "10", slow_at);
-    assert_eq!(store.record_snapshot(&slow, &older, slow_at, next).await, Ok(LeasedWrite::Lost));
+    assert_eq!(store.record_snapshot(&slow, &older, slow_at, next, soon()).await, Ok(LeasedWrite::Lost));
     assert_eq!(store.confirm_snapshot(&slow, slow_at, next).await, Ok(LeasedWrite::Lost));
     assert_eq!(store.fail_attempt(&slow, Some(slow_at)).await, Ok(LeasedWrite::Lost));
     assert_eq!(store.abandon_attempt(&slow).await, Ok(LeasedWrite::Lost));
@@ -273,7 +282,7 @@ async fn an_asset_is_removed_only_at_zero() {
     most.positions.insert(ChainAsset::parse("SOL", "SOL").unwrap(), Position::default());
     assert_eq!(store.register_custody_account(&most, now).await, Ok(()));
     let next = now.plus(jiff::SignedDuration::from_mins(1));
-    assert_eq!(store.record_snapshot(&before, &more, now, next).await, Ok(LeasedWrite::Lost));
+    assert_eq!(store.record_snapshot(&before, &more, now, next, soon()).await, Ok(LeasedWrite::Lost));
     assert_eq!(store.confirm_snapshot(&before, now, next).await, Ok(LeasedWrite::Lost));
     assert_eq!(app.custody("?max_age=0&partial=true").await.status, 200);
     assert_eq!(state(&app).await.positions.keys().count(), most.positions.len());
@@ -296,13 +305,13 @@ async fn a_thousand_holdings_are_one_snapshot_and_one_more_is_refused() {
     let (start, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:01:00Z"));
     let first = lease(&store, start).await;
     let full = with_holdings(&first.state.account, 1_000, start);
-    assert_eq!(store.record_snapshot(&first, &full, start, start).await, Ok(LeasedWrite::Written));
+    assert_eq!(store.record_snapshot(&first, &full, start, start, soon()).await, Ok(LeasedWrite::Written));
     let shown = newest_accounts(&store, alice).await;
     assert_eq!(shown.len(), 1_000);
     assert!(shown.is_sorted_by_key(|account| account.id));
     let second = lease(&store, now).await;
     let fuller = with_holdings(&second.state.account, 1_001, now);
-    let refused = store.record_snapshot(&second, &fuller, now, now).await.unwrap_err();
+    let refused = store.record_snapshot(&second, &fuller, now, now, soon()).await.unwrap_err();
     assert_eq!(refused.to_string(), "more than 1000 holdings, or more than 300 KB of them");
     assert_eq!(newest_accounts(&store, alice).await, shown);
     // A page of the list can end inside the snapshot, in either reach.
@@ -321,6 +330,103 @@ async fn a_thousand_holdings_are_one_snapshot_and_one_more_is_refused() {
         ids.dedup();
         assert_eq!(ids.len(), 1_000, "{claims}");
     }
+}
+
+/// A vault of so many assets, and syncs by an adapter that knows them all.
+async fn vault_of_many(count: usize) -> (App, Syncs) {
+    let pair = |number: usize| (format!("C{number}"), ["USDT", "USDC", "EURC", "BTC"][number % 4]);
+    let pairs: Vec<_> = (0..count).map(pair).collect();
+    let ids: Vec<_> = pairs.iter().map(|(chain, token)| format!("{token}_{chain}")).collect();
+    let assets: Vec<_> =
+        pairs.iter().map(|(chain, token)| json!({"blockchain": chain, "token": token})).collect();
+    let account = json!({
+        "id": CUSTODY, "customer_id": ALICE, "provider": "fireblocks", "provider_account": "12", "assets": assets,
+    });
+    let vault: Value = ids.iter().map(|id| wallet(id, "1", "1")).collect();
+    let app = App::start(custody(vault, json!({"custody_accounts": [account]}))).await;
+    let mut config = app.stack.custody_config().clone();
+    let rows = pairs.iter().zip(&ids).map(|((chain, token), id)| format!("{id}={chain}:{token}"));
+    config.fireblocks_assets = rows.collect::<Vec<_>>().join(",");
+    let store = app.stack.store();
+    let providers = Providers::new(&config, &app.stack.config().store, &store).unwrap();
+    let syncs = Syncs::new(store, providers, 0, config.sync_interval());
+    (app, syncs)
+}
+
+#[tokio::test]
+async fn a_first_sync_of_many_holdings_shows_them_all_at_once() {
+    for count in [50, 1_000] {
+        let (app, syncs) = vault_of_many(count).await;
+        let now = app.stack.clock().now();
+        let account = syncs.fresh(state(&app).await, now, asker("test", now)).await.unwrap();
+        assert_eq!(account.positions.len(), count);
+        let shown = newest_accounts(&app.stack.store(), account.customer_id).await;
+        assert!(shown.iter().all(|account| account.state.balance.to_string() == "1"));
+        assert_eq!(shown.len(), count);
+    }
+    // More cannot be registered, and says so.
+    let (app, _) = vault_of_many(1_000).await;
+    let mut more = state(&app).await;
+    more.positions.insert(ChainAsset::parse("ONE", "USDT").unwrap(), Position::default());
+    let refused = app.stack.store().register_custody_account(&more, Timestamp::of_machine()).await;
+    assert_eq!(refused.unwrap_err().to_string(), "more than 1000 assets");
+}
+
+#[tokio::test]
+async fn entries_of_a_fast_clock_are_corrected_whatever_their_number_and_size() {
+    let app = app().await;
+    let store = app.stack.store();
+    let start = at("2026-01-01T00:00:00Z");
+    let later = |minutes: i64| start.plus(jiff::SignedDuration::from_mins(minutes));
+    // Snapshots of 120 KB each: a page of the history holds eight of them.
+    let of = async |count: usize, now: Timestamp| {
+        let lease = lease(&store, now).await;
+        let account = with_holdings(&lease.state.account, count, now);
+        store.record_snapshot(&lease, &account, now, now, soon()).await
+    };
+    for minutes in 1..=12 {
+        assert_eq!(of(1_000 - usize::from(minutes % 2 == 0), later(minutes)).await, Ok(LeasedWrite::Written));
+    }
+    // Every other one says what this one says.
+    for _ in 0..3 {
+        assert_eq!(of(1_000, start).await, Ok(LeasedWrite::Written));
+    }
+    let customer = Uuid::parse_str(ALICE).unwrap().into();
+    for minutes in 0..=12 {
+        let shown = accounts_as_of(&store, customer, later(minutes)).await;
+        let held = shown.iter().filter(|account| account.state.balance != shared::domain::Amount::ZERO);
+        assert_eq!(held.count(), 1_000, "{minutes}");
+    }
+    let id = shared::domain::CustodyAccountId::parse(CUSTODY).unwrap();
+    let entries = store.snapshot_entries(id, 100).await.unwrap();
+    assert!(entries.len() <= 12 + 1 + 12, "what is said already is not said again: {}", entries.len());
+    assert_eq!(app.ballast(&["verify"]).await.exit_code, 0);
+}
+
+#[tokio::test]
+async fn a_last_transaction_of_an_asset_that_is_not_held_is_kept() {
+    let app = app().await;
+    let moved = Timestamp::of_machine().minus(jiff::SignedDuration::from_hours(240)).to_millis_text();
+    app.vault(json!([{"id": "USDT_ERC20", "total": "0", "last_transaction_at": moved}])).await;
+    let synced = app.custody("?max_age=0").await;
+    assert!(synced.text().contains(&format!(r#""last_transaction_at":"{moved}""#)), "{synced}");
+    assert_eq!(app.custody("?max_age=86400").await.text(), synced.text());
+    // An asset that was never held has no account.
+    let alice = Uuid::parse_str(ALICE).unwrap().into();
+    assert_eq!(newest_accounts(&app.stack.store(), alice).await, []);
+}
+
+#[tokio::test]
+async fn a_read_that_its_request_has_no_time_for_is_not_begun() {
+    let app = app().await;
+    let now = app.stack.clock().now();
+    let late = Asker { deadline: Instant::now() + Duration::from_secs(4), ..asker("test", now) };
+    let refused = syncs(&app).fresh(state(&app).await, now, late).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the provider is unavailable: no attempt has ended in time");
+    assert_eq!(app.vault_reads(), 0);
+    let id = shared::domain::CustodyAccountId::parse(CUSTODY).unwrap();
+    let state = app.stack.store().custody_account(id).await.unwrap().unwrap();
+    assert_eq!(state.attempts.claimant, None, "the lease is free");
 }
 
 #[tokio::test]
@@ -342,7 +448,7 @@ async fn a_sync_costs_the_same_writes_whatever_it_holds() {
         let (start, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:01:00Z"));
         let first = lease(&store, start).await;
         let account = with_holdings(&first.state.account, holdings, start);
-        store.record_snapshot(&first, &account, start, start).await.unwrap();
+        store.record_snapshot(&first, &account, start, start, soon()).await.unwrap();
         let work = async {
             let lease = lease(&store, now).await;
             if is_changed {
@@ -351,7 +457,13 @@ async fn a_sync_costs_the_same_writes_whatever_it_holds() {
                 let position = account.positions.values_mut().next().unwrap();
                 *position = Position::new(two, two).unwrap().with_held_since(position.held_since());
                 store
-                    .record_snapshot(&lease, &account, now, now.plus(jiff::SignedDuration::from_mins(15)))
+                    .record_snapshot(
+                        &lease,
+                        &account,
+                        now,
+                        now.plus(jiff::SignedDuration::from_mins(15)),
+                        soon(),
+                    )
                     .await
             } else {
                 let written =

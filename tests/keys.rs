@@ -2,6 +2,7 @@
 //! that are revoked.
 
 use crate::harness::{ALICE, App};
+use crate::store_proxy::{Passage, StoreProxy};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use shared::auth::{AuthError, Authenticator, Headers, sha256_hex};
 use shared::config::{AuthConfig, Config, SecretSource, SigningKeys};
 use shared::domain::{Grants, Timestamp};
-use shared::store::{ApiKey, StoredJwks};
+use shared::store::{ApiKey, Store, StoredJwks};
 use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -184,6 +185,20 @@ async fn keys_fetched_by_a_clock_that_ran_a_day_ahead_are_fetched_again() {
     publish(&issuer, &[&new], 1).await;
     assert!(accepts(&authenticator, &new.token(), later(0)).await);
     assert!(!accepts(&authenticator, &old.token(), later(0)).await);
+}
+
+#[tokio::test]
+async fn a_claim_to_refresh_whose_answer_is_lost_is_still_the_claimants() {
+    let app = App::start(json!({})).await;
+    let lost = std::sync::atomic::AtomicU32::new(0);
+    let (_, config) = StoreProxy::start(&app, move |_| {
+        let is_first = lost.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        if is_first { Passage::AnswerLost } else { Passage::Answered }
+    })
+    .await;
+    let store = Store::new(&config, app.stack.clock().clone());
+    assert_eq!(store.claim_jwks_refresh(later(0)).await, Ok(true));
+    assert_eq!(store.claim_jwks_refresh(later(0)).await, Ok(false), "another claim is too soon");
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ def names_a_field_twice(value):
     return len(set(fields)) < len(fields)
 
 
-RULES = {"as_of": is_in_future, "date": is_in_future, "sort": names_a_field_twice}
+RULES = {"as_of": is_in_future, "date": is_in_future, "known_at": is_in_future, "sort": names_a_field_twice}
 
 
 @schemathesis.hook

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Rates(RatesCommand),
     /// A customer's balance in one currency.
     Balance(BalanceArguments),
-    /// Compares accounts with their history and custody balances with the accounts that show them.
+    /// Compares accounts and custody snapshots with their history, and ids with their owners.
     Verify,
 }
 

@@ -191,7 +191,7 @@ impl Walk<'_> {
     }
 }
 
-/// A control item without its snapshot.
+/// Whether a control item has its snapshot, and the reservation of its provider's account.
 async fn of_control_row(
     store: &Store,
     row: Result<CustodyControl, CorruptRow>,
@@ -201,6 +201,12 @@ async fn of_control_row(
         Err(row) => return Ok(Some(Difference::unreadable(row, "the custody account's item"))),
     };
     let id = control.id;
+    let reserved_for = store.reserved_for(control.provider, &control.provider_account).await?;
+    if reserved_for != Some(id) {
+        let stored = reserved_for.map_or_else(|| NOTHING.to_owned(), |other| other.to_string());
+        let what = "the custody account that its provider's account is reserved for";
+        return Ok(Some(Difference::new(id, what, stored, id.to_string())));
+    }
     match store.with_snapshot(control).await {
         Ok(_) => Ok(None),
         Err(error @ StoreError::Corrupt { .. }) => {
@@ -218,6 +224,14 @@ async fn of_snapshot(store: &Store, snapshot: &StoredSnapshot) -> Result<Vec<Dif
         let (what, expected) = ("the custody account of a snapshot", id.to_string());
         return Ok(vec![Difference::new(id, what, NOTHING.to_owned(), expected)]);
     };
+    let expected = IdOwner::Custody { customer_id: snapshot.owner.customer_id, custody_account_id: id };
+    for position in snapshot.position_ids() {
+        let owner = store.owner(position).await?;
+        if owner != Some(expected) {
+            let what = "the owner of a position's id";
+            return Ok(vec![Difference::new(position, what, owned(owner), owned(Some(expected)))]);
+        }
+    }
     for look in 0..MAX_LOOKS {
         let newest = store.snapshot_entries(id, 1).await?;
         // Read after its history, so that a sync in between makes the item the newer of the two.

@@ -145,10 +145,11 @@ impl Run<'_> {
                 Err(end) => ends.push(end),
             }
         }
+        let synced: Vec<_> = leases.values().flatten().map(|lease| lease.state.account.id).collect();
         let syncs: Vec<_> =
             leases.into_values().map(|leases| self.sweep.syncs.sync_batch(leases, now)).collect();
-        for outcome in join_all(syncs).await.into_iter().flatten() {
-            ends.push(self.end(outcome));
+        for (id, outcome) in synced.into_iter().zip(join_all(syncs).await.into_iter().flatten()) {
+            ends.push(self.end(id, outcome));
         }
         ends
     }
@@ -159,11 +160,11 @@ impl Run<'_> {
             // Somebody is asking for it right now.
             Ok(LeaseClaim::Taken(_) | LeaseClaim::Missing) => Err(End::Remaining),
             Err(StoreError::Unavailable(cause)) => {
-                tracing::warn!(cause, "an account was not claimed");
+                tracing::warn!(cause, account_id = %id, "an account was not claimed");
                 Err(End::Remaining)
             }
             Err(cause) => {
-                tracing::error!(%cause, "an account cannot be read");
+                tracing::error!(%cause, account_id = %id, "an account cannot be read");
                 // If even that fails, it is still due.
                 drop(self.sweep.store.postpone_sync(id, now.plus(UNREADABLE_PAUSE)).await);
                 Err(End::Failed)
@@ -171,7 +172,7 @@ impl Run<'_> {
         }
     }
 
-    fn end(&self, outcome: Result<CustodyAccount, SyncError>) -> End {
+    fn end(&self, id: CustodyAccountId, outcome: Result<CustodyAccount, SyncError>) -> End {
         match outcome {
             Ok(_) => End::Synced,
             Err(SyncError::Provider(ProviderError::OverBudget { .. }) | SyncError::TooOften { .. }) => {
@@ -182,7 +183,7 @@ impl Run<'_> {
                 SyncError::Provider(ProviderError::NotReached) | SyncError::LeaseLost | SyncError::Missing,
             ) => End::Remaining,
             Err(cause) => {
-                tracing::warn!(%cause, "an account was not synced");
+                tracing::warn!(%cause, account_id = %id, "an account was not synced");
                 End::Failed
             }
         }

@@ -213,8 +213,8 @@ impl Syncs {
                 let failed = "the call that was shared has failed".to_owned();
                 return Ok(Some(Err(ProviderError::Unavailable(failed).into())));
             }
-            // The attempt that was seen has succeeded, or a later one has. The failure of a later one says
-            // nothing of the one that was seen.
+            // The attempt that was seen has succeeded, or a later one has. If a later one has failed, the
+            // outcome of the one that was seen is not known: go on.
             if attempts.ended_by != seen.ended_by && !attempts.has_failed {
                 return Ok(Some(Ok(self.store.with_snapshot(control).await?.account)));
             }
@@ -269,7 +269,7 @@ impl Syncs {
             Err(error) => Err(error),
         };
         match synced {
-            Ok(account) => match self.store(&lease, account, now).await {
+            Ok(account) => match self.store(&lease, account, now, mode.store_until()).await {
                 Err(SyncError::Store(error)) => Err(self.not_stored(&lease, error, now, mode).await.into()),
                 Err(error @ SyncError::Snapshot(_)) => {
                     self.store.fail_attempt(&lease, mode.next_try(&lease, now)).await?;
@@ -347,12 +347,13 @@ impl Syncs {
         lease: &SyncLease,
         account: CustodyAccount,
         now: Timestamp,
+        until: Instant,
     ) -> Result<CustodyAccount, SyncError> {
         let next_sync_at = now.plus(self.interval);
         let written = if lease.state.stands(&account.positions, now) {
             self.store.confirm_snapshot(lease, now, next_sync_at).await?
         } else {
-            self.store.record_snapshot(lease, &account, now, next_sync_at).await?
+            self.store.record_snapshot(lease, &account, now, next_sync_at, until).await?
         };
         match written {
             LeasedWrite::Written => Ok(account),
@@ -402,6 +403,13 @@ enum Mode {
 }
 
 impl Mode {
+    /// When no further attempt to store an answer is begun.
+    fn store_until(self) -> Instant {
+        match self {
+            Self::Requested { until } | Self::Scheduled { until } => until + STORE_TIME,
+        }
+    }
+
     /// When a failed attempt is made again by the schedule. A failed request moves nothing: who asks for an
     /// account again and again must not move it out of the schedule's reach.
     fn next_try(self, lease: &SyncLease, now: Timestamp) -> Option<Timestamp> {

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
+use uuid::Uuid;
 
 const TABLE: &str = "access";
 const JWKS: &str = "jwks";
@@ -109,17 +110,19 @@ impl Store {
     }
 
     /// Claims the right to ask the issuer for its keys. `false`: another has claimed it within the last
-    /// minute. A claim from further ahead than that was made by a wrong clock and binds nobody.
+    /// minute. A claim from further ahead than that was made by a wrong clock and binds nobody; a claim that
+    /// is sent twice recognises itself.
     pub async fn claim_jwks_refresh(&self, now: Timestamp) -> Result<bool, StoreError> {
         let answer = self
             .client
             .update_item()
             .table_name(&self.tables.access)
             .key("key", text(JWKS))
-            .update_expression("SET #claimed = :now")
+            .update_expression("SET #claimed = :now, claimed_by = :me")
             .condition_expression(
-                "attribute_not_exists(#claimed) OR NOT #claimed BETWEEN :earliest AND :latest",
+                "attribute_not_exists(#claimed) OR NOT #claimed BETWEEN :earliest AND :latest OR claimed_by = :me",
             )
+            .expression_attribute_values(":me", text(Uuid::new_v4().to_string()))
             .expression_attribute_names("#claimed", REFRESH_CLAIMED_AT)
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":earliest", instant(now.minus(REFRESH_INTERVAL)))

@@ -91,7 +91,7 @@ impl StoredHolding {
     pub fn accounts(&self) -> usize {
         match self {
             Self::Account(_) => 1,
-            Self::Snapshot(snapshot) => snapshot.holdings.len(),
+            Self::Snapshot(snapshot) => snapshot.position_ids().count(),
         }
     }
 

@@ -187,8 +187,16 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match conditional(request).await? {
             ConditionalUpdate::Made(item) => {
-                let state = self.with_snapshot(from_item(&item)?).await?;
-                Ok(LeaseClaim::Granted(Box::new(SyncLease { state, claimant })))
+                let control = from_item(&item)?;
+                match self.with_snapshot(control).await {
+                    Ok(state) => Ok(LeaseClaim::Granted(Box::new(SyncLease { state, claimant }))),
+                    Err(error) => {
+                        // Nobody is to wait for a lease that nobody uses. If even that fails, it ends by
+                        // itself.
+                        drop(self.give_back(id, &claimant).await);
+                        Err(error)
+                    }
+                }
             }
             ConditionalUpdate::Refused(Some(item)) => Ok(LeaseClaim::Taken(from_item(&item)?.attempts)),
             ConditionalUpdate::Refused(None) => Ok(LeaseClaim::Missing),
@@ -234,7 +242,11 @@ impl Store {
 
     /// Gives a lease back unused: whoever waits for its outcome may claim one of their own.
     pub async fn abandon_attempt(&self, lease: &SyncLease) -> Result<LeasedWrite, StoreError> {
-        leased(self.update_leased(lease, "REMOVE lease_until")).await
+        self.give_back(lease.state.account.id, &lease.claimant).await
+    }
+
+    async fn give_back(&self, id: CustodyAccountId, claimant: &str) -> Result<LeasedWrite, StoreError> {
+        leased(self.update_by(id, claimant, "REMOVE lease_until")).await
     }
 
     /// Moves an account that cannot be read out of the schedule's way until `at`.
@@ -316,8 +328,12 @@ impl Store {
 
     /// An update that only the holder of the newest lease may make.
     fn update_leased(&self, lease: &SyncLease, expression: &str) -> UpdateItemFluentBuilder {
-        let request = self.update_custody(lease.state.account.id).update_expression(expression);
-        request.condition_expression(NEWEST_LEASE).expression_attribute_values(":me", text(&lease.claimant))
+        self.update_by(lease.state.account.id, &lease.claimant, expression)
+    }
+
+    fn update_by(&self, id: CustodyAccountId, claimant: &str, expression: &str) -> UpdateItemFluentBuilder {
+        let request = self.update_custody(id).update_expression(expression);
+        request.condition_expression(NEWEST_LEASE).expression_attribute_values(":me", text(claimant))
     }
 }
 
@@ -404,7 +420,8 @@ const RESERVATION: &str = "provider#";
 pub(super) const RESERVED_FOR: &str = "reserved_for";
 
 pub(super) fn reservation_key(provider: ProviderName, account: &ProviderAccount) -> Item {
-    let key = format!("{RESERVATION}{}#{}", provider.name(), account.name());
+    // A provider may read names in any case.
+    let key = format!("{RESERVATION}{}#{}", provider.name(), account.name().to_ascii_lowercase());
     Item::from([("account_id".to_owned(), text(key))])
 }
 

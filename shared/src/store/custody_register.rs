@@ -90,7 +90,8 @@ impl Store {
         }
     }
 
-    async fn reserved_for(
+    /// The custody account that a provider's account is reserved for.
+    pub async fn reserved_for(
         &self,
         provider: ProviderName,
         account: &ProviderAccount,

@@ -1,12 +1,14 @@
-//! A custody account's snapshot: everything its provider said is held, as one item of the customer's partition.
+//! A custody account's snapshot: everything its provider said is held, as one item of the customer's
+//! partition.
 //!
-//! The newest snapshot stands in the accounts table under `#custody#<id>`, beside the customer's accounts, so that
-//! one Query reads both; every snapshot stands in history under the custody account's id. The unified view's
-//! accounts are made of a snapshot when it is read. Rejected: an account item per position beside the snapshot,
-//! because two copies of one fact have to be kept in step by every sync that is cut short.
+//! The newest snapshot stands in the accounts table under `#custody#<id>`, beside the customer's accounts, so
+//! that one Query reads both; every snapshot stands in history under the custody account's id. The unified
+//! view's accounts are made of a snapshot when it is read. Rejected: an account item per position beside the
+//! snapshot, because two copies of one fact have to be kept in step by every sync that is cut short.
 //!
-//! A snapshot is one item, so a sync that changed something is one transaction of three writes, whatever the number
-//! of positions: the snapshot, its entry in history and the control item.
+//! A snapshot is one item, so a sync that changed something is one transaction of three writes, whatever the
+//! number of positions: the snapshot, its entry in history and the control item. Before it, the id of each
+//! position that is held for the first time is reserved by a put of its own.
 
 use super::as_of::Whereabouts;
 use super::custody::{self, CONFIRMATION, LeasedWrite, NEWEST_LEASE, SyncLease};
@@ -25,6 +27,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use backon::BackoffBuilder;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 use thiserror::Error;
 use tokio::time::sleep;
 
@@ -32,11 +35,14 @@ use tokio::time::sleep;
 const SNAPSHOT: &str = "#custody#";
 /// `DynamoDB` takes 400 KB in an item; what is added to a snapshot between two syncs fits in between.
 const MAX_SNAPSHOT_BYTES: usize = 300 * 1_024;
-/// Later entries that one sync corrects: they share its transaction of 100 writes.
-const MAX_CORRECTIONS: u16 = 90;
+/// Entries that one sync writes, its own and corrections of later ones: `DynamoDB` takes 100 writes in a
+/// transaction.
+const MAX_ENTRIES: usize = 90;
+/// `DynamoDB` takes 4 MB in a transaction.
+const MAX_TRANSACTION_BYTES: usize = 3_500 * 1_024;
 const CONCURRENT_WRITES: usize = 8;
 
-/// Positions of a snapshot, of which something is or was held.
+/// Positions of a snapshot: those of which something is or was held, or of which a transaction is known.
 pub(super) type Positions = BTreeMap<ChainAsset, Position>;
 
 /// Why a provider's answer could not become a snapshot.
@@ -46,10 +52,11 @@ pub enum SnapshotError {
     #[error("more than {MAX_HOLDINGS} holdings, or more than {} KB of them", MAX_SNAPSHOT_BYTES / 1_024)]
     TooLarge,
     /// An account that is not this custody account's has the id of one of its positions.
-    #[error(
-        "the account {0} has the id of a position; nothing of the custody account is shown until it is gone"
-    )]
+    #[error("the account {0} has the id of a position; the snapshot of before stays")]
     IdTaken(AccountId),
+    /// A clock that ran ahead has dated more entries later than one transaction corrects.
+    #[error("more entries are dated after this sync than it can correct; the snapshot of before stays")]
+    TooManyLater,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -122,6 +129,12 @@ impl StoredSnapshot {
         accounts
     }
 
+    /// The accounts that show its positions now.
+    pub fn position_ids(&self) -> impl Iterator<Item = AccountId> + use<'_> {
+        let held = self.holdings.iter().filter(|(_, position)| position.held_since().is_some());
+        held.map(|(asset, _)| position_id(self.owner.id, asset))
+    }
+
     /// Where the entry that counts at a moment is to be found.
     pub(super) fn whereabouts(&self, moment: Moment) -> Whereabouts {
         match (self.entry, self.first_confirmed_at) {
@@ -176,8 +189,8 @@ impl Store {
         items.iter().map(recorded_from_item).collect()
     }
 
-    /// The account that shows a position, as of each of at most `limit` snapshots, the newest first, with when
-    /// each was recorded. A snapshot of before the position was first held is left out.
+    /// The account that shows a position, as of each of at most `limit` snapshots, the newest first, with
+    /// when each was recorded. A snapshot of before the position was first held is left out.
     pub async fn position_entries(
         &self,
         id: CustodyAccountId,
@@ -196,23 +209,27 @@ impl Store {
 
     /// Ends an attempt with new positions: snapshot, history and control item in one transaction.
     ///
-    /// The entry is dated by the sync's own clock. Entries of the same or a later instant are there already if some
-    /// clock was fast; each of them is corrected too, so that a fast clock hides nothing.
+    /// The entry is dated by the sync's own clock. Entries of the same or a later instant are there already
+    /// if some clock was fast; each of them is corrected too, so that a fast clock hides nothing.
     pub async fn record_snapshot(
         &self,
         lease: &SyncLease,
         account: &CustodyAccount,
         now: Timestamp,
         next_sync_at: Timestamp,
+        until: Instant,
     ) -> Result<LeasedWrite, SnapshotError> {
         let mut holdings = lease.state.snapshot.holdings.clone();
-        holdings.extend(of_which_something_was_held(&account.positions));
+        holdings.extend(with_a_past(&account.positions));
         let count = holdings.values().filter(|position| position.balance() != Amount::ZERO).count();
         if count > MAX_HOLDINGS {
             return Err(SnapshotError::TooLarge);
         }
-        self.reserve_ids(&lease.state.snapshot, holdings.keys()).await?;
-        let keys = self.keys_to_write(&lease.state.snapshot, now).await?;
+        let keys = self.keys_to_write(&lease.state.snapshot, &holdings, now).await?;
+        if keys.is_empty() {
+            return Ok(self.confirm_snapshot(lease, now, next_sync_at).await?);
+        }
+        self.reserve_ids(&lease.state.snapshot, &holdings).await?;
         let mut pauses = pauses().build();
         loop {
             let recorded_at = self.clock.now();
@@ -231,7 +248,8 @@ impl Store {
                 Err(error @ StoreError::Unavailable(_)) => error,
                 Err(error) => return Err(error.into()),
             };
-            sleep(pauses.next().ok_or(cause)?).await;
+            let pause = pauses.next().filter(|pause| Instant::now() + *pause < until);
+            sleep(pause.ok_or(cause)?).await;
         }
     }
 
@@ -250,17 +268,22 @@ impl Store {
         keys: &[EntryKey],
         recorded_at: Timestamp,
     ) -> Result<Vec<TransactWriteItem>, SnapshotError> {
-        let newest = keys.iter().max().copied().ok_or(SnapshotError::TooLarge)?;
+        let written = keys.iter().max().map(|key| (*key, recorded_at));
         let snapshot = StoredSnapshot {
-            entry: Some((newest, recorded_at)),
+            // The newest entry may have said the same already, so that it is none of those that are written.
+            entry: written.max(read.entry),
             holdings: holdings.clone(),
             first_confirmed_at: keys.iter().map(|key| key.balance_at).chain(read.first_confirmed_at).min(),
             revision: read.revision + 1,
             ..read.clone()
         };
         let item = to_item(&snapshot);
-        if size_of(&item) > MAX_SNAPSHOT_BYTES {
+        let bytes = size_of(&item);
+        if bytes > MAX_SNAPSHOT_BYTES {
             return Err(SnapshotError::TooLarge);
+        }
+        if keys.len() > MAX_ENTRIES || bytes * (keys.len() + 1) > MAX_TRANSACTION_BYTES {
+            return Err(SnapshotError::TooManyLater);
         }
         let mut writes = vec![self.put_snapshot(item, Some(read))?];
         for key in keys {
@@ -307,44 +330,68 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update.build()?).build())
     }
 
-    /// The keys under which a sync at `now` records its snapshot: its own, and a higher version of each entry that
-    /// is there already for the same or a later instant.
+    /// The keys under which a sync at `now` records its holdings: its own, and a higher version of each entry
+    /// of a later instant that says something else. None if everything is said already.
     async fn keys_to_write(
         &self,
         read: &StoredSnapshot,
+        holdings: &Positions,
         now: Timestamp,
     ) -> Result<Vec<EntryKey>, SnapshotError> {
         let own = EntryKey { balance_at: now, version: Version::default() };
         if read.entry.is_none_or(|(newest, _)| newest < own) {
             return Ok(vec![own]);
         }
-        let mut versions = BTreeMap::from([(now, None)]);
-        let later = self.entry_keys_from(history_id(read.owner.id), now, MAX_CORRECTIONS + 1).await?;
-        if later.len() > usize::from(MAX_CORRECTIONS) {
-            let cause = "more entries are dated after this sync than it can correct";
-            return Err(StoreError::Unavailable(cause.to_owned()).into());
+        let id = history_id(read.owner.id);
+        let said_now = self.entry_item_at(id, Moment::as_of(now)).await?;
+        let said_now = said_now.map(|item| recorded_from_item(&item)).transpose()?;
+        let mut keys = Vec::new();
+        for (balance_at, last) in self.last_said_from(id, holdings, now).await? {
+            let differs = match (balance_at == now, &said_now) {
+                (true, Some(said_now)) => said_now.holdings != *holdings,
+                (true, None) => true,
+                (false, _) => last.is_some_and(|last| last.differs),
+            };
+            if differs {
+                let version = last.map_or(Some(0), |last| last.version.number().checked_add(1));
+                let version = version.and_then(|number| Version::new(number).ok());
+                keys.push(EntryKey { balance_at, version: version.ok_or(SnapshotError::TooManyLater)? });
+            }
         }
-        for key in later {
-            let highest = versions.entry(key.balance_at).or_default();
-            *highest = (*highest).max(Some(key.version));
+        Ok(keys)
+    }
+
+    /// The entry of each instant from `now` on that counts, in their order; `now` is there in any case.
+    async fn last_said_from(
+        &self,
+        id: AccountId,
+        holdings: &Positions,
+        now: Timestamp,
+    ) -> Result<BTreeMap<Timestamp, Option<LastSaid>>, StoreError> {
+        let mut last_said = BTreeMap::from([(now, None)]);
+        // A page holds 1 MB, which can be few snapshots: pages are read to the end.
+        let mut items = self.entries_from(id, now).into_paginator().items().send();
+        while let Some(item) = items.next().await {
+            let RecordedSnapshot { key, holdings: said, .. } = recorded_from_item(&item?)?;
+            let last = LastSaid { version: key.version, differs: said != *holdings };
+            last_said.insert(key.balance_at, Some(last));
         }
-        let corrected = |(balance_at, highest): (Timestamp, Option<Version>)| {
-            let version = highest.map_or(Some(0), |version| version.number().checked_add(1));
-            let version = version.and_then(|number| Version::new(number).ok())?;
-            Some(EntryKey { balance_at, version })
-        };
-        Ok(versions.into_iter().filter_map(corrected).collect())
+        Ok(last_said)
     }
 
     /// Reserves the ids of positions that have none yet, so that no event can take them.
     async fn reserve_ids(
         &self,
         snapshot: &StoredSnapshot,
-        assets: impl Iterator<Item = &ChainAsset>,
+        holdings: &Positions,
     ) -> Result<(), SnapshotError> {
-        let new: Vec<AccountId> = assets
-            .filter(|asset| !snapshot.holdings.contains_key(*asset))
-            .map(|asset| position_id(snapshot.owner.id, asset))
+        let was_held = |asset: &ChainAsset| {
+            snapshot.holdings.get(asset).is_some_and(|position| position.held_since().is_some())
+        };
+        let new: Vec<AccountId> = holdings
+            .iter()
+            .filter(|(asset, position)| position.held_since().is_some() && !was_held(asset))
+            .map(|(asset, _)| position_id(snapshot.owner.id, asset))
             .collect();
         let reserved = stream::iter(new).map(|id| self.reserve_id(snapshot.owner, id));
         reserved.buffer_unordered(CONCURRENT_WRITES).try_collect().await
@@ -376,9 +423,20 @@ pub(super) const fn id_owner(owner: PositionOwner) -> IdOwner {
     IdOwner::Custody { customer_id: owner.customer_id, custody_account_id: owner.id }
 }
 
-fn of_which_something_was_held(positions: &Positions) -> Positions {
-    let held = positions.iter().filter(|(_, position)| position.held_since().is_some());
-    held.map(|(asset, position)| (asset.clone(), *position)).collect()
+/// The positions of which something is or was held, or of which a transaction is known.
+fn with_a_past(positions: &Positions) -> Positions {
+    let has_past =
+        |position: &Position| position.held_since().is_some() || position.last_transaction_at().is_some();
+    let kept = positions.iter().filter(|(_, position)| has_past(position));
+    kept.map(|(asset, position)| (asset.clone(), *position)).collect()
+}
+
+/// The entry that counts at an instant.
+#[derive(Clone, Copy)]
+struct LastSaid {
+    version: Version,
+    /// Whether its holdings are others than a sync's.
+    differs: bool,
 }
 
 /// A custody account's history stands under its own id, which no account can have.

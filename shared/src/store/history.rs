@@ -140,22 +140,20 @@ impl Store {
             .entries_of(id, &AFTER_VERSIONS.to_string())
             .scan_index_forward(end == HistoryEnd::Oldest)
             .limit(limit.into());
-        Ok(request.send().await?.items.unwrap_or_default())
+        let mut pages = request.into_paginator().items().send();
+        let mut items = Vec::new();
+        // A page holds 1 MB, which can be few snapshots.
+        while items.len() < usize::from(limit)
+            && let Some(item) = pages.next().await
+        {
+            items.push(item?);
+        }
+        Ok(items)
     }
 
-    /// The keys of at most `limit` entries that speak of an instant or of later ones, in their order.
-    pub(super) async fn entry_keys_from(
-        &self,
-        id: AccountId,
-        instant: Timestamp,
-        limit: u16,
-    ) -> Result<Vec<EntryKey>, StoreError> {
-        let request = self
-            .entries_between(id, &instant.to_stored_text(), &AFTER_VERSIONS.to_string())
-            .projection_expression("account_id, entry")
-            .limit(limit.into());
-        let key = |item: &Item| Row { table: TABLE, item }.parsed("entry", entry_from_text);
-        request.send().await?.items().iter().map(key).collect()
+    /// A query of the entries that speak of an instant or of later ones, in their order.
+    pub(super) fn entries_from(&self, id: AccountId, instant: Timestamp) -> QueryFluentBuilder {
+        self.entries_between(id, &instant.to_stored_text(), &AFTER_VERSIONS.to_string())
     }
 
     /// The entry that counts at a moment, if there is one.

@@ -35,6 +35,14 @@ impl TablePlace {
         }
     }
 
+    /// The place after the snapshot that it is inside of.
+    const fn after_snapshot(self) -> Self {
+        match self {
+            Self::Position(customer_id, custody, _) => Self::Snapshot(customer_id, custody),
+            place => place,
+        }
+    }
+
     /// The item that the place is after or inside of.
     pub(super) fn key(self) -> Item {
         match self {
@@ -146,6 +154,9 @@ impl Store {
         {
             accounts = self.holding_at(snapshot, moment).await?;
             accounts.retain(|account| account.id > shown);
+            if accounts.len() >= items {
+                return Ok(TablePage { accounts, next: Some(place.after_snapshot()) });
+            }
         }
         let answer = self
             .client

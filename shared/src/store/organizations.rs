@@ -11,7 +11,7 @@ use super::{ListError, MAX_LISTED_ACCOUNTS, Store, StoreError, StoredAccount};
 use crate::domain::{AccountId, AccountScope, MerchantId, OrganizationId};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 const INDEX: &str = "by_organization";
 /// The index's sort key: `<merchant_id>#<account_id>`. Accounts of no merchant begin with `#`.
@@ -66,14 +66,17 @@ impl Store {
         };
         let reads: Vec<_> = parts.into_iter().map(|part| self.keys_of_part(organization_id, part)).collect();
         let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
-        let mut keys = Vec::new();
+        // An account whose merchant is named while the index is read moves in the index, and is met twice.
+        let mut keys = HashMap::new();
         while let Some(part) = reads.try_next().await? {
-            keys.extend(part);
+            for key in part {
+                keys.insert(key.get("account_id").and_then(|id| id.as_s().ok()).cloned(), key);
+            }
             if keys.len() > MAX_LISTED_ACCOUNTS {
                 return Err(ListError::TooMany);
             }
         }
-        Ok(keys)
+        Ok(keys.into_values().collect())
     }
 
     /// The keys of one merchant's accounts, or of all accounts of the organization.
