@@ -64,7 +64,8 @@ fn admit(caller: &Caller, merchant: &Merchant) -> Result<(), ApiError> {
     if may_see { Ok(()) } else { Err(ApiError::InsufficientPermissions) }
 }
 
-/// Without a date the answer names the time of the request, which must not make it another answer.
+/// Without a date the answer names the time of the request. The entity tag leaves that time out, so that an
+/// answer which is the same otherwise is a 304.
 fn reply<B: Serialize>(
     moment: Option<Moment>,
     now: Timestamp,

@@ -23,11 +23,11 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const SHORTEST_READ: Duration = Duration::from_secs(3);
 /// The time that is kept for storing the provider's answer, and for answering the request.
 const STORE_TIME: Duration = Duration::from_secs(3);
-/// A provider read and what is stored after it; who takes longer may lose the lease.
-const LEASE: SignedDuration = SignedDuration::from_secs(12);
+/// [`READ_TIMEOUT`] and [`STORE_TIME`]; who takes longer may lose the lease.
+const LEASE: SignedDuration = SignedDuration::from_secs(13);
 /// The lease of an account in a batch, which is stored when its turn comes.
 const BATCH_LEASE: SignedDuration = SignedDuration::from_secs(40);
-/// An account of a batch whose turn comes later than this is left for the next run.
+/// An account of a batch that has changed and whose turn comes later than this is left for the next run.
 pub(super) const BATCH_TIMEOUT: Duration = Duration::from_secs(25);
 /// Asking when the assets of one account of a batch last moved.
 const BATCH_MOVES_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,8 +91,8 @@ impl std::fmt::Debug for Syncs {
 }
 
 impl Syncs {
-    /// Syncs by these providers. A caller may make one be asked `reads_per_caller` times in a clock minute (0
-    /// is no limit), and an account is due again after `interval`.
+    /// Syncs by these providers. Each caller may cause `reads_per_caller` calls to providers in a clock
+    /// minute (0 is no limit). An account is due again after `interval`.
     #[must_use]
     pub fn new(store: Store, providers: Providers, reads_per_caller: u64, interval: SignedDuration) -> Self {
         let callers = RateLimiter::new(store.clone(), "provider-reads", reads_per_caller);
@@ -151,12 +151,15 @@ impl Syncs {
         asker: Asker<'_>,
         payment: Payment,
     ) -> Result<CustodyAccount, SyncError> {
-        let started = Instant::now();
+        let (started, mut payment) = (Instant::now(), payment);
         while asker.time_for_a_read() >= SHORTEST_READ {
             let now = later(asker.now, started);
             let outcome = match self.store.claim_lease(id, now, now.plus(LEASE)).await? {
                 LeaseClaim::Missing => Some(Err(SyncError::Missing)),
                 LeaseClaim::Granted(lease) => {
+                    // Who shares another's call pays nothing, so the charge comes with the lease, and comes
+                    // once.
+                    let payment = std::mem::replace(&mut payment, Payment::Made);
                     Some(self.attempt(*lease, Asker { now, ..asker }, payment).await)
                 }
                 LeaseClaim::Taken(attempts) => self.outcome(id, &attempts, asker, started).await?,
@@ -197,7 +200,8 @@ impl Syncs {
         self.end(lease, answer, asker.now, Mode::Requested { until }).await
     }
 
-    /// Waits until the attempt that was seen has ended. `None`: it ended without an outcome.
+    /// Waits until the attempt that was seen has ended. `None`: no outcome is known, and the caller looks
+    /// again.
     async fn outcome(
         &self,
         id: CustodyAccountId,
@@ -277,6 +281,7 @@ impl Syncs {
                 }
                 outcome => outcome,
             },
+            // Nothing was learnt of the account, so those who wait try for themselves.
             Err(error) if error.is_not_the_accounts() => {
                 self.store.abandon_attempt(&lease).await?;
                 Err(error.into())
@@ -288,8 +293,8 @@ impl Syncs {
         }
     }
 
-    /// Ends an attempt whose answer could not be stored. A store that is not available now is no reason to
-    /// wait longer than for it.
+    /// Ends an attempt whose answer could not be stored. If the store is not available or the clock is wrong,
+    /// the schedule does not postpone the account.
     async fn not_stored(
         &self,
         lease: &SyncLease,
@@ -323,6 +328,7 @@ impl Syncs {
         }
         let mut positions: BTreeMap<ChainAsset, Position> = BTreeMap::new();
         for (asset, old) in &stored.positions {
+            // A covered asset that a valid answer does not name is not held.
             let new = reported.get(asset).copied().unwrap_or_default();
             let held_now = Some(now).filter(|_| new.balance() != Amount::ZERO);
             let new = new.with_last_transaction(old.last_transaction_at());

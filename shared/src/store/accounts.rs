@@ -4,35 +4,17 @@
 //! An item is written whole, as [`merge`](super::merge) decides, on condition that its `revision` is the one
 //! that was read. The index of organizations is `organizations`' business.
 
-use super::custody_snapshot::{self, StoredSnapshot};
-use super::history::entry_from_text;
-use super::organizations::index_attributes;
+use super::attributes::{
+    Attribute, entry_from_text, present, scope_attributes, scope_of, state_attributes, state_of,
+};
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::domain::{
     Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, ContactId, CustomerId, EntryKey,
-    MerchantId, Moment, Network, OrganizationId, Status, Timestamp,
+    Moment, Timestamp,
 };
-use crate::query::Filter;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
-use thiserror::Error;
 
 pub(super) const TABLE: &str = "accounts";
-
-/// Accounts that a list reads to order or show them: about 3,100 read units and a few seconds.
-pub const MAX_LISTED_ACCOUNTS: usize = 50_000;
-
-/// Why a list could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ListError {
-    /// It is longer than may be read at once.
-    #[error("more accounts than may be read at once")]
-    TooMany,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// An account with its newest entry, and what the store remembers to answer for earlier moments.
 ///
@@ -76,58 +58,6 @@ impl StoredAccount {
     }
 }
 
-/// An item of the accounts table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoredHolding {
-    /// An account.
-    Account(Box<StoredAccount>),
-    /// A custody account's snapshot, which stands for an account per position.
-    Snapshot(StoredSnapshot),
-}
-
-impl StoredHolding {
-    /// How many accounts it stands for now.
-    #[must_use]
-    pub fn accounts(&self) -> usize {
-        match self {
-            Self::Account(_) => 1,
-            Self::Snapshot(snapshot) => snapshot.position_ids().count(),
-        }
-    }
-
-    /// Whether the filter may admit an account that it stands for, in some state of the account.
-    #[must_use]
-    pub fn is_admitted(&self, filter: &Filter) -> bool {
-        match self {
-            Self::Account(stored) => filter.admits_in_some_state(&stored.account),
-            Self::Snapshot(_) => true,
-        }
-    }
-
-    /// The customer that it belongs to.
-    #[must_use]
-    pub fn customer_id(&self) -> CustomerId {
-        match self {
-            Self::Account(stored) => stored.account.customer_id,
-            Self::Snapshot(snapshot) => snapshot.owner.customer_id,
-        }
-    }
-}
-
-impl From<StoredAccount> for StoredHolding {
-    fn from(stored: StoredAccount) -> Self {
-        Self::Account(Box::new(stored))
-    }
-}
-
-pub(super) fn holding_from_item(item: &Item) -> Result<StoredHolding, StoreError> {
-    if custody_snapshot::is_snapshot(item) {
-        custody_snapshot::from_item(item).map(StoredHolding::Snapshot)
-    } else {
-        from_item(item).map(StoredHolding::from)
-    }
-}
-
 impl Store {
     /// One account of a customer's, if there is one of this id: a strongly consistent read.
     pub async fn account(
@@ -139,43 +69,6 @@ impl Store {
         let answer = request.set_key(Some(key(customer_id, id))).send().await?;
         answer.item().map(from_item).transpose()
     }
-
-    /// Everything that stands for accounts of the customer: one strongly consistent Query, page by page.
-    pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<StoredHolding>, StoreError> {
-        let mut items = self.by_customer(customer_id).into_paginator().items().send();
-        let mut holdings = Vec::new();
-        while let Some(item) = items.next().await {
-            holdings.push(holding_from_item(&item?)?);
-        }
-        Ok(holdings)
-    }
-
-    /// The same, unless it stands for more than `most` accounts: then reading stops.
-    pub async fn customer_accounts_at_most(
-        &self,
-        customer_id: CustomerId,
-        most: usize,
-    ) -> Result<Vec<StoredHolding>, ListError> {
-        let mut pages = self.by_customer(customer_id).into_paginator().send();
-        let (mut holdings, mut count) = (Vec::new(), 0);
-        while let Some(page) = pages.next().await {
-            for item in page.map_err(StoreError::from)?.items() {
-                let holding = holding_from_item(item)?;
-                count += holding.accounts();
-                holdings.push(holding);
-            }
-            if count > most {
-                return Err(ListError::TooMany);
-            }
-        }
-        Ok(holdings)
-    }
-
-    fn by_customer(&self, customer_id: CustomerId) -> QueryFluentBuilder {
-        let query = self.client.query().table_name(&self.tables.accounts).consistent_read(true);
-        let query = query.key_condition_expression("customer_id = :customer");
-        query.expression_attribute_values(":customer", text(customer_id.to_string()))
-    }
 }
 
 pub(super) fn key(customer_id: CustomerId, id: AccountId) -> Item {
@@ -183,6 +76,9 @@ pub(super) fn key(customer_id: CustomerId, id: AccountId) -> Item {
     key.map(|(name, id)| (name.to_owned(), text(id))).into()
 }
 
+/// The sort key of the index `by_organization`: `<merchant_id>#<account_id>`. Accounts of no merchant begin
+/// with `#`.
+pub(super) const MERCHANT_ACCOUNT: &str = "merchant_account";
 /// Stands for the newest entry where an attribute names an entry.
 const NEWEST: &str = "newest";
 
@@ -222,29 +118,6 @@ pub(super) fn to_item(stored: &StoredAccount) -> Item {
         .collect()
 }
 
-pub(super) type Attribute = (&'static str, AttributeValue);
-
-/// The attributes of a state, in the accounts table and in history alike.
-pub(super) fn state_attributes(state: &AccountState) -> [Attribute; 4] {
-    let AccountState { balance, available, active, status } = state;
-    [
-        ("balance", number(balance)),
-        ("available", number(available)),
-        ("active", AttributeValue::Bool(*active)),
-        ("status", text(status.name())),
-    ]
-}
-
-/// The attributes of the named parts of a scope, in both tables alike.
-pub(super) fn scope_attributes(scope: &AccountScope) -> impl Iterator<Item = Attribute> + use<> {
-    let AccountScope { organization_id, merchant_id, network } = scope;
-    present([
-        ("organization_id", organization_id.as_ref().map(ToString::to_string)),
-        ("merchant_id", merchant_id.as_ref().map(ToString::to_string)),
-        ("network", network.as_ref().map(|network| network.name().to_owned())),
-    ])
-}
-
 fn scope_time_attributes(times: &ScopeTimes) -> impl Iterator<Item = Attribute> + use<> {
     let ScopeTimes { organization, merchant, network } = times;
     present([
@@ -266,10 +139,11 @@ fn label_attributes(labels: &AccountLabels) -> impl Iterator<Item = Attribute> +
     ])
 }
 
-fn present<const N: usize>(
-    optional: [(&'static str, Option<String>); N],
-) -> impl Iterator<Item = Attribute> + use<N> {
-    optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, text(value))))
+/// The attribute that puts an account into the index, unless it belongs to no organization.
+fn index_attributes(id: AccountId, scope: &AccountScope) -> Option<Attribute> {
+    scope.organization_id.as_ref()?;
+    let merchant = scope.merchant_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    Some((MERCHANT_ACCOUNT, text(format!("{merchant}#{id}"))))
 }
 
 /// An entry without the zeros by which its text sorts in history.
@@ -308,22 +182,5 @@ pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
         },
         labels_entry: row.optional("labels_entry", labels_entry)?,
         revision: row.number("revision", str::parse)?,
-    })
-}
-
-pub(super) fn state_of(row: Row<'_>) -> Result<AccountState, StoreError> {
-    Ok(AccountState {
-        balance: row.amount("balance")?,
-        available: row.amount("available")?,
-        active: row.flag("active")?,
-        status: row.parsed("status", Status::parse)?,
-    })
-}
-
-pub(super) fn scope_of(row: Row<'_>) -> Result<AccountScope, StoreError> {
-    Ok(AccountScope {
-        organization_id: row.optional("organization_id", OrganizationId::parse)?,
-        merchant_id: row.optional("merchant_id", MerchantId::parse)?,
-        network: row.optional("network", Network::parse)?,
     })
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// History reads under way at once for one request.
 const CONCURRENT_READS: usize = 16;
-/// History reads a request may cost: about 10,000 half-capacity units and a few seconds.
+/// History reads a request may cost: about 10,000 read units and a few seconds, where entries are small.
 pub const MAX_HISTORY_READS: usize = 10_000;
 
 /// Why balances of another time could not be read.
@@ -27,7 +27,7 @@ pub enum PastError {
 /// Where the entry that counts is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whereabouts {
-    /// Nowhere: the account did not exist yet.
+    /// Nowhere: the account did not exist yet, or has never been synced.
     Nowhere,
     /// In its own item.
     Newest,

@@ -86,8 +86,8 @@ impl ClockCheck {
 
     /// Lets the clock go by the store's from now on, and says by how much it was off if it was wrong.
     ///
-    /// A first answer that proves any difference at all sets the clock, because a difference of two to three
-    /// seconds is not proven by every answer, and would otherwise stop a later write.
+    /// If the last answer proves any difference at all, the clock is set by it, because a difference of two
+    /// to three seconds is not proven by every answer, and would otherwise stop a later write.
     pub(super) fn follow(&self) -> Option<WrongClock> {
         self.is_following.store(true, Ordering::Relaxed);
         let lead = self.last().take().filter(|lead| lead.is_beyond(SignedDuration::ZERO))?;
@@ -127,7 +127,8 @@ impl Intercept for ClockCheck {
         "ClockCheck"
     }
 
-    /// Every write of a balance follows a read within milliseconds, so the last comparison is a fresh one.
+    /// A write of an event follows a read within milliseconds, so the last comparison is a fresh one. A
+    /// sync's write can follow the last comparison by the length of a provider's answer.
     fn modify_before_serialization(
         &self,
         context: &mut BeforeSerializationInterceptorContextMut<'_>,

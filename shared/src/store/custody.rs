@@ -1,7 +1,7 @@
 //! The custody table: one small control item per custody account, which says who is asking its provider and
 //! when it is due. The holdings are not here: they are the account's snapshot in the accounts table.
 //!
-//! A lease makes one reader of the provider out of many. It carries the name of its claimant, a random id. A
+//! A lease lets one process at a time ask the provider. It carries the name of its claimant, a random id. A
 //! claim that the SDK sends twice, because the first answer was lost, so recognises itself; and a holder
 //! whose lease has expired and was claimed by another can write nothing any more. The outcome of an attempt
 //! stays in the item under the claimant's name, so that others who wait for the attempt share it.
@@ -32,7 +32,8 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(5);
 /// How an account's last attempts stand.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attempts {
-    /// The claimant of the newest lease; `None` before the first. Claims write it, waiters compare it.
+    /// The claimant of the newest lease; `None` before the first. A claim or a change of coverage sets this
+    /// name, and who waits compares it.
     pub claimant: Option<String>,
     /// When that lease ends by itself; `None` once the attempt has ended or was given back.
     pub lease_until: Option<Timestamp>,
@@ -49,7 +50,7 @@ pub struct CustodyState {
     pub account: CustodyAccount,
     /// Who is asking the provider, or did.
     pub attempts: Attempts,
-    /// Attempts that have failed since one succeeded.
+    /// The schedule's attempts that have failed since one succeeded.
     pub failures: u32,
     /// The snapshot as it was read, which the next one is made of.
     pub(super) snapshot: StoredSnapshot,
@@ -71,7 +72,7 @@ pub struct CustodyControl {
     pub confirmed_at: Option<Timestamp>,
     /// Who is asking the provider, or did.
     pub attempts: Attempts,
-    /// Attempts that have failed since one succeeded.
+    /// The schedule's attempts that have failed since one succeeded.
     pub failures: u32,
 }
 
@@ -375,7 +376,7 @@ fn shard_name(shard: u32) -> String {
     format!("{shard:02}")
 }
 
-/// The logical shard of an account; ids are random, so their remainders are even.
+/// The logical shard of an account; ids are random, so the shards are of the same size.
 fn shard_of(id: CustodyAccountId) -> u32 {
     let (_, low) = id.uuid().as_u64_pair();
     u32::try_from(low % u64::from(LOGICAL_SHARDS)).unwrap_or_default()

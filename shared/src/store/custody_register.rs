@@ -7,13 +7,13 @@
 use super::custody::{self, RESERVED_FOR, reservation_key};
 use super::custody_snapshot::{self, StoredSnapshot, history_id, id_owner};
 use super::row::{Item, Row, instant, text};
-use super::transaction::Transaction;
+use super::transaction::{Transaction, put_absent, replace};
 use super::{CustodyState, Store, StoreError, history};
 use crate::domain::custody::MAX_HOLDINGS;
 use crate::domain::{
     Amount, ChainAsset, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName, Timestamp,
 };
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -72,10 +72,10 @@ impl Store {
         reservation.insert(RESERVED_FOR.to_owned(), text(account.id.to_string()));
         let owner = history::owner_to_item(history_id(account.id), id_owner(snapshot.owner));
         Ok(vec![
-            put_new(&self.tables.custody, custody::new_item(account, now))?,
-            put_new(&self.tables.custody, reservation)?,
-            put_new(&self.tables.accounts, custody_snapshot::to_item(&snapshot))?,
-            put_new(&self.tables.history, owner)?,
+            put_absent(&self.tables.custody, custody::new_item(account, now))?,
+            put_absent(&self.tables.custody, reservation)?,
+            put_absent(&self.tables.accounts, custody_snapshot::to_item(&snapshot))?,
+            put_absent(&self.tables.history, owner)?,
         ])
     }
 
@@ -132,7 +132,7 @@ impl Store {
         let has_more = coverage.difference(&read.coverage).next().is_some();
         let snapshot = StoredSnapshot { coverage, revision: read.revision + 1, ..read.clone() };
         let writes = [
-            self.put_snapshot(custody_snapshot::to_item(&snapshot), Some(read))?,
+            replace(&self.tables.accounts, custody_snapshot::to_item(&snapshot), read.revision)?,
             self.coverage_change(account.id, has_more, now)?,
         ];
         match self.transact(writes).await? {
@@ -159,10 +159,4 @@ impl Store {
             .expression_attribute_values(":now", instant(now));
         Ok(TransactWriteItem::builder().update(update.build()?).build())
     }
-}
-
-fn put_new(table: &str, item: Item) -> Result<TransactWriteItem, StoreError> {
-    let put = Put::builder().table_name(table).set_item(Some(item));
-    let put = put.condition_expression("attribute_not_exists(account_id)");
-    Ok(TransactWriteItem::builder().put(put.build()?).build())
 }

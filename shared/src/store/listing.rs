@@ -1,7 +1,7 @@
 //! Accounts of many customers: by their ids, or table order page by page.
 
 use super::row::{Item, Row};
-use super::{IdOwner, Store, StoreError, StoredAccount, StoredHolding, accounts, custody_snapshot};
+use super::{IdOwner, Store, StoreError, StoredAccount, StoredHolding, accounts, custody_snapshot, holdings};
 use crate::domain::{Account, AccountId, CustodyAccountId, CustomerId, Moment};
 use crate::query::Filter;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -100,7 +100,7 @@ impl Store {
     async fn holding(&self, place: TablePlace) -> Result<Option<StoredHolding>, StoreError> {
         let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
         let answer = request.set_key(Some(place.key())).send().await?;
-        answer.item().map(accounts::holding_from_item).transpose()
+        answer.item().map(holdings::from_item).transpose()
     }
 
     /// The account of this id, if it has an item of its own.
@@ -167,8 +167,8 @@ impl Store {
             .set_exclusive_start_key(after.map(TablePlace::key))
             .send()
             .await?;
-        let stored: Vec<_> =
-            answer.items().iter().map(accounts::holding_from_item).collect::<Result<_, _>>()?;
+        // A page of a scan bounds the history reads of its accounts.
+        let stored: Vec<_> = answer.items().iter().map(holdings::from_item).collect::<Result<_, _>>()?;
         let shown =
             stream::iter(stored).map(|holding| self.holding_at(holding, moment)).buffered(CONCURRENT_READS);
         let shown: Vec<Vec<Account>> = shown.try_collect().await?;

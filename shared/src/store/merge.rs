@@ -8,16 +8,45 @@
 use super::StoredAccount;
 use super::accounts::ScopeTimes;
 use super::history::{IdOwner, RecordedEntry};
-use super::record::Rejection;
 use crate::domain::{Account, AccountLabels, AccountScope, AccountUpdate, Timestamp};
+use thiserror::Error;
+
+/// Why an update can never be accepted. Each text names the field first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// An account belongs to one customer for ever.
+    #[error("customer_id: the account belongs to another customer")]
+    OtherCustomer,
+    /// An account holds one currency for ever.
+    #[error("currency: the account holds another currency")]
+    OtherCurrency,
+    /// An account belongs to one organization for ever.
+    #[error("organization_id: the account belongs to another organization")]
+    OtherOrganization,
+    /// An account belongs to one merchant for ever.
+    #[error("merchant_id: the account belongs to another merchant")]
+    OtherMerchant,
+    /// An account is on one network for ever.
+    #[error("network: the account is on another network")]
+    OtherNetwork,
+    /// A merchant is found by its organization.
+    #[error("merchant_id: an organization_id must be given with it or before it")]
+    MerchantWithoutOrganization,
+    /// The id is a custody account's, or that of one of its positions.
+    #[error("id: the account is kept by a custody sync")]
+    InCustody,
+    /// The same entry was recorded with another content.
+    #[error("balance_at: this balance_at and version were recorded with other values; give a higher version")]
+    Conflict,
+}
 
 /// The items that were read before a decision.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UpdateContext {
     /// The account's item.
     pub(super) account: Option<StoredAccount>,
-    /// The entry of the update's key. It is looked for where the account has an entry as great or greater,
-    /// and where an earlier attempt was refused.
+    /// The entry of the update's key. It is read if there is no account, if the account's entry is as great
+    /// or greater, or if an earlier attempt was sent.
     pub(super) entry: Option<RecordedEntry>,
     /// Whose the id is, looked for where there is no account.
     pub(super) owner: Option<IdOwner>,
@@ -37,7 +66,8 @@ pub(super) enum Decision {
 
 /// Decides on an update that would be recorded at `recorded_at`.
 ///
-/// Refusals come in this order: another customer, currency or scope, and then another entry of the same key.
+/// Refusals come in this order: another customer, an id in custody, another currency or scope, and then
+/// another entry of the same key.
 pub(super) fn decide(
     update: &AccountUpdate,
     context: &UpdateContext,

@@ -7,14 +7,17 @@
 mod access;
 mod accounts;
 mod as_of;
+mod attributes;
 mod batch_get;
 mod client;
 mod clock_check;
 mod custody;
+mod custody_record;
 mod custody_register;
 mod custody_snapshot;
 mod error;
 mod history;
+mod holdings;
 mod limiter;
 mod limits;
 mod listing;
@@ -29,23 +32,26 @@ mod usage;
 mod walk;
 
 pub use access::{ApiKey, StoredJwks};
-pub use accounts::{ListError, MAX_LISTED_ACCOUNTS, StoredAccount, StoredHolding};
+pub use accounts::StoredAccount;
 pub use as_of::{MAX_HISTORY_READS, PastError};
 pub use client::https_client;
 pub use clock_check::WrongClock;
 pub use custody::{
     Attempts, CustodyControl, CustodyState, LOGICAL_SHARDS, LeaseClaim, LeasedWrite, RequestClaim, SyncLease,
 };
+pub use custody_record::SnapshotError;
 pub use custody_register::RegisterError;
-pub use custody_snapshot::{RecordedSnapshot, SnapshotError, StoredSnapshot};
+pub use custody_snapshot::{RecordedSnapshot, StoredSnapshot};
 pub use error::StoreError;
 pub use history::{HistoryEnd, IdOwner, RecordedEntry};
+pub use holdings::{ListError, MAX_LISTED_ACCOUNTS, StoredHolding};
 pub use limiter::{RateLimiter, Verdict};
 pub use listing::{TablePage, TablePlace};
+pub use merge::Rejection;
 pub use organizations::Merchants;
 pub use quotes::{Kept, StoredBook};
 pub use rates::Sheets;
-pub use record::{Outcome, RecordError, Rejection, UPDATES_AT_ONCE};
+pub use record::{Outcome, RecordError, UPDATES_AT_ONCE};
 pub use usage::{Usage, measured};
 pub use walk::{AccountRows, CorruptRow, CustodyPlace, CustodyRows, OwnerPlace, OwnerRows};
 

@@ -1,11 +1,11 @@
 //! The index `by_organization`: which accounts belong to an organization and its merchants.
 //!
-//! The index holds keys alone; accounts are read from the table itself, strongly consistent. An account's
-//! scope is named once, so the event that names the scope writes the index and no other event does. Only an
-//! account whose scope was named a moment ago may be missing from it. Rejected: an index of whole items,
-//! whose balances lag behind the table's and which costs a second write for every event.
+//! The index holds keys alone; accounts are read from the table itself, strongly consistent. Organization and
+//! merchant are each named once, maybe by different events, and only these events write the index. An account
+//! may be missing for a moment after its organization or merchant is named. Rejected: an index of whole
+//! items, whose balances lag behind the table's and which costs a second write for every event.
 
-use super::accounts::{self, Attribute};
+use super::accounts::{self, MERCHANT_ACCOUNT};
 use super::row::{Item, text};
 use super::{ListError, MAX_LISTED_ACCOUNTS, Store, StoreError, StoredAccount};
 use crate::domain::{AccountId, AccountScope, MerchantId, OrganizationId};
@@ -14,18 +14,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap};
 
 const INDEX: &str = "by_organization";
-/// The index's sort key: `<merchant_id>#<account_id>`. Accounts of no merchant begin with `#`.
-const MERCHANT_ACCOUNT: &str = "merchant_account";
 /// Keys of one `BatchGetItem`.
 const KEYS_PER_READ: usize = 100;
 const CONCURRENT_READS: usize = 8;
-
-/// The attribute that puts an account into the index, unless it belongs to no organization.
-pub(super) fn index_attributes(id: AccountId, scope: &AccountScope) -> Option<Attribute> {
-    scope.organization_id.as_ref()?;
-    let merchant = scope.merchant_id.as_ref().map(ToString::to_string).unwrap_or_default();
-    Some((MERCHANT_ACCOUNT, text(format!("{merchant}#{id}"))))
-}
 
 /// Whose accounts of an organization are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +28,8 @@ pub enum Merchants {
 }
 
 impl Store {
-    /// Accounts of an organization, ordered by id. Only one that was created a moment ago may be missing.
+    /// Accounts of an organization, ordered by id. One whose organization or merchant was named a moment ago
+    /// may be missing.
     pub async fn organization_accounts(
         &self,
         organization_id: &OrganizationId,

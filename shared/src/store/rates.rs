@@ -219,6 +219,18 @@ impl Sheets {
         }
     }
 
+    /// The sheet of a question: that of a moment which the request names, or the newest.
+    pub async fn asked(
+        &self,
+        moment: Option<Moment>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<RateSheet>>, StoreError> {
+        match moment {
+            None => self.newest(now).await,
+            Some(moment) => self.at(moment).await,
+        }
+    }
+
     /// The newest sheet at or before a moment that was known then.
     pub async fn at(&self, moment: Moment) -> Result<Option<Arc<RateSheet>>, StoreError> {
         Ok(self.store.sheet_at(moment, self.limits).await?.map(Arc::new))

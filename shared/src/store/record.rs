@@ -5,16 +5,16 @@
 //! holds them all. A transaction is refused if the account was written since it was read (its `revision` is
 //! another), or if the entry was put meanwhile. Then everything is read and decided again.
 //!
-//! Each attempt has a `recorded_at` of its own and is sent once: the SDK would send the same transaction
-//! again seconds later, and the time in it would be wrong by then. Where an attempt was not answered, an
-//! equal entry with the attempt's `recorded_at` passes for its work. Rejected: writing first and reading only
-//! where that was refused. It saves a read unit per event and needs an update expression for each case that
-//! [`decide`] tells apart on values.
+//! Each attempt takes the time as its `recorded_at`, unless a dataset gives one, and is sent once: the SDK
+//! would send the same transaction again seconds later, and the time in it would be wrong by then. Where an
+//! attempt was not answered, an equal entry with the attempt's `recorded_at` passes for its work. Rejected:
+//! writing first and reading only where that was refused. It saves a read unit per event and needs an update
+//! expression for each case that [`decide`] tells apart on values.
 
-use super::history::{self, IdOwner, RecordedEntry};
-use super::merge::{Decision, UpdateContext, decide};
-use super::row::{number, text};
-use super::transaction::Transaction;
+use super::history::{self, IdOwner};
+use super::merge::{Decision, Rejection, UpdateContext, decide};
+use super::row::text;
+use super::transaction::{Transaction, put_absent, replace};
 use super::{Store, StoreError, StoredAccount, accounts};
 use crate::domain::{AccountId, AccountUpdate, Timestamp};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
@@ -36,7 +36,8 @@ pub const UPDATES_AT_ONCE: usize = 2 * CONCURRENCY * ACCOUNTS_PER_TRANSACTION;
 const MAX_ATTEMPTS: usize = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
-/// A `known_at` is settled after this: nothing is recorded any more that it would show.
+/// A `known_at` is settled after this: an entry that it would show is recorded later only where `DynamoDB`
+/// commits a transaction that was given up.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// The outcome of an accepted update.
@@ -48,35 +49,6 @@ pub enum Outcome {
     Superseded,
     /// It was there already.
     Duplicate,
-}
-
-/// Why an update can never be accepted. Each text names the field first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Rejection {
-    /// An account belongs to one customer for ever.
-    #[error("customer_id: the account belongs to another customer")]
-    OtherCustomer,
-    /// An account holds one currency for ever.
-    #[error("currency: the account holds another currency")]
-    OtherCurrency,
-    /// An account belongs to one organization for ever.
-    #[error("organization_id: the account belongs to another organization")]
-    OtherOrganization,
-    /// An account belongs to one merchant for ever.
-    #[error("merchant_id: the account belongs to another merchant")]
-    OtherMerchant,
-    /// An account is on one network for ever.
-    #[error("network: the account is on another network")]
-    OtherNetwork,
-    /// A merchant is found by its organization.
-    #[error("merchant_id: an organization_id must be given with it or before it")]
-    MerchantWithoutOrganization,
-    /// The id is a custody account's, or that of one of its positions.
-    #[error("id: the account is kept by a custody sync")]
-    InCustody,
-    /// The same entry was recorded with another content.
-    #[error("balance_at: this balance_at and version were recorded with other values; give a higher version")]
-    Conflict,
 }
 
 /// A failed update.
@@ -254,7 +226,7 @@ impl Store {
             writes.push(self.put_account(account, context.account.as_ref())?);
         }
         if let Some(entry) = entry {
-            writes.push(self.put_entry(update.id, entry)?);
+            writes.push(put_absent(&self.tables.history, history::to_item(update.id, entry))?);
         }
         Ok(writes)
     }
@@ -266,22 +238,10 @@ impl Store {
     ) -> Result<TransactWriteItem, StoreError> {
         let revision = read.map_or(0, |read| read.revision) + 1;
         let item = accounts::to_item(&StoredAccount { revision, ..account.clone() });
-        let put = Put::builder().table_name(&self.tables.accounts).set_item(Some(item));
-        let put = match read {
-            None => put.condition_expression("attribute_not_exists(account_id)"),
-            Some(read) => put
-                .condition_expression("revision = :read")
-                .expression_attribute_values(":read", number(read.revision)),
-        };
-        Ok(TransactWriteItem::builder().put(put.build()?).build())
-    }
-
-    fn put_entry(&self, id: AccountId, entry: &RecordedEntry) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.tables.history)
-            .set_item(Some(history::to_item(id, entry)))
-            .condition_expression("attribute_not_exists(account_id)");
-        Ok(TransactWriteItem::builder().put(put.build()?).build())
+        match read {
+            None => put_absent(&self.tables.accounts, item),
+            Some(read) => replace(&self.tables.accounts, item, read.revision),
+        }
     }
 
     fn put_owner(&self, update: &AccountUpdate) -> Result<TransactWriteItem, StoreError> {

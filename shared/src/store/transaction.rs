@@ -1,12 +1,13 @@
 //! A transaction that is sent once, and what `DynamoDB` answers.
 
+use super::row::{Item, number};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::config::Config;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use std::time::Duration;
 
 /// A healthy table commits in tens of milliseconds. The time of a transaction is written into it, so a
@@ -39,6 +40,21 @@ impl Store {
             Err(error) => Transaction::from_error(error),
         }
     }
+}
+
+/// Puts an item unless there is one under its key.
+pub(super) fn put_absent(table: &str, item: Item) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(item));
+    let put = put.condition_expression("attribute_not_exists(account_id)");
+    Ok(TransactWriteItem::builder().put(put.build()?).build())
+}
+
+/// Puts an item in the place of the one that was read, if that one has still the `revision` it had then.
+pub(super) fn replace(table: &str, item: Item, revision: u64) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(item));
+    let put = put.condition_expression("revision = :read");
+    let put = put.expression_attribute_values(":read", number(revision));
+    Ok(TransactWriteItem::builder().put(put.build()?).build())
 }
 
 impl Transaction {

@@ -3,7 +3,7 @@
 use super::custody::{self, CustodyControl};
 use super::listing::TablePlace;
 use super::row::{Item, Row, text};
-use super::{ApiKey, IdOwner, Store, StoreError, StoredHolding, access, accounts, history};
+use super::{ApiKey, IdOwner, Store, StoreError, StoredHolding, access, history, holdings};
 use crate::domain::AccountId;
 
 /// Where a walk through the history stands.
@@ -39,9 +39,8 @@ impl Store {
         let answer = request.set_exclusive_start_key(after.map(TablePlace::key)).send().await?;
         let key =
             |item: &Item| format!("{} of customer {}", part(item, "account_id"), part(item, "customer_id"));
-        let row = |item: &Item| {
-            accounts::holding_from_item(item).map_err(|error| CorruptRow { key: key(item), error })
-        };
+        let row =
+            |item: &Item| holdings::from_item(item).map_err(|error| CorruptRow { key: key(item), error });
         Ok((
             answer.items().iter().map(row).collect(),
             answer.last_evaluated_key().map(TablePlace::of_key).transpose()?,

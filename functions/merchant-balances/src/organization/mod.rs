@@ -9,10 +9,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::Body;
 use query::OrganizationQuery;
-use shared::domain::{Account, Grants, Moment, Pricing, RateSheet, Timestamp};
+use shared::domain::{Account, Grants, Moment, Pricing, Timestamp};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime, Segments};
-use shared::store::{Merchants, Sheets, StoredHolding};
-use std::sync::Arc;
+use shared::store::{Merchants, StoredHolding};
 use totals::Totals;
 
 const TOO_LARGE: Narrowing = Narrowing { parameter: "merchantIds", advice: "narrow it with `merchantIds`" };
@@ -33,8 +32,9 @@ pub(crate) async fn get(
     let query = OrganizationQuery::parse(&organization, http::pairs(raw)?, now)?;
     let merchants = admitted(&caller.grants, &query)?;
     let moment = query.moment.unwrap_or(Moment::as_of(now));
-    let (accounts, sheet) =
-        tokio::try_join!(accounts(&app, &query, &merchants, moment), sheet(&app.sheets, query.moment, now))?;
+    let (accounts, sheet) = tokio::try_join!(accounts(&app, &query, &merchants, moment), async {
+        Ok(app.sheets.asked(query.moment, now).await?)
+    })?;
     let pricing =
         Pricing { target: query.target, sheet: sheet.as_deref(), at: moment.as_of, limits: app.age_limits };
     let totals = Totals::of(&accounts, pricing).map_err(ApiError::too_large)?;
@@ -82,19 +82,8 @@ async fn accounts(
     Ok(accounts)
 }
 
-async fn sheet(
-    sheets: &Sheets,
-    moment: Option<Moment>,
-    now: Timestamp,
-) -> Result<Option<Arc<RateSheet>>, ApiError> {
-    let sheet = match moment {
-        None => sheets.newest(now).await,
-        Some(moment) => sheets.at(moment).await,
-    };
-    Ok(sheet?)
-}
-
-/// Without a date the answer names the time of the request, which must not make it another answer.
+/// Without a date the answer names the time of the request. The entity tag leaves that time out, so that an
+/// answer which is the same otherwise is a 304.
 fn reply(query: &OrganizationQuery, totals: &Totals, now: Timestamp) -> Result<Response, ApiError> {
     let body = |balance_date: &str| Body::new(query, totals, balance_date);
     let response = match query.moment {

@@ -32,6 +32,7 @@ impl Totals {
         let summaries = || std::iter::once(&whole).chain(merchants.iter().map(|(_, summary)| summary));
         // A currency whose sum over all merchants is zero needs a rate all the same if one merchant holds it.
         let lacks_rate = |asset: Asset| summaries().any(|summary| summary.lacks_rate(asset));
+        // All summaries price by one sheet, so any one receipt of an asset will do.
         let receipts: BTreeMap<Asset, &Receipt> = summaries()
             .flat_map(|summary| &summary.receipts)
             .map(|receipt| (receipt.asset, receipt))

@@ -8,10 +8,8 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::Body;
 use query::BalanceQuery;
-use shared::domain::{Account, Moment, Pricing, RateSheet, Timestamp, summarize};
+use shared::domain::{Account, Moment, Pricing, summarize};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
-use shared::store::Sheets;
-use std::sync::Arc;
 
 const TOO_LARGE: Narrowing =
     Narrowing { parameter: "details", advice: "leave `details` out or narrow it with `search.currency`" };
@@ -32,8 +30,9 @@ pub(crate) async fn get(
         return Err(ApiError::InsufficientPermissions);
     }
     let moment = query.moment.unwrap_or(Moment::as_of(now));
-    let (accounts, sheet) =
-        tokio::try_join!(accounts(&app, &query, moment), sheet(&app.sheets, &query, now))?;
+    let (accounts, sheet) = tokio::try_join!(accounts(&app, &query, moment), async {
+        Ok(app.sheets.asked(query.moment, now).await?)
+    })?;
     let pricing =
         Pricing { target: query.target, sheet: sheet.as_deref(), at: moment.as_of, limits: app.age_limits };
     let summary = summarize(&accounts, pricing, query.rows()).map_err(ApiError::too_large)?;
@@ -58,16 +57,4 @@ async fn accounts(app: &App, query: &BalanceQuery, moment: Moment) -> Result<Vec
     accounts.retain(|account| query.filter.admits(account));
     accounts.sort_unstable_by_key(|account| (account.asset, account.id));
     Ok(accounts)
-}
-
-async fn sheet(
-    sheets: &Sheets,
-    query: &BalanceQuery,
-    now: Timestamp,
-) -> Result<Option<Arc<RateSheet>>, ApiError> {
-    let sheet = match query.moment {
-        None => sheets.newest(now).await,
-        Some(moment) => sheets.at(moment).await,
-    };
-    Ok(sheet?)
 }
