@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::StoreConfig;
-use shared::custody::{Asker, Providers, Syncs};
+use shared::custody::{Providers, SyncRequest, Syncs};
 use shared::domain::{Account, Amount, CustodyAccount, CustodyAccountId, CustomerId, Timestamp};
 use shared::store::{CustodyState, Store};
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-pub fn asker(caller: &str, now: Timestamp) -> Asker<'_> {
-    Asker { caller, now, deadline: Instant::now() + Duration::from_secs(15) }
+pub fn sync_request(caller: &str, now: Timestamp) -> SyncRequest<'_> {
+    SyncRequest { caller, now, deadline: Instant::now() + Duration::from_secs(15) }
 }
 
 pub fn syncs(app: &App) -> Syncs {
@@ -48,7 +48,7 @@ async fn state(app: &App) -> CustodyState {
 }
 
 async fn ask(syncs: &Syncs, app: &App, now: Timestamp) -> CustodyAccount {
-    syncs.fresh(state(app).await.account, now, asker("test", now)).await.unwrap()
+    syncs.fresh(state(app).await.account, now, sync_request("test", now)).await.unwrap()
 }
 
 async fn unified(app: &App, at: Timestamp) -> BTreeMap<String, Amount> {
@@ -91,7 +91,7 @@ async fn kill(app: &App, now: Timestamp, n: usize) {
     let (syncs, account) = (through(app, &config, now), state(app).await.account);
     tokio::select! {
         () = there.notified() => {}
-        outcome = syncs.fresh(account, now, asker("test", now)) => panic!("call {n} was not made: {outcome:?}"),
+        outcome = syncs.fresh(account, now, sync_request("test", now)) => panic!("call {n} was not made: {outcome:?}"),
     }
 }
 
@@ -175,7 +175,7 @@ async fn a_lost_answer_to_a_requested_sync_is_no_request_too_many() {
     })
     .await;
     let id = CustodyAccountId::parse(CUSTODY).unwrap();
-    let synced = through(&app, &config, now).requested(id, asker("test", now)).await.unwrap();
+    let synced = through(&app, &config, now).requested(id, sync_request("test", now)).await.unwrap();
     assert_eq!(synced.synced_at, Some(now));
 }
 

@@ -1,6 +1,6 @@
 //! What goes wrong at a provider: one fault per row, and what was stored before stays.
 
-use crate::custody_kills::asker;
+use crate::custody_kills::sync_request;
 use crate::harness::{App, CUSTODY, custody, syncer, wallet};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -192,7 +192,7 @@ async fn at_provider_with(
 async fn read(syncs: &Syncs, app: &App, id: CustodyAccountId) -> Result<CustodyAccount, SyncError> {
     let account = app.stack.store().custody_account(id).await.unwrap().unwrap().account;
     let now = Timestamp::of_machine();
-    syncs.fresh(account, now, asker("caller", now)).await
+    syncs.fresh(account, now, sync_request("caller", now)).await
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `POST /custody/accounts/{accountId}/sync`, and what a sync leaves behind in the other views.
 
 use crate::custody_balances::second_instance;
-use crate::custody_kills::{asker, syncs};
+use crate::custody_kills::{sync_request, syncs};
 use crate::harness::{
     ALICE, App, BOB, CUSTODY, accounts_as_of, admin, custody, newest_accounts, send, syncer, wallet,
 };
@@ -10,7 +10,7 @@ use futures::future::join_all;
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::custody::{Asker, Providers, Syncs};
+use shared::custody::{Providers, SyncRequest, Syncs};
 use shared::domain::{AccountUpdate, ChainAsset, CustodyAccount, EntryKey, Position, Timestamp};
 use shared::store::{LeaseClaim, LeasedWrite, RecordError, RegisterError, Rejection, Store, SyncLease};
 use std::time::{Duration, Instant};
@@ -358,7 +358,7 @@ async fn a_first_sync_of_many_holdings_shows_them_all_at_once() {
     for count in [50, 1_000] {
         let (app, syncs) = vault_of_many(count).await;
         let now = app.stack.clock().now();
-        let account = syncs.fresh(state(&app).await, now, asker("test", now)).await.unwrap();
+        let account = syncs.fresh(state(&app).await, now, sync_request("test", now)).await.unwrap();
         assert_eq!(account.positions.len(), count);
         let shown = newest_accounts(&app.stack.store(), account.customer_id).await;
         assert!(shown.iter().all(|account| account.state.balance.to_string() == "1"));
@@ -420,7 +420,7 @@ async fn a_last_transaction_of_an_asset_that_is_not_held_is_kept() {
 async fn a_read_that_its_request_has_no_time_for_is_not_begun() {
     let app = app().await;
     let now = app.stack.clock().now();
-    let late = Asker { deadline: Instant::now() + Duration::from_secs(4), ..asker("test", now) };
+    let late = SyncRequest { deadline: Instant::now() + Duration::from_secs(4), ..sync_request("test", now) };
     let refused = syncs(&app).fresh(state(&app).await, now, late).await.unwrap_err();
     assert_eq!(refused.to_string(), "the provider is unavailable: no attempt has ended in time");
     assert_eq!(app.vault_reads(), 0);

@@ -16,7 +16,7 @@ use schemars::SchemaGenerator;
 use shared::auth::Caller;
 use shared::clock::Clock;
 use shared::config::{Config, CustodyConfig};
-use shared::custody::{Asker, Providers, Syncs};
+use shared::custody::{Providers, SyncRequest, Syncs};
 use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing};
 use shared::http::{
     self, Answer, ApiError, Authenticated, Deadline, ErrorCode, Gate, Narrowing, Operation, RequestTime,
@@ -116,8 +116,8 @@ async fn balances(
 ) -> Result<Response, ApiError> {
     let query = BalancesQuery::parse(&account, http::pairs(raw)?)?;
     let account = visible(&app.store, &caller, query.id).await?;
-    let asker = Asker { caller: &caller.id, now, deadline };
-    let account = app.syncs.fresh(account, now.minus(query.max_age), asker).await?;
+    let request = SyncRequest { caller: &caller.id, now, deadline };
+    let account = app.syncs.fresh(account, now.minus(query.max_age), request).await?;
     let sheet = app.sheets.newest(now).await?;
     let pricing = Pricing { target: Asset::USD, sheet: sheet.as_deref(), at: now, limits: app.age_limits };
     let body = BalancesBody::new(&account, pricing, query.is_partial)?;
@@ -138,8 +138,8 @@ async fn sync(
         return Err(ApiError::InsufficientPermissions);
     }
     let account = visible(&app.store, &caller, id).await?;
-    let asker = Asker { caller: &caller.id, now, deadline };
-    let account = app.syncs.requested(account.id, asker).await?;
+    let request = SyncRequest { caller: &caller.id, now, deadline };
+    let account = app.syncs.requested(account.id, request).await?;
     http::json(&SyncBody::new(&account, now), TOO_LARGE)
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::clock::Clock;
 use shared::config::{CustodyConfig, StoreConfig};
 use shared::cost::{costed, costed_line};
-use shared::custody::{Asker, Providers, Report, Share, Sweep, SyncError, Syncs};
+use shared::custody::{Providers, Report, Share, Sweep, SyncError, SyncRequest, Syncs};
 use shared::domain::{CustodyAccountId, Timestamp};
 use shared::store::{LOGICAL_SHARDS, Store, StoreError};
 use std::time::{Duration, Instant};
@@ -176,7 +176,7 @@ impl Job {
         if self.store.custody_account(id).await?.is_none() {
             return Err(SyncError::Missing.into());
         }
-        let account = self.syncs.requested(id, Asker { caller: OPERATOR, now, deadline }).await?;
+        let account = self.syncs.requested(id, SyncRequest { caller: OPERATOR, now, deadline }).await?;
         let last_synced = account.synced_at.map(Timestamp::to_millis_text);
         Ok(SyncedBody { account_id: account.id.to_string(), last_synced })
     }

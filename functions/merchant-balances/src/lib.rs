@@ -102,7 +102,7 @@ pub fn operations() -> Vec<Operation> {
             view: "Merchant view",
             about: "All merchants of an organization together in one currency, now or at any instant",
             parameters: organization::query::declared(),
-            answer: Answer::Json(SchemaGenerator::subschema_for::<organization::body::Body>),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<organization::body::OrganizationBody>),
             errors: &[ErrorCode::UnpricedAssets],
         },
     ]

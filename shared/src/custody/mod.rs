@@ -14,7 +14,7 @@ mod sync;
 pub use call::Budget;
 pub use providers::Providers;
 pub use sweep::{Report, Share, Sweep};
-pub use sync::{Asker, REQUEST_INTERVAL, SyncError, Syncs};
+pub use sync::{REQUEST_INTERVAL, SyncError, SyncRequest, Syncs};
 
 use crate::domain::{ChainAsset, CustodyAccount, Position, Timestamp};
 use crate::secret::SecretError;

@@ -109,27 +109,27 @@ impl Syncs {
         &self,
         account: CustodyAccount,
         oldest: Timestamp,
-        asker: Asker<'_>,
+        request: SyncRequest<'_>,
     ) -> Result<CustodyAccount, SyncError> {
         // Balances of the future were confirmed by a clock that has been set back since.
-        let latest = asker.now.plus(MAX_AHEAD);
+        let latest = request.now.plus(MAX_AHEAD);
         if account.synced_at.is_some_and(|at| oldest <= at && at <= latest) {
             return Ok(account);
         }
-        self.ask(account.id, asker, Payment::Due).await
+        self.ask(account.id, request, Payment::Due).await
     }
 
     /// A sync on request, of which there is one per account and [`REQUEST_INTERVAL`].
     pub async fn requested(
         &self,
         id: CustodyAccountId,
-        asker: Asker<'_>,
+        request: SyncRequest<'_>,
     ) -> Result<CustodyAccount, SyncError> {
         // First, so that who has used up their own budget cannot use up the account's.
-        self.admit(asker).await?;
-        let now = asker.now;
+        self.admit(request).await?;
+        let now = request.now;
         match self.store.claim_requested_sync(id, now, now.minus(REQUEST_INTERVAL)).await? {
-            RequestClaim::Granted => self.ask(id, asker, Payment::Made).await,
+            RequestClaim::Granted => self.ask(id, request, Payment::Made).await,
             RequestClaim::TooSoon { last } => {
                 let left = REQUEST_INTERVAL - last.age_at(now);
                 Err(SyncError::TooOften {
@@ -139,8 +139,8 @@ impl Syncs {
         }
     }
 
-    async fn admit(&self, asker: Asker<'_>) -> Result<(), SyncError> {
-        let verdict = self.callers.check(asker.caller, asker.now).await;
+    async fn admit(&self, request: SyncRequest<'_>) -> Result<(), SyncError> {
+        let verdict = self.callers.check(request.caller, request.now).await;
         within(verdict).map_err(|retry_after_seconds| SyncError::TooOften { retry_after_seconds })
     }
 
@@ -148,21 +148,21 @@ impl Syncs {
     async fn ask(
         &self,
         id: CustodyAccountId,
-        asker: Asker<'_>,
+        request: SyncRequest<'_>,
         payment: Payment,
     ) -> Result<CustodyAccount, SyncError> {
         let (started, mut payment) = (Instant::now(), payment);
-        while asker.time_for_a_read() >= SHORTEST_READ {
-            let now = later(asker.now, started);
+        while request.time_for_a_read() >= SHORTEST_READ {
+            let now = later(request.now, started);
             let outcome = match self.store.claim_lease(id, now, now.plus(LEASE)).await? {
                 LeaseClaim::Missing => Some(Err(SyncError::Missing)),
                 LeaseClaim::Granted(lease) => {
                     // Who shares another's call pays nothing, so the charge comes with the lease, and comes
                     // once.
                     let payment = std::mem::replace(&mut payment, Payment::Made);
-                    Some(self.attempt(*lease, Asker { now, ..asker }, payment).await)
+                    Some(self.attempt(*lease, SyncRequest { now, ..request }, payment).await)
                 }
-                LeaseClaim::Taken(attempts) => self.outcome(id, &attempts, asker, started).await?,
+                LeaseClaim::Taken(attempts) => self.outcome(id, &attempts, request, started).await?,
             };
             match outcome {
                 // Another has the lease now, or it was given back: see again.
@@ -185,19 +185,19 @@ impl Syncs {
     async fn attempt(
         &self,
         lease: SyncLease,
-        asker: Asker<'_>,
+        request: SyncRequest<'_>,
         payment: Payment,
     ) -> Result<CustodyAccount, SyncError> {
         if payment == Payment::Due
-            && let Err(refused) = self.admit(asker).await
+            && let Err(refused) = self.admit(request).await
         {
             self.store.abandon_attempt(&lease).await?;
             return Err(refused);
         }
-        let until = Instant::now() + asker.time_for_a_read();
+        let until = Instant::now() + request.time_for_a_read();
         let mut answers = self.holdings(std::slice::from_ref(&lease.state.account), until).await;
         let answer = answers.pop().unwrap_or(Err(ProviderError::NotReached));
-        self.end(lease, answer, asker.now, Mode::Requested { until }).await
+        self.end(lease, answer, request.now, Mode::Requested { until }).await
     }
 
     /// Waits until the attempt that was seen has ended. `None`: no outcome is known, and the caller looks
@@ -206,10 +206,10 @@ impl Syncs {
         &self,
         id: CustodyAccountId,
         seen: &Attempts,
-        asker: Asker<'_>,
+        request: SyncRequest<'_>,
         started: Instant,
     ) -> Result<Option<Result<CustodyAccount, SyncError>>, StoreError> {
-        while asker.left() > STORE_TIME {
+        while request.left() > STORE_TIME {
             sleep(POLL_INTERVAL).await;
             let Some(control) = self.store.custody_control(id).await? else { return Ok(None) };
             let attempts = &control.attempts;
@@ -222,7 +222,7 @@ impl Syncs {
             if attempts.ended_by != seen.ended_by && !attempts.has_failed {
                 return Ok(Some(Ok(self.store.with_snapshot(control).await?.account)));
             }
-            let now = later(asker.now, started);
+            let now = later(request.now, started);
             if attempts.claimant != seen.claimant || attempts.lease_until.is_none_or(|until| until <= now) {
                 return Ok(None);
             }
@@ -368,9 +368,9 @@ impl Syncs {
     }
 }
 
-/// Who asks for a sync, when, and until when an answer is of use.
+/// A request for a sync: who makes it, when, and until when an answer is of use.
 #[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
+pub struct SyncRequest<'a> {
     /// The caller, at whose expense a provider is asked.
     pub caller: &'a str,
     /// The time of the request.
@@ -379,7 +379,7 @@ pub struct Asker<'a> {
     pub deadline: Instant,
 }
 
-impl Asker<'_> {
+impl SyncRequest<'_> {
     fn left(self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }

@@ -1,7 +1,8 @@
-//! How a snapshot is recorded: the ids of new positions, then snapshot, history and control item in one transaction.
+//! How a snapshot is recorded: the ids of new positions, then snapshot, history and control item in one
+//! transaction.
 //!
-//! A sync that changed something is three writes, whatever the number of positions. Before them, the id of each
-//! position that is held for the first time is reserved by a put of its own.
+//! A sync that changed something is three writes, whatever the number of positions. Before them, the id of
+//! each position that is held for the first time is reserved by a put of its own.
 
 use super::custody::{self, CONFIRMATION, LeasedWrite, NEWEST_LEASE, SyncLease};
 use super::custody_snapshot::{
@@ -100,8 +101,8 @@ impl Store {
         }
     }
 
-    /// Whether an earlier transaction of this sync was committed without an answer, which makes `DynamoDB` refuse
-    /// the same transaction now.
+    /// Whether an earlier transaction of this sync was committed without an answer, which makes `DynamoDB`
+    /// refuse the same transaction now.
     async fn was_written(&self, lease: &SyncLease) -> Result<LeasedWrite, SnapshotError> {
         let control = self.custody_control(lease.state.account.id).await?;
         let ended_by = control.and_then(|control| control.attempts.ended_by);

@@ -1,5 +1,5 @@
-//! What a customer has, as the accounts table holds it: accounts, and snapshots of custody accounts that stand for
-//! an account per position.
+//! What a customer has, as the accounts table holds it: accounts, and snapshots of custody accounts that
+//! stand for an account per position.
 
 use super::custody_snapshot::{self, StoredSnapshot};
 use super::row::{Item, text};

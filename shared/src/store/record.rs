@@ -74,7 +74,7 @@ enum Attempt {
 
 /// The earlier attempts at an update.
 #[derive(Debug, Clone, Default)]
-struct Attempts {
+struct EarlierAttempts {
     /// Whether there was one.
     is_retry: bool,
     /// The `recorded_at` of those whose answers were lost: any of them may have been committed.
@@ -84,7 +84,7 @@ struct Attempts {
 impl Store {
     /// Records one entry.
     pub async fn record(&self, update: &AccountUpdate) -> RecordResult {
-        self.record_one(update, Attempts::default()).await
+        self.record_one(update, EarlierAttempts::default()).await
     }
 
     /// Records entries of different accounts; the answer has an outcome for each, in their order.
@@ -98,7 +98,7 @@ impl Store {
     }
 
     async fn record_batch(&self, updates: &[AccountUpdate]) -> Result<Vec<RecordResult>, StoreError> {
-        let mut attempts = Attempts::default();
+        let mut attempts = EarlierAttempts::default();
         match self.attempt(updates, &mut attempts).await {
             Ok(Attempt::Decided(outcomes)) => return Ok(outcomes),
             // One account that is written by others, or that cannot be read, must not hold up the rest.
@@ -109,7 +109,7 @@ impl Store {
         Ok(stream::iter(singly).buffered(CONCURRENCY).collect().await)
     }
 
-    async fn record_one(&self, update: &AccountUpdate, mut attempts: Attempts) -> RecordResult {
+    async fn record_one(&self, update: &AccountUpdate, mut attempts: EarlierAttempts) -> RecordResult {
         let mut pauses = pauses().build();
         loop {
             let cause = match self.attempt(std::slice::from_ref(update), &mut attempts).await? {
@@ -127,7 +127,7 @@ impl Store {
     async fn attempt(
         &self,
         updates: &[AccountUpdate],
-        attempts: &mut Attempts,
+        attempts: &mut EarlierAttempts,
     ) -> Result<Attempt, StoreError> {
         let contexts = self.contexts(updates, attempts.is_retry).await?;
         let now = self.clock.now();

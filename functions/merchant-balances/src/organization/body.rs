@@ -16,7 +16,7 @@ use shared::http::{RateReceipt, schema};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "OrganizationBalance")]
-pub(crate) struct Body {
+pub(crate) struct OrganizationBody {
     organization_id: String,
     /// The currency everything was converted into.
     currency: &'static str,
@@ -83,7 +83,7 @@ struct MerchantStackBody {
     balance_in_base: Option<String>,
 }
 
-impl Body {
+impl OrganizationBody {
     pub(super) fn new(query: &OrganizationQuery, totals: &Totals, balance_date: &str) -> Self {
         let Totals { total, rounding, merchants, unpriced, receipts } = totals;
         let merchants =

@@ -7,7 +7,7 @@ mod totals;
 use crate::App;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use body::Body;
+use body::OrganizationBody;
 use query::OrganizationQuery;
 use shared::domain::{Account, Grants, Moment, Pricing, Timestamp};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime, Segments};
@@ -85,7 +85,7 @@ async fn accounts(
 /// Without a date the answer names the time of the request. The entity tag leaves that time out, so that an
 /// answer which is the same otherwise is a 304.
 fn reply(query: &OrganizationQuery, totals: &Totals, now: Timestamp) -> Result<Response, ApiError> {
-    let body = |balance_date: &str| Body::new(query, totals, balance_date);
+    let body = |balance_date: &str| OrganizationBody::new(query, totals, balance_date);
     let response = match query.moment {
         Some(moment) => http::json(&body(&moment.as_of.to_millis_text()), TOO_LARGE),
         None => http::json_of_now(&body(&now.to_millis_text()), &body(""), TOO_LARGE),
