@@ -8,7 +8,7 @@ use crate::oracle::{
 use crate::oracle_wire::{
     CUSTOMERS, DAY, Expectation, MERCHANTS, MILLISECOND, NANOSECOND, balance_text, check, dataset_accounts,
     dataset_sheet, domain_time, entry, is_of_merchant, list_expected, list_text, merchant_expected,
-    merchant_path, merchant_text, now, update,
+    merchant_path, merchant_text, now, organization_text, update,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -289,8 +289,24 @@ impl Questions {
         Expectation { path, text_of: merchant_text, expected }
     }
 
+    fn organization(&mut self) -> Expectation {
+        let (moment, at) = self.moment("date");
+        let (organization, _) = self.dice.pick(&MERCHANTS);
+        let target = self.dice.pick(&CURRENCIES);
+        let accounts = self.oracle.accounts(moment);
+        let own = accounts.iter().filter(|account| account.organization == Some(organization));
+        let own: Vec<_> =
+            own.map(|account| (account.merchant, account.entry.currency, account.entry.balance)).collect();
+        Expectation {
+            path: format!("/api/v1/organizations/{organization}/balances?currency={target}{at}"),
+            text_of: organization_text,
+            expected: self.oracle.organization(&own, target, moment),
+        }
+    }
+
     fn any(&mut self) -> Expectation {
-        match self.dice.roll(10) {
+        match self.dice.roll(12) {
+            10 | 11 => self.organization(),
             0..5 => self.balance(),
             5..7 => self.list(),
             7 | 8 => self.merchant_list(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Units in one.
@@ -152,6 +152,53 @@ impl Oracle {
         }
         let [total, fiat, crypto] = [fiat + crypto, fiat, crypto].map(|sum| literal(sum, target));
         format!("{total} {fiat} {crypto}{stacks}")
+    }
+
+    /// An organization's total and rounding, and its merchants with their stacks, from accounts of
+    /// (merchant, currency, balance); or the currencies that have no rate.
+    pub fn organization<'a>(
+        &self,
+        accounts: &[(Option<&'a str>, &'a str, i128)],
+        target: &'a str,
+        moment: OracleMoment,
+    ) -> String {
+        let mut sums = BTreeMap::<&str, i128>::new();
+        // Accounts without a merchant come last.
+        let mut merchants = BTreeMap::<(bool, &str), BTreeMap<&str, (usize, i128)>>::new();
+        for (merchant, currency, balance) in accounts {
+            *sums.entry(currency).or_default() += balance;
+            let stacks = merchants.entry((merchant.is_none(), merchant.unwrap_or("-"))).or_default();
+            let (count, sum) = stacks.entry(currency).or_default();
+            *count += 1;
+            *sum += balance;
+        }
+        let stacks = || merchants.values().flatten().map(|(currency, (_, sum))| (*currency, *sum));
+        let all_sums = sums.iter().map(|(currency, sum)| (*currency, *sum)).chain(stacks());
+        let to_convert: BTreeSet<&str> = all_sums
+            .filter(|(currency, sum)| *currency != target && *sum != 0)
+            .map(|(code, _)| code)
+            .collect();
+        let unpriced: Vec<_> = match self.usd(target, moment) {
+            None if !to_convert.is_empty() => vec![target],
+            _ => to_convert.into_iter().filter(|currency| self.usd(currency, moment).is_none()).collect(),
+        };
+        if !unpriced.is_empty() {
+            return format!("unpriced {}", unpriced.join(","));
+        }
+        let in_target = |currency: &str, sum: i128| self.converted(sum, currency, target, moment);
+        let total: i128 = sums.iter().map(|(currency, sum)| in_target(currency, *sum)).sum();
+        let (mut rest, mut rows) = (total, String::new());
+        for ((_, merchant), stacks) in &merchants {
+            let count: usize = stacks.values().map(|(count, _)| count).sum();
+            let of_merchant: i128 = stacks.iter().map(|(currency, (_, sum))| in_target(currency, *sum)).sum();
+            rest -= of_merchant;
+            write!(rows, "; {merchant} {count} {}", literal(of_merchant, target)).unwrap();
+            for (currency, (count, sum)) in stacks {
+                let converted = literal(in_target(currency, *sum), target);
+                write!(rows, " {currency} {count} {} {converted}", literal(*sum, currency)).unwrap();
+            }
+        }
+        format!("{} {}{rows}", literal(total, target), literal(rest, target))
     }
 
     /// A currency's sum in the target, rounded half-even once, to the target's minor unit. The target's own

@@ -266,6 +266,30 @@ pub fn merchant_expected(accounts: &[&OracleAccount<'_>], date: Timestamp) -> St
     accounts.iter().map(row).collect::<Vec<_>>().join("; ")
 }
 
+pub fn organization_text(answer: &Answer) -> String {
+    let body = answer.json();
+    if body["error"] == "unpriced_assets" {
+        let codes = body["details"]["currencies"].as_array().unwrap();
+        return format!(
+            "unpriced {}",
+            codes.iter().map(|code| code.as_str().unwrap()).collect::<Vec<_>>().join(",")
+        );
+    }
+    assert_eq!((answer.status.as_u16(), &body["complete"]), (200, &json!(true)), "{answer}");
+    let text_of = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let mut text = format!("{} {}", text_of(&body["totalBalance"]), text_of(&body["rounding"]));
+    for row in body["merchants"].as_array().unwrap() {
+        let (merchant, total) = (text_of(&row["merchantId"]), text_of(&row["totalBalance"]));
+        write!(text, "; {merchant} {} {total}", row["accounts"]).unwrap();
+        for stack in row["stacks"].as_array().unwrap() {
+            let [currency, balance, in_base] =
+                ["currency", "balance", "balanceInBase"].map(|name| text_of(&stack[name]));
+            write!(text, " {currency} {} {balance} {in_base}", stack["accounts"]).unwrap();
+        }
+    }
+    text
+}
+
 pub fn is_of_merchant(account: &OracleAccount<'_>, (organization, merchant): (&str, &str)) -> bool {
     account.organization == Some(organization) && account.merchant == Some(merchant)
 }
