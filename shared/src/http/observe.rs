@@ -34,8 +34,7 @@ impl<S: Sync> FromRequestParts<S> for RequestTime {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let missing = || ApiError::Internal { cause: "a request came past `observe`".to_owned() };
-        parts.extensions.get::<Self>().copied().ok_or_else(missing)
+        noted(parts)
     }
 }
 
@@ -47,9 +46,14 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let missing = || ApiError::Internal { cause: "a request came past `observe`".to_owned() };
-        parts.extensions.get::<Self>().copied().ok_or_else(missing)
+        noted(parts)
     }
+}
+
+/// A fact that [`observe`] has noted of the request.
+fn noted<T: Copy + Send + Sync + 'static>(parts: &Parts) -> Result<T, ApiError> {
+    let missing = || ApiError::Internal { cause: "a request came past `observe`".to_owned() };
+    parts.extensions.get().copied().ok_or_else(missing)
 }
 
 /// Runs the request in a span of its own, renders its error, and logs its line.
