@@ -1,6 +1,8 @@
 //! What is deployed, read from the templates: who may do what, and that every alarm is explained.
 
 use saphyr::{LoadableYamlNode, Yaml};
+use shared::config::{Config, CustodyConfig, RatesConfig};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -238,4 +240,42 @@ fn a_deploy_by_the_shipped_configuration_names_every_parameter_that_has_no_defau
             list.split('"').skip(1).step_by(2).map(|pair| pair.split_once('=').unwrap().0).collect();
         assert!(given.is_superset(&required) && given.is_subset(&known), "{given:?}");
     }
+}
+
+/// A misspelt variable would leave a function at its default without a word.
+#[test]
+fn functions_are_given_the_variables_that_they_read() {
+    let asked = RefCell::new(BTreeSet::new());
+    let lookup = |name: &'static str| {
+        asked.borrow_mut().insert(name);
+        let value = match name {
+            "JWT_HS256_SECRET" => return None,
+            _ if name.ends_with("_ARN") => return None,
+            _ if name.ends_with("_URL") => "https://example.com",
+            _ => "2",
+        };
+        Some(value.to_owned())
+    };
+    Config::from_lookup(lookup).unwrap();
+    CustodyConfig::from_lookup(lookup).unwrap();
+    RatesConfig::from_lookup(lookup).unwrap();
+    let text = read("template.yaml");
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let mut environments = Vec::new();
+    with_member(template, "Variables", &mut environments);
+    let given = environments.into_iter().flat_map(|node| members(node, "Variables"));
+    let given: BTreeSet<String> = given.map(|(name, _)| name).collect();
+    let asked = asked.into_inner();
+    let unread: Vec<_> = given.iter().filter(|name| !asked.contains(name.as_str())).collect();
+    assert!(unread.is_empty(), "{unread:?}");
+    // Lambda sets the credentials itself, secrets come by their ARNs, and the sources of rates have one address each.
+    let elsewhere = |name: &&str| {
+        let is_of_aws = name.starts_with("AWS_");
+        let is_secret = asked.contains(format!("{name}_ARN").as_str());
+        let is_source = ["ECB_BASE_URL", "COINBASE_BASE_URL", "COINGECKO_BASE_URL"].contains(name);
+        is_of_aws || is_secret || is_source
+    };
+    let missing: Vec<_> =
+        asked.iter().filter(|name| !given.contains(**name)).filter(|name| !elsewhere(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

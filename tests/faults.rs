@@ -21,7 +21,6 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn config(endpoint: &str) -> Config {
-    let table = str::to_owned;
     let store = StoreConfig {
         region: "eu-central-1".to_owned(),
         endpoint_url: Some(endpoint.to_owned()),
@@ -29,14 +28,7 @@ fn config(endpoint: &str) -> Config {
         secret_access_key: "test".to_owned(),
         session_token: None,
         secrets_endpoint_url: None,
-        tables: Tables {
-            accounts: table("accounts"),
-            history: table("history"),
-            rates: table("rates"),
-            access: table("access"),
-            custody: table("custody"),
-            limits: table("limits"),
-        },
+        tables: Tables::by_logical_id(),
     };
     let keys = SigningKeys::Hs256Secret(SecretSource::Text(SECRET.into()));
     Config {

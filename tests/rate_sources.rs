@@ -274,14 +274,6 @@ fn config(url: &str, api_key: Option<&str>) -> RatesConfig {
 }
 
 fn aws() -> shared::config::StoreConfig {
-    let tables = shared::config::Tables {
-        accounts: "a".to_owned(),
-        history: "h".to_owned(),
-        rates: "r".to_owned(),
-        access: "x".to_owned(),
-        custody: "c".to_owned(),
-        limits: "l".to_owned(),
-    };
     shared::config::StoreConfig {
         region: "eu-central-1".to_owned(),
         endpoint_url: None,
@@ -289,7 +281,7 @@ fn aws() -> shared::config::StoreConfig {
         secret_access_key: "secret".to_owned(),
         session_token: None,
         secrets_endpoint_url: None,
-        tables,
+        tables: shared::config::Tables::by_logical_id(),
     }
 }
 

@@ -11,7 +11,7 @@ use aws_sdk_lambda::primitives::Blob;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::clock::Clock;
-use shared::config::{Tables, is_loopback};
+use shared::config::{Table, Tables, is_loopback};
 use shared::domain::{AgeLimits, Timestamp};
 use shared::outgoing;
 use shared::store::Store;
@@ -73,18 +73,10 @@ impl Connection {
         if let Some(wrong) = store.follow_store_clock() {
             eprintln!("this machine's clock is {} s off; the store's clock is used", wrong.seconds);
         }
-        let table = |logical_id: &str, name: &'static str| match variable(name) {
-            Some(table) => Ok(table),
-            None => find(&names, &stack, logical_id, local_url.is_some(), name),
-        };
-        let tables = Tables {
-            accounts: table("AccountsTable", "ACCOUNTS_TABLE")?,
-            history: table("HistoryTable", "HISTORY_TABLE")?,
-            rates: table("RatesTable", "RATES_TABLE")?,
-            access: table("AccessTable", "ACCESS_TABLE")?,
-            custody: table("CustodyTable", "CUSTODY_TABLE")?,
-            limits: table("LimitsTable", "LIMITS_TABLE")?,
-        };
+        let tables = Tables::named(|table| match variable(table.variable()) {
+            Some(name) => Ok(name),
+            None => find(&names, &stack, table, local_url.is_some()),
+        })?;
         let age_limits = match local_url {
             Some(url) => local_age_limits(&url).await,
             None => AgeLimits::STANDARD,
@@ -192,13 +184,8 @@ async fn table_names(client: &aws_sdk_dynamodb::Client, is_local: bool) -> Resul
 
 /// The table of a logical id: of that very name in the local stack, else as `CloudFormation` names it within
 /// this stack and no other.
-fn find(
-    names: &[String],
-    stack: &str,
-    logical_id: &str,
-    is_local: bool,
-    variable: &str,
-) -> Result<String, CliError> {
+fn find(names: &[String], stack: &str, table: Table, is_local: bool) -> Result<String, CliError> {
+    let (logical_id, variable) = (table.logical_id(), table.variable());
     let is_ours = |name: &&String| (is_local && *name == logical_id) || is_of_stack(name, stack, logical_id);
     let found: Vec<&String> = names.iter().filter(is_ours).collect();
     match found.as_slice() {
@@ -275,31 +262,29 @@ mod tests {
             "ballast-AccessTable-notrandom",
         ];
         let names = names.map(str::to_owned);
-        let found = |stack: &str, logical_id: &str, is_local| {
-            find(&names, stack, logical_id, is_local, "VARIABLE").ok()
-        };
+        let found = |stack: &str, table, is_local| find(&names, stack, table, is_local).ok();
         assert_eq!(
-            found("ballast", "AccountsTable", false).unwrap(),
+            found("ballast", Table::Accounts, false).unwrap(),
             "ballast-Storage-1ABC-AccountsTable-X1"
         );
         assert_eq!(
-            found("ballast-prod", "AccountsTable", false).unwrap(),
+            found("ballast-prod", Table::Accounts, false).unwrap(),
             "ballast-prod-Storage-2-AccountsTable-Y"
         );
-        assert_eq!(found("other", "AccountsTable", false).unwrap(), "other-AccountsTable-Z9");
-        assert_eq!(found("ballast", "HistoryTable", true).unwrap(), "HistoryTable");
+        assert_eq!(found("other", Table::Accounts, false).unwrap(), "other-AccountsTable-Z9");
+        assert_eq!(found("ballast", Table::History, true).unwrap(), "HistoryTable");
         let rows = [
-            ("ballast", "RatesTable"),
-            ("ballast", "HistoryTable"),
-            ("ballast", "AccessTable"),
-            ("none", "AccountsTable"),
+            ("ballast", Table::Rates),
+            ("ballast", Table::History),
+            ("ballast", Table::Access),
+            ("none", Table::Accounts),
         ];
-        for (stack, logical_id) in rows {
-            assert_eq!(found(stack, logical_id, false), None, "{stack} {logical_id}");
+        for (stack, table) in rows {
+            assert_eq!(found(stack, table, false), None, "{stack} {table}");
         }
         let twice =
             ["ballast-Storage-A-RatesTable-1".to_owned(), "ballast-Storage-B-RatesTable-2".to_owned()];
-        let refused = find(&twice, "ballast", "RatesTable", false, "RATES_TABLE").unwrap_err().to_string();
+        let refused = find(&twice, "ballast", Table::Rates, false).unwrap_err().to_string();
         assert!(refused.contains("several") && refused.contains("RATES_TABLE"), "{refused}");
     }
 }

@@ -1,94 +1,77 @@
-//! A configuration as the variables that a function's own process reads it from.
+//! The environment of this stack's functions: one list, by which the functions within this process are
+//! configured, and which other processes can be given.
 
-use secrecy::ExposeSecret;
-use shared::config::{
-    AuthConfig, Config, CustodyConfig, ProviderConfig, RatesConfig, SecretSource, SigningKeys, StoreConfig,
-    Tables,
-};
+use crate::control;
+use crate::issuer::{AUDIENCE, ISSUER};
+use crate::{market, sandbox};
+use shared::config::{Config, ConfigError, CustodyConfig, RatesConfig, Table};
+use shared::domain::SourceName;
+use std::net::SocketAddr;
 
-/// The variables, as `Config::from_env` reads them.
-pub(crate) fn of(config: &Config, custody: &CustodyConfig, feed: &RatesConfig) -> Vec<(String, String)> {
-    let Config { store, auth, rate_limit_per_minute } = config;
-    let StoreConfig {
-        region,
-        endpoint_url,
-        access_key_id,
-        secret_access_key,
-        session_token: _,
-        secrets_endpoint_url: _,
-        tables,
-    } = store;
-    let Tables { accounts, history, rates, access, custody: custody_table, limits } = tables;
-    let AuthConfig { issuer, audience, keys } = auth;
-    let keys = match keys {
-        SigningKeys::JwksUrl(url) => ("JWT_JWKS_URL", url.clone()),
-        SigningKeys::Hs256Secret(source) => secret(source, "JWT_HS256_SECRET", "JWT_HS256_SECRET_ARN"),
-    };
-    let variables = [
-        ("AWS_REGION", region.clone()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint_url.clone().unwrap_or_default()),
-        ("AWS_ACCESS_KEY_ID", access_key_id.clone()),
-        ("AWS_SECRET_ACCESS_KEY", secret_access_key.clone()),
-        ("ACCOUNTS_TABLE", accounts.clone()),
-        ("HISTORY_TABLE", history.clone()),
-        ("RATES_TABLE", rates.clone()),
-        ("ACCESS_TABLE", access.clone()),
-        ("CUSTODY_TABLE", custody_table.clone()),
-        ("LIMITS_TABLE", limits.clone()),
-        ("JWT_ISSUER", issuer.clone()),
-        ("JWT_AUDIENCE", audience.clone()),
-        keys,
-        ("RATE_LIMIT_PER_MINUTE", rate_limit_per_minute.to_string()),
-    ];
-    variables
-        .into_iter()
-        .chain(of_custody(custody))
-        .chain(of_rates(feed))
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
+/// The index's key, which its owner may set when the real sources are asked for.
+const COINGECKO_API_KEY: &str = "COINGECKO_API_KEY";
 
-fn secret(source: &SecretSource, text: &'static str, arn: &'static str) -> (&'static str, String) {
-    match source {
-        SecretSource::Text(secret) => (text, secret.expose_secret().to_owned()),
-        SecretSource::Arn(at) => (arn, at.clone()),
+/// Variables with their values.
+#[derive(Debug, Clone)]
+pub(crate) struct Environment(Vec<(&'static str, String)>);
+
+impl Environment {
+    /// The environment of a stack that serves DynamoDB and its API at these addresses. The sandboxes are the
+    /// custody provider, whose calls nothing limits, and the sources of rates, unless those are `live`.
+    pub(crate) fn new(dynamodb: SocketAddr, api: SocketAddr, rate_limit: u64, is_live: bool) -> Self {
+        let api = |path: &str| format!("http://{api}{path}");
+        let source = |name: SourceName| api(&format!("{}/{}", market::MOUNT, name.name()));
+        let store = [
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{dynamodb}")),
+            ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ];
+        let tables = Table::ALL.map(|table| (table.variable(), table.logical_id().to_owned()));
+        let edge = [
+            ("JWT_ISSUER", ISSUER.to_owned()),
+            ("JWT_AUDIENCE", AUDIENCE.to_owned()),
+            ("JWT_JWKS_URL", api(control::JWKS_PATH)),
+            ("RATE_LIMIT_PER_MINUTE", rate_limit.to_string()),
+        ];
+        let custody = [
+            ("PROVIDER_CALLS_PER_MINUTE", "0".to_owned()),
+            ("PROVIDER_READS_PER_CALLER", "0".to_owned()),
+            ("FIREBLOCKS_BASE_URL", api(sandbox::MOUNT)),
+            ("FIREBLOCKS_SECRET", sandbox::secret()),
+        ];
+        let rates = if is_live {
+            let key = std::env::var(COINGECKO_API_KEY).ok();
+            key.into_iter().map(|key| (COINGECKO_API_KEY, key)).collect()
+        } else {
+            vec![
+                ("ECB_BASE_URL", source(SourceName::Ecb)),
+                ("COINBASE_BASE_URL", source(SourceName::Coinbase)),
+                ("COINGECKO_BASE_URL", source(SourceName::CoinGecko)),
+            ]
+        };
+        Self(store.into_iter().chain(tables).chain(edge).chain(custody).chain(rates).collect())
     }
-}
 
-fn of_custody(config: &CustodyConfig) -> Vec<(&'static str, String)> {
-    let CustodyConfig {
-        fireblocks,
-        fireblocks_assets: _,
-        bitgo: _,
-        provider_calls_per_minute,
-        provider_reads_per_caller,
-        sync_interval_seconds,
-    } = config;
-    let limits = [
-        ("PROVIDER_CALLS_PER_MINUTE", provider_calls_per_minute.to_string()),
-        ("PROVIDER_READS_PER_CALLER", provider_reads_per_caller.to_string()),
-        ("SYNC_INTERVAL_SECONDS", sync_interval_seconds.to_string()),
-    ];
-    let fireblocks = fireblocks.iter().flat_map(|ProviderConfig { base_url, secret: source }| {
-        [
-            ("FIREBLOCKS_BASE_URL", base_url.clone()),
-            secret(source, "FIREBLOCKS_SECRET", "FIREBLOCKS_SECRET_ARN"),
-        ]
-    });
-    limits.into_iter().chain(fireblocks).collect()
-}
+    /// A variable's value, as a process's own environment would have it.
+    fn value(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
 
-fn of_rates(config: &RatesConfig) -> [(&'static str, String); 3] {
-    let RatesConfig {
-        ecb_base_url,
-        coinbase_base_url,
-        coingecko_base_url,
-        coingecko_api_key: _,
-        jump_factor: _,
-    } = config;
-    [
-        ("ECB_BASE_URL", ecb_base_url.clone()),
-        ("COINBASE_BASE_URL", coinbase_base_url.clone()),
-        ("COINGECKO_BASE_URL", coingecko_base_url.clone()),
-    ]
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| self.value(name))
+    }
+
+    pub(crate) fn custody(&self) -> Result<CustodyConfig, ConfigError> {
+        CustodyConfig::from_lookup(|name| self.value(name))
+    }
+
+    pub(crate) fn rates(&self) -> Result<RatesConfig, ConfigError> {
+        RatesConfig::from_lookup(|name| self.value(name))
+    }
+
+    /// Every variable with its value.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
 }

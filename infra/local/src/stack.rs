@@ -2,20 +2,21 @@
 
 use crate::control::{Control, Health};
 use crate::dataset::{self, Dataset, LoadError};
+use crate::environment::Environment;
 use crate::gateway::gateway;
-use crate::issuer::{AUDIENCE, ISSUER, Issuer, IssuerError};
-use crate::market::{self, Market};
-use crate::sandbox::{self, Sandbox};
+use crate::issuer::{Issuer, IssuerError};
+use crate::market::Market;
+use crate::sandbox::Sandbox;
 use crate::schedules::Schedules;
 use crate::template::TemplateError;
-use crate::{aws, control, docs, dynamodb, environment, guard, tables, template};
+use crate::{aws, control, docs, dynamodb, guard, tables, template};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use balance_ingest::Ingest;
 use serde_json::{Map, Value};
 use shared::clock::Clock;
-use shared::config::{AuthConfig, Config, CustodyConfig, RatesConfig, SigningKeys, StoreConfig, Tables};
-use shared::domain::{AgeLimits, SourceName};
+use shared::config::{Config, ConfigError, CustodyConfig, RatesConfig};
+use shared::domain::AgeLimits;
 use shared::store::{Store, StoreError, StoredJwks};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -77,6 +78,9 @@ pub enum StartError {
     /// The dataset was refused.
     #[error(transparent)]
     Dataset(#[from] LoadError),
+    /// The functions' environment is not a configuration.
+    #[error(transparent)]
+    Environment(#[from] ConfigError),
     /// A function could not be configured.
     #[error("{0}")]
     Config(String),
@@ -90,6 +94,7 @@ pub enum StartError {
 pub struct Stack {
     address: SocketAddr,
     dynamodb_address: SocketAddr,
+    environment: Environment,
     config: Config,
     custody: CustodyConfig,
     rates: RatesConfig,
@@ -119,9 +124,12 @@ impl Stack {
         let embedded = dynamodb::open(state.as_deref()).map_err(StartError::Database)?;
         let servers = TaskTracker::new();
         let issuer = Issuer::new()?;
-        let config = config(dynamodb_address, address, rate_limit_per_minute);
-        let (custody, sandbox) = (custody(address)?, Sandbox::new(clock.clone()));
-        let (rates, market) = (rates(address, has_live_rates)?, Market::new(clock.clone()));
+        let environment = Environment::new(dynamodb_address, address, rate_limit_per_minute, has_live_rates);
+        let config = environment.config()?;
+        let custody = environment.custody()?;
+        let rates = environment.rates()?;
+        let sandbox = Sandbox::new(clock.clone());
+        let market = Market::new(clock.clone());
         let (limits, store) = (dataset.age_limits(), Store::new(&config.store, clock.clone()));
         let schedules = Schedules {
             custody_sync: custody_sync::Job::new(&config.store, &custody, clock.clone())
@@ -178,6 +186,7 @@ impl Stack {
         Ok(Self {
             address,
             dynamodb_address,
+            environment,
             config,
             custody,
             rates,
@@ -221,7 +230,8 @@ impl Stack {
     /// The environment variables that make a function's own process part of this stack.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment::of(&self.config, &self.custody, &self.rates)
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        self.environment.variables().map(owned).collect()
     }
 
     /// The configuration of the custody functions.
@@ -273,61 +283,6 @@ async fn functions(
         ("merchant-balances", merchant_balances::routes(merchant_balances)),
         ("custody-balances", custody_balances::routes(custody_balances)),
     ]))
-}
-
-fn config(dynamodb: SocketAddr, api: SocketAddr, rate_limit_per_minute: u64) -> Config {
-    let table = |logical_id: &str| logical_id.to_owned();
-    Config {
-        store: StoreConfig {
-            region: "eu-central-1".to_owned(),
-            endpoint_url: Some(format!("http://{dynamodb}")),
-            secrets_endpoint_url: None,
-            access_key_id: "local".to_owned(),
-            secret_access_key: "local".to_owned(),
-            session_token: None,
-            tables: Tables {
-                accounts: table("AccountsTable"),
-                history: table("HistoryTable"),
-                rates: table("RatesTable"),
-                access: table("AccessTable"),
-                custody: table("CustodyTable"),
-                limits: table("LimitsTable"),
-            },
-        },
-        auth: AuthConfig {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            keys: SigningKeys::JwksUrl(format!("http://{api}{}", control::JWKS_PATH)),
-        },
-        rate_limit_per_minute,
-    }
-}
-
-/// The sandbox is the provider, and nothing limits calls to it.
-fn custody(api: SocketAddr) -> Result<CustodyConfig, StartError> {
-    let secret = sandbox::secret();
-    let lookup = |name: &str| match name {
-        "FIREBLOCKS_BASE_URL" => Some(format!("http://{api}{}", sandbox::MOUNT)),
-        "FIREBLOCKS_SECRET" => Some(secret.clone()),
-        "PROVIDER_CALLS_PER_MINUTE" | "PROVIDER_READS_PER_CALLER" => Some("0".to_owned()),
-        _ => None,
-    };
-    CustodyConfig::from_lookup(lookup).map_err(|error| StartError::Config(error.to_string()))
-}
-
-/// The sandbox is every source, unless the real ones are asked for.
-fn rates(api: SocketAddr, is_live: bool) -> Result<RatesConfig, StartError> {
-    let lookup = |name: &str| {
-        let source = match name {
-            "ECB_BASE_URL" => SourceName::Ecb,
-            "COINBASE_BASE_URL" => SourceName::Coinbase,
-            "COINGECKO_BASE_URL" => SourceName::CoinGecko,
-            "COINGECKO_API_KEY" if is_live => return std::env::var(name).ok(),
-            _ => return None,
-        };
-        (!is_live).then(|| format!("http://{api}{}/{}", market::MOUNT, source.name()))
-    };
-    RatesConfig::from_lookup(lookup).map_err(|error| StartError::Config(error.to_string()))
 }
 
 async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), StartError> {

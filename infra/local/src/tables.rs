@@ -1,6 +1,6 @@
 //! Creates the tables that the templates define.
 
-use crate::template::{self, Key, Table};
+use crate::template::{self, Key, TableDefinition};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
@@ -19,8 +19,8 @@ pub(crate) async fn create(client: &Client) -> Result<(), Box<dyn Error + Send +
     Ok(())
 }
 
-async fn create_table(client: &Client, table: &Table) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let Table { name, key, indexes, time_to_live } = table;
+async fn create_table(client: &Client, table: &TableDefinition) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let TableDefinition { name, key, indexes, time_to_live } = table;
     let mut request = client
         .create_table()
         .table_name(name)
@@ -58,7 +58,9 @@ fn key_schema(key: &Key) -> Result<Vec<KeySchemaElement>, Box<dyn Error + Send +
     Ok([Ok(hash)].into_iter().chain(range).collect::<Result<_, _>>()?)
 }
 
-fn attribute_definitions(table: &Table) -> Result<Vec<AttributeDefinition>, Box<dyn Error + Send + Sync>> {
+fn attribute_definitions(
+    table: &TableDefinition,
+) -> Result<Vec<AttributeDefinition>, Box<dyn Error + Send + Sync>> {
     let keys = std::iter::once(&table.key).chain(table.indexes.iter().map(|index| &index.key));
     let names: BTreeSet<&String> =
         keys.flat_map(|key| std::iter::once(&key.hash).chain(&key.range)).collect();

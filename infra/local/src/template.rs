@@ -50,7 +50,7 @@ pub struct Index {
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
+pub struct TableDefinition {
     /// Its logical id, which is its name locally.
     pub name: String,
     /// Its key.
@@ -104,7 +104,7 @@ fn schedule(resource: &Resource) -> Result<Schedule, TemplateError> {
 }
 
 /// The tables of `infra/storage.yaml`.
-pub fn tables() -> Result<Vec<Table>, TemplateError> {
+pub fn tables() -> Result<Vec<TableDefinition>, TemplateError> {
     resources(STORAGE, "AWS::DynamoDB::Table")?.iter().map(table).collect()
 }
 
@@ -148,7 +148,7 @@ fn elements<'a, 'input>(node: Option<&'a Yaml<'input>>) -> impl Iterator<Item = 
     node.and_then(Yaml::as_sequence).into_iter().flatten()
 }
 
-fn table(resource: &Resource) -> Result<Table, TemplateError> {
+fn table(resource: &Resource) -> Result<TableDefinition, TemplateError> {
     let property = |name| at(&resource.body, &["Properties", name]);
     let index = |index| {
         Ok(Index {
@@ -159,7 +159,7 @@ fn table(resource: &Resource) -> Result<Table, TemplateError> {
     };
     let time_to_live = property("TimeToLiveSpecification")
         .map(|ttl| resource.literal(at(ttl, &["AttributeName"]), "AttributeName"));
-    Ok(Table {
+    Ok(TableDefinition {
         name: resource.id.clone(),
         key: key(resource, property("KeySchema"))?,
         indexes: elements(property("GlobalSecondaryIndexes")).map(index).collect::<Result<_, _>>()?,

@@ -4,12 +4,14 @@
 
 mod custody;
 mod rates;
+mod table;
 
 pub use custody::{
     CustodyConfig, DEFAULT_PROVIDER_CALLS_PER_MINUTE, DEFAULT_PROVIDER_READS_PER_CALLER,
     DEFAULT_SYNC_INTERVAL_SECONDS, ProviderConfig,
 };
 pub use rates::RatesConfig;
+pub use table::{Table, Tables};
 
 use secrecy::SecretString;
 use std::fmt;
@@ -74,23 +76,6 @@ impl<L: Fn(&'static str) -> Option<String>> Variables<L> {
     }
 }
 
-/// Where the tables are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tables {
-    /// One item per account.
-    pub accounts: String,
-    /// Every balance an account ever had.
-    pub history: String,
-    /// One item per rate sheet.
-    pub rates: String,
-    /// API keys and the cached JWKS.
-    pub access: String,
-    /// One item per custody account.
-    pub custody: String,
-    /// Rate-limit counters.
-    pub limits: String,
-}
-
 /// How to reach DynamoDB, and Secrets Manager beside it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreConfig {
@@ -125,14 +110,7 @@ impl StoreConfig {
             access_key_id: required("AWS_ACCESS_KEY_ID")?,
             secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
             session_token: optional("AWS_SESSION_TOKEN"),
-            tables: Tables {
-                accounts: required("ACCOUNTS_TABLE")?,
-                history: required("HISTORY_TABLE")?,
-                rates: required("RATES_TABLE")?,
-                access: required("ACCESS_TABLE")?,
-                custody: required("CUSTODY_TABLE")?,
-                limits: required("LIMITS_TABLE")?,
-            },
+            tables: Tables::named(|table| required(table.variable()))?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::row::{Item, Row, instant, text};
 use super::{Store, StoreError};
+use crate::config::Table;
 use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -9,7 +10,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use uuid::Uuid;
 
-const TABLE: &str = "access";
 const JWKS: &str = "jwks";
 const REFRESH_CLAIMED_AT: &str = "refresh_claimed_at";
 /// One instance of all may ask the issuer for its keys in this time, whatever tokens arrive.
@@ -58,7 +58,7 @@ impl Store {
         let answer = self
             .client
             .get_item()
-            .table_name(&self.tables.access)
+            .table_name(self.table(Table::Access))
             .consistent_read(true)
             .key("key", api_key_key(sha256))
             .send()
@@ -70,7 +70,7 @@ impl Store {
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         self.client
             .put_item()
-            .table_name(&self.tables.access)
+            .table_name(self.table(Table::Access))
             .set_item(Some(api_key_to_item(key)))
             .send()
             .await?;
@@ -83,7 +83,7 @@ impl Store {
         let answer = self
             .client
             .update_item()
-            .table_name(&self.tables.access)
+            .table_name(self.table(Table::Access))
             .key("key", api_key_key(sha256))
             .update_expression("SET revoked_at = if_not_exists(revoked_at, :now)")
             .condition_expression("attribute_exists(subject)")
@@ -98,12 +98,12 @@ impl Store {
         let request = self
             .client
             .get_item()
-            .table_name(&self.tables.access)
+            .table_name(self.table(Table::Access))
             .consistent_read(true)
             .key("key", text(JWKS));
         let answer = request.send().await?;
         let Some(item) = answer.item() else { return Ok(None) };
-        let row = Row { table: TABLE, item };
+        let row = Row { table: Table::Access, item };
         // The first claim to refresh creates the item before there is a document.
         let Some(document) = row.text("document")? else { return Ok(None) };
         Ok(Some(StoredJwks { document, fetched_at: row.instant("fetched_at")? }))
@@ -116,7 +116,7 @@ impl Store {
         let answer = self
             .client
             .update_item()
-            .table_name(&self.tables.access)
+            .table_name(self.table(Table::Access))
             .key("key", text(JWKS))
             .update_expression("SET #claimed = :now, claimed_by = :me")
             .condition_expression(
@@ -137,7 +137,7 @@ impl Store {
         let StoredJwks { document, fetched_at } = jwks;
         self.client
             .update_item()
-            .table_name(&self.tables.access)
+            .table_name(self.table(Table::Access))
             .key("key", text(JWKS))
             .update_expression("SET document = :document, fetched_at = :fetched_at")
             .expression_attribute_values(":document", text(document))
@@ -184,7 +184,7 @@ fn api_key_to_item(key: &ApiKey) -> Item {
 }
 
 fn api_key_from_item(sha256: &str, item: &Item) -> Result<ApiKey, StoreError> {
-    let row = Row { table: TABLE, item };
+    let row = Row { table: Table::Access, item };
     Ok(ApiKey {
         sha256: sha256.to_owned(),
         subject: row.parsed("subject", |text| Ok::<_, StoreError>(text.to_owned()))?,

@@ -9,12 +9,11 @@ use super::attributes::{
 };
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
+use crate::config::Table;
 use crate::domain::{
     Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, ContactId, CustomerId, EntryKey,
     Moment, Timestamp,
 };
-
-pub(super) const TABLE: &str = "accounts";
 
 /// An account with its newest entry, and what the store remembers to answer for earlier moments.
 ///
@@ -65,7 +64,7 @@ impl Store {
         customer_id: CustomerId,
         id: AccountId,
     ) -> Result<Option<StoredAccount>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Accounts)).consistent_read(true);
         let answer = request.set_key(Some(key(customer_id, id))).send().await?;
         answer.item().map(from_item).transpose()
     }
@@ -152,7 +151,7 @@ fn short_entry_text(EntryKey { balance_at, version }: EntryKey) -> String {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
-    let row = Row { table: TABLE, item };
+    let row = Row { table: Table::Accounts, item };
     let entry = row.parsed("entry", entry_from_text)?;
     let labels_entry = |text: &str| if text == NEWEST { Ok(entry) } else { entry_from_text(text) };
     Ok(StoredAccount {

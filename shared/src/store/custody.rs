@@ -9,6 +9,7 @@
 use super::custody_snapshot::StoredSnapshot;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
+use crate::config::Table;
 use crate::domain::{
     ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName,
     Timestamp,
@@ -20,7 +21,6 @@ use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-pub(super) const TABLE: &str = "custody";
 /// Parts of the due index, whatever the number of instances that share them.
 pub const LOGICAL_SHARDS: u32 = 16;
 
@@ -143,7 +143,7 @@ impl Store {
 
     /// The control item alone: one strongly consistent read.
     pub async fn custody_control(&self, id: CustodyAccountId) -> Result<Option<CustodyControl>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.custody).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Custody)).consistent_read(true);
         let answer = request.set_key(Some(key(id))).send().await?;
         answer.item().map(from_item).transpose()
     }
@@ -153,7 +153,8 @@ impl Store {
         let CustodyControl { id, customer_id, provider, provider_account, confirmed_at, attempts, failures } =
             control;
         let snapshot = self.snapshot(customer_id, id).await?;
-        let snapshot = snapshot.ok_or(StoreError::Corrupt { table: TABLE, attribute: "customer_id" })?;
+        let snapshot =
+            snapshot.ok_or(StoreError::Corrupt { table: Table::Custody, attribute: "customer_id" })?;
         let positions = snapshot.positions();
         let account = CustodyAccount {
             id,
@@ -279,7 +280,8 @@ impl Store {
             ConditionalUpdate::Made(_) => Ok(RequestClaim::Granted),
             ConditionalUpdate::Refused(item) => {
                 let item = item.unwrap_or_default();
-                let last = Row { table: TABLE, item: &item }.optional("requested_at", Timestamp::parse)?;
+                let last =
+                    Row { table: Table::Custody, item: &item }.optional("requested_at", Timestamp::parse)?;
                 Ok(RequestClaim::TooSoon { last: last.unwrap_or(now) })
             }
         }
@@ -296,7 +298,7 @@ impl Store {
         let request = self
             .client
             .query()
-            .table_name(&self.tables.custody)
+            .table_name(self.table(Table::Custody))
             .index_name("by_due")
             .key_condition_expression("#shard = :shard AND next_sync_at <= :now")
             .expression_attribute_names("#shard", "shard")
@@ -307,7 +309,7 @@ impl Store {
         let mut due = Vec::new();
         while let Some(item) = items.next().await {
             let item = item?;
-            let row = Row { table: TABLE, item: &item };
+            let row = Row { table: Table::Custody, item: &item };
             let found = row
                 .instant("next_sync_at")
                 .and_then(|at| Ok((at, row.parsed("account_id", CustodyAccountId::parse)?)));
@@ -324,7 +326,7 @@ impl Store {
     }
 
     fn update_custody(&self, id: CustodyAccountId) -> UpdateItemFluentBuilder {
-        self.client.update_item().table_name(&self.tables.custody).set_key(Some(key(id)))
+        self.client.update_item().table_name(self.table(Table::Custody)).set_key(Some(key(id)))
     }
 
     /// An update that only the holder of the newest lease may make.
@@ -397,7 +399,7 @@ pub(super) fn new_item(account: &CustodyAccount, now: Timestamp) -> Item {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<CustodyControl, StoreError> {
-    let row = Row { table: TABLE, item };
+    let row = Row { table: Table::Custody, item };
     let provider = row.parsed("provider", ProviderName::parse)?;
     Ok(CustodyControl {
         id: row.parsed("account_id", CustodyAccountId::parse)?,

@@ -13,6 +13,7 @@ use super::record::pauses;
 use super::row::{Item, instant, number, text};
 use super::transaction::{Transaction, put_absent, replace};
 use super::{Store, StoreError, history};
+use crate::config::Table;
 use crate::domain::custody::{MAX_HOLDINGS, position_id};
 use crate::domain::{
     AccountId, Amount, ChainAsset, CustodyAccount, EntryKey, Moment, Position, PositionOwner, Timestamp,
@@ -134,9 +135,9 @@ impl Store {
         if keys.len() > MAX_ENTRIES || bytes * (keys.len() + 1) > MAX_TRANSACTION_BYTES {
             return Err(SnapshotError::TooManyLater);
         }
-        let mut writes = vec![replace(&self.tables.accounts, item, read.revision)?];
+        let mut writes = vec![replace(self.table(Table::Accounts), item, read.revision)?];
         for key in keys {
-            writes.push(put_absent(&self.tables.history, history_item(&snapshot, *key, recorded_at))?);
+            writes.push(put_absent(self.table(Table::History), history_item(&snapshot, *key, recorded_at))?);
         }
         Ok(writes)
     }
@@ -148,7 +149,7 @@ impl Store {
         next_sync_at: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder()
-            .table_name(&self.tables.custody)
+            .table_name(self.table(Table::Custody))
             .set_key(Some(custody::key(lease.state.account.id)))
             .update_expression(CONFIRMATION)
             .condition_expression(NEWEST_LEASE)
@@ -231,7 +232,7 @@ impl Store {
         let put = self
             .client
             .put_item()
-            .table_name(&self.tables.history)
+            .table_name(self.table(Table::History))
             .set_item(Some(history::owner_to_item(id, id_owner(owner))))
             .condition_expression("attribute_not_exists(account_id) OR custody_account_id = :custody")
             .expression_attribute_values(":custody", text(owner.id.to_string()));

@@ -9,6 +9,7 @@ use super::custody_snapshot::{self, StoredSnapshot, history_id, id_owner};
 use super::row::{Item, Row, instant, text};
 use super::transaction::{Transaction, put_absent, replace};
 use super::{CustodyState, Store, StoreError, history};
+use crate::config::Table;
 use crate::domain::custody::MAX_HOLDINGS;
 use crate::domain::{
     Amount, ChainAsset, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName, Timestamp,
@@ -72,10 +73,10 @@ impl Store {
         reservation.insert(RESERVED_FOR.to_owned(), text(account.id.to_string()));
         let owner = history::owner_to_item(history_id(account.id), id_owner(snapshot.owner));
         Ok(vec![
-            put_absent(&self.tables.custody, custody::new_item(account, now))?,
-            put_absent(&self.tables.custody, reservation)?,
-            put_absent(&self.tables.accounts, custody_snapshot::to_item(&snapshot))?,
-            put_absent(&self.tables.history, owner)?,
+            put_absent(self.table(Table::Custody), custody::new_item(account, now))?,
+            put_absent(self.table(Table::Custody), reservation)?,
+            put_absent(self.table(Table::Accounts), custody_snapshot::to_item(&snapshot))?,
+            put_absent(self.table(Table::History), owner)?,
         ])
     }
 
@@ -96,10 +97,10 @@ impl Store {
         provider: ProviderName,
         account: &ProviderAccount,
     ) -> Result<Option<CustodyAccountId>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.custody).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Custody)).consistent_read(true);
         let answer = request.set_key(Some(reservation_key(provider, account))).send().await?;
         let id =
-            |item: &Item| (Row { table: custody::TABLE, item }).parsed(RESERVED_FOR, CustodyAccountId::parse);
+            |item: &Item| (Row { table: Table::Custody, item }).parsed(RESERVED_FOR, CustodyAccountId::parse);
         answer.item().map(id).transpose()
     }
 
@@ -132,7 +133,7 @@ impl Store {
         let has_more = coverage.difference(&read.coverage).next().is_some();
         let snapshot = StoredSnapshot { coverage, revision: read.revision + 1, ..read.clone() };
         let writes = [
-            replace(&self.tables.accounts, custody_snapshot::to_item(&snapshot), read.revision)?,
+            replace(self.table(Table::Accounts), custody_snapshot::to_item(&snapshot), read.revision)?,
             self.coverage_change(account.id, has_more, now)?,
         ];
         match self.transact(writes).await? {
@@ -152,7 +153,7 @@ impl Store {
         // What was just added is not known to be zero: the provider is asked before it is shown, and at once.
         let forget = if has_more { ", confirmed_at" } else { "" };
         let update = Update::builder()
-            .table_name(&self.tables.custody)
+            .table_name(self.table(Table::Custody))
             .set_key(Some(custody::key(id)))
             .update_expression(format!("SET lease_by = :me, next_sync_at = :now REMOVE lease_until{forget}"))
             .expression_attribute_values(":me", text(Uuid::new_v4().to_string()))

@@ -10,7 +10,8 @@ use super::as_of::Whereabouts;
 use super::attributes::{entry_from_text, entry_text};
 use super::history::{self, IdOwner};
 use super::row::{Item, Row, instant, number, text};
-use super::{Store, StoreError, accounts};
+use super::{Store, StoreError};
+use crate::config::Table;
 use crate::domain::custody::position_id;
 use crate::domain::{
     Account, AccountId, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, EntryKey, Moment, Position,
@@ -119,7 +120,7 @@ impl Store {
         customer_id: CustomerId,
         id: CustodyAccountId,
     ) -> Result<Option<StoredSnapshot>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Accounts)).consistent_read(true);
         let answer = request.set_key(Some(snapshot_key(customer_id, id))).send().await?;
         answer.item().map(from_item).transpose()
     }
@@ -220,7 +221,7 @@ pub(super) fn to_item(snapshot: &StoredSnapshot) -> Item {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<StoredSnapshot, StoreError> {
-    let row = Row { table: accounts::TABLE, item };
+    let row = Row { table: Table::Accounts, item };
     let id = row.parsed("account_id", |key| snapshot_id(key).ok_or(()))?;
     let entry = row.optional("entry", entry_from_text)?;
     let recorded_at = row.optional("recorded_at", Timestamp::parse)?;
@@ -248,7 +249,7 @@ pub(super) fn history_item(snapshot: &StoredSnapshot, key: EntryKey, recorded_at
 }
 
 pub(super) fn recorded_from_item(item: &Item) -> Result<RecordedSnapshot, StoreError> {
-    let row = Row { table: history::TABLE, item };
+    let row = Row { table: Table::History, item };
     Ok(RecordedSnapshot {
         key: row.parsed("entry", entry_from_text)?,
         recorded_at: row.instant("recorded_at")?,

@@ -1,6 +1,7 @@
 //! The errors of the store, told apart by what a caller can do about them.
 
 use super::clock_check::WrongClock;
+use crate::config::Table;
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
@@ -13,8 +14,8 @@ pub enum StoreError {
     /// An item does not have the shape it was written in.
     #[error("corrupt item in {table}: attribute {attribute}")]
     Corrupt {
-        /// The logical table.
-        table: &'static str,
+        /// Its table.
+        table: Table,
         /// The attribute that is missing or unreadable.
         attribute: &'static str,
     },

@@ -12,6 +12,7 @@ use super::attributes::{
 };
 use super::row::{Item, Row, instant, text};
 use super::{Store, StoreError};
+use crate::config::Table;
 use crate::domain::{
     AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Asset, CustodyAccountId, CustomerId,
     EntryKey, Moment, Timestamp,
@@ -21,7 +22,6 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-pub(super) const TABLE: &str = "history";
 /// The sort key of the item that names the owner.
 pub(super) const OWNER: &str = "#owner";
 /// Marks an owner that is a custody account.
@@ -179,7 +179,7 @@ impl Store {
             let request = self.entries_of(id, &last).scan_index_forward(false).limit(look);
             let answer = request.set_exclusive_start_key(start).send().await?;
             for item in answer.items.unwrap_or_default() {
-                if moment.knows((Row { table: TABLE, item: &item }).instant("recorded_at")?) {
+                if moment.knows((Row { table: Table::History, item: &item }).instant("recorded_at")?) {
                     return Ok(Some(item));
                 }
             }
@@ -193,7 +193,7 @@ impl Store {
 
     /// Whose account it is; `None` if there has never been one of this id.
     pub async fn owner(&self, id: AccountId) -> Result<Option<IdOwner>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.history).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::History)).consistent_read(true);
         let answer = request.set_key(Some(owner_key(id))).send().await?;
         answer.item().map(owner_from_item).transpose()
     }
@@ -205,7 +205,7 @@ impl Store {
     fn entries_between(&self, id: AccountId, first: &str, last: &str) -> QueryFluentBuilder {
         self.client
             .query()
-            .table_name(&self.tables.history)
+            .table_name(self.table(Table::History))
             .consistent_read(true)
             .key_condition_expression("account_id = :id AND entry BETWEEN :first AND :last")
             .expression_attribute_values(":id", text(id.to_string()))
@@ -232,7 +232,7 @@ pub(super) fn to_item(id: AccountId, entry: &RecordedEntry) -> Item {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<RecordedEntry, StoreError> {
-    let row = Row { table: TABLE, item };
+    let row = Row { table: Table::History, item };
     Ok(RecordedEntry {
         key: row.parsed("entry", entry_from_text)?,
         state: state_of(row)?,
@@ -248,7 +248,7 @@ pub(super) fn owner_key(id: AccountId) -> Item {
 
 /// The account that an item is of.
 pub(super) fn id_of(item: &Item) -> Result<AccountId, StoreError> {
-    Row { table: TABLE, item }.parsed("account_id", AccountId::parse)
+    Row { table: Table::History, item }.parsed("account_id", AccountId::parse)
 }
 
 pub(super) fn is_owner(item: &Item) -> bool {
@@ -267,7 +267,7 @@ pub(super) fn owner_to_item(id: AccountId, owner: IdOwner) -> Item {
 }
 
 pub(super) fn owner_from_item(item: &Item) -> Result<IdOwner, StoreError> {
-    let row = Row { table: TABLE, item };
+    let row = Row { table: Table::History, item };
     let customer_id = row.parsed("customer_id", CustomerId::parse)?;
     Ok(match row.optional(CUSTODY, CustodyAccountId::parse)? {
         Some(custody_account_id) => IdOwner::Custody { customer_id, custody_account_id },

@@ -4,6 +4,7 @@
 use super::custody_snapshot::{self, StoredSnapshot};
 use super::row::{Item, text};
 use super::{Store, StoreError, StoredAccount, accounts};
+use crate::config::Table;
 use crate::domain::CustomerId;
 use crate::query::Filter;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -108,7 +109,7 @@ impl Store {
     }
 
     fn by_customer(&self, customer_id: CustomerId) -> QueryFluentBuilder {
-        let query = self.client.query().table_name(&self.tables.accounts).consistent_read(true);
+        let query = self.client.query().table_name(self.table(Table::Accounts)).consistent_read(true);
         let query = query.key_condition_expression("customer_id = :customer");
         query.expression_attribute_values(":customer", text(customer_id.to_string()))
     }

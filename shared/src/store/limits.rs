@@ -2,11 +2,11 @@
 
 use super::row::{Row, number, text};
 use super::{Store, StoreError};
+use crate::config::Table;
 use aws_sdk_dynamodb::config::Config;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::ReturnValue;
 
-const TABLE: &str = "limits";
 /// How long a counter outlives its minute before DynamoDB may delete it.
 const KEPT_SECONDS: i64 = 3_600;
 
@@ -19,7 +19,7 @@ impl Store {
         let answer = self
             .client
             .update_item()
-            .table_name(&self.tables.limits)
+            .table_name(self.table(Table::Limits))
             .key("key", text(format!("{key}#{window_end}")))
             .update_expression("ADD #calls :calls SET expires_at = :expires_at")
             .expression_attribute_names("#calls", "calls")
@@ -31,6 +31,6 @@ impl Store {
             .send()
             .await?;
         let counted = answer.attributes.unwrap_or_default();
-        Row { table: TABLE, item: &counted }.number("calls", str::parse)
+        Row { table: Table::Limits, item: &counted }.number("calls", str::parse)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::row::{Item, Row};
 use super::{IdOwner, Store, StoreError, StoredAccount, StoredHolding, accounts, custody_snapshot, holdings};
+use crate::config::Table;
 use crate::domain::{Account, AccountId, CustodyAccountId, CustomerId, Moment};
 use crate::query::Filter;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -54,7 +55,7 @@ impl TablePlace {
     }
 
     pub(super) fn of_key(key: &Item) -> Result<Self, StoreError> {
-        let row = Row { table: accounts::TABLE, item: key };
+        let row = Row { table: Table::Accounts, item: key };
         let customer_id = row.parsed("customer_id", CustomerId::parse)?;
         let place = |text: &str| {
             let snapshot = custody_snapshot::snapshot_id(text).map(|id| Self::Snapshot(customer_id, id));
@@ -98,7 +99,7 @@ impl Store {
 
     /// The item that a place is after or inside of.
     async fn holding(&self, place: TablePlace) -> Result<Option<StoredHolding>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.accounts).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Accounts)).consistent_read(true);
         let answer = request.set_key(Some(place.key())).send().await?;
         answer.item().map(holdings::from_item).transpose()
     }
@@ -161,7 +162,7 @@ impl Store {
         let answer = self
             .client
             .scan()
-            .table_name(&self.tables.accounts)
+            .table_name(self.table(Table::Accounts))
             .consistent_read(true)
             .limit(i32::try_from(items).unwrap_or(i32::MAX))
             .set_exclusive_start_key(after.map(TablePlace::key))

@@ -56,7 +56,7 @@ pub use usage::{Usage, measured};
 pub use walk::{AccountRows, CorruptRow, CustodyPlace, CustodyRows, OwnerPlace, OwnerRows};
 
 use crate::clock::Clock;
-use crate::config::{StoreConfig, Tables};
+use crate::config::{StoreConfig, Table, Tables};
 use aws_sdk_dynamodb::{Client, config};
 use clock_check::ClockCheck;
 use std::sync::Arc;
@@ -91,6 +91,11 @@ impl Store {
     #[must_use]
     pub fn with_tables(self, tables: Tables) -> Self {
         Self { tables: Arc::new(tables), ..self }
+    }
+
+    /// A table's name.
+    fn table(&self, table: Table) -> &str {
+        self.tables.name(table)
     }
 
     /// The client itself, for tools that create tables or look for them.

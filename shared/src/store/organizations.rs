@@ -8,6 +8,7 @@
 use super::accounts::{self, MERCHANT_ACCOUNT};
 use super::row::{Item, text};
 use super::{ListError, MAX_LISTED_ACCOUNTS, Store, StoreError, StoredAccount};
+use crate::config::Table;
 use crate::domain::{AccountId, AccountScope, MerchantId, OrganizationId};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -38,7 +39,7 @@ impl Store {
         let keys = self.keys_of(organization_id, merchants).await?;
         let reads: Vec<Vec<Item>> = keys.chunks(KEYS_PER_READ).map(<[Item]>::to_vec).collect();
         let reads = stream::iter(reads)
-            .map(|keys| self.batch_get(&self.tables.accounts, keys))
+            .map(|keys| self.batch_get(self.table(Table::Accounts), keys))
             .buffered(CONCURRENT_READS);
         let items: Vec<Vec<Item>> = reads.try_collect().await?;
         let found: Result<Vec<_>, StoreError> = items.iter().flatten().map(accounts::from_item).collect();
@@ -80,7 +81,7 @@ impl Store {
         let mut request = self
             .client
             .query()
-            .table_name(&self.tables.accounts)
+            .table_name(self.table(Table::Accounts))
             .index_name(INDEX)
             .key_condition_expression("organization_id = :organization")
             .expression_attribute_values(":organization", text(organization_id.to_string()));

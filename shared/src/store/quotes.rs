@@ -5,11 +5,11 @@ use super::rates::{PLACE, PointerUpdate, SERIES};
 use super::row::{Item, Row, instant, number, text};
 use super::transaction::Transaction;
 use super::{Store, StoreError};
+use crate::config::Table;
 use crate::domain::{Asset, Quote, QuoteBook, RateSheet, SourceName, Suspect, UsdPrice};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use std::collections::BTreeMap;
 
-const TABLE: &str = "rates";
 /// The item's key, both parts of it.
 const QUOTES: &str = "quotes";
 
@@ -33,10 +33,10 @@ pub struct StoredBook {
 impl Store {
     /// The last answers of the sources.
     pub async fn quote_book(&self) -> Result<StoredBook, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.rates).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Rates)).consistent_read(true);
         let answer = request.key(SERIES, text(QUOTES)).key(PLACE, text(QUOTES)).send().await?;
         let Some(item) = answer.item() else { return Ok(StoredBook::default()) };
-        let row = Row { table: TABLE, item };
+        let row = Row { table: Table::Rates, item };
         Ok(StoredBook { book: Some(book(row)?), revision: row.number("revision", str::parse)? })
     }
 
@@ -67,7 +67,7 @@ impl Store {
 
     fn book_put(&self, book: &QuoteBook, read: &StoredBook) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
-            .table_name(&self.tables.rates)
+            .table_name(self.table(Table::Rates))
             .set_item(Some(book_to_item(book, number(read.revision + 1))))
             .condition_expression("attribute_not_exists(#series) OR revision = :read")
             .expression_attribute_names("#series", SERIES)
@@ -129,7 +129,7 @@ fn book(row: Row<'_>) -> Result<QuoteBook, StoreError> {
 }
 
 fn quote(value: &AttributeValue) -> Option<Quote> {
-    let row = Row { table: TABLE, item: value.as_m().ok()? };
+    let row = Row { table: Table::Rates, item: value.as_m().ok()? };
     Some(Quote {
         usd: row.number("usd", UsdPrice::parse).ok()?,
         observed_at: row.instant("observed_at").ok()?,
@@ -137,7 +137,7 @@ fn quote(value: &AttributeValue) -> Option<Quote> {
 }
 
 fn suspect(value: &AttributeValue) -> Option<Suspect> {
-    let row = Row { table: TABLE, item: value.as_m().ok()? };
+    let row = Row { table: Table::Rates, item: value.as_m().ok()? };
     Some(Suspect { quote: quote(row.item.get("quote")?)?, seen_at: row.instant("seen_at").ok()? })
 }
 

@@ -10,6 +10,7 @@ use super::record::pauses;
 use super::row::{Item, Row, instant, number, text};
 use super::transaction::Transaction;
 use super::{Store, StoreError};
+use crate::config::Table;
 use crate::domain::{AgeLimits, Asset, Method, Moment, Rate, RateSheet, Timestamp, UsdPrice};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use backon::BackoffBuilder;
@@ -17,7 +18,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::sleep;
 
-pub(super) const TABLE: &str = "rates";
 /// The table's partition key: a month's sheets, the pointer or the quote book.
 pub(super) const SERIES: &str = "series";
 /// The table's sort key.
@@ -88,7 +88,7 @@ impl Store {
             let answer = self
                 .client
                 .query()
-                .table_name(&self.tables.rates)
+                .table_name(self.table(Table::Rates))
                 .consistent_read(true)
                 .key_condition_expression("#series = :series AND #place <= :last")
                 .expression_attribute_names("#series", SERIES)
@@ -134,7 +134,7 @@ impl Store {
 
     pub(super) fn sheet_put(&self, sheet: &RateSheet) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
-            .table_name(&self.tables.rates)
+            .table_name(self.table(Table::Rates))
             .set_item(Some(to_item(sheet)))
             .condition_expression("attribute_not_exists(#series)")
             .expression_attribute_names("#series", SERIES);
@@ -147,7 +147,7 @@ impl Store {
         update: PointerUpdate,
     ) -> Result<TransactWriteItem, StoreError> {
         let request = Update::builder()
-            .table_name(&self.tables.rates)
+            .table_name(self.table(Table::Rates))
             .set_key(Some(pointer_key()))
             .expression_attribute_names("#months", "months")
             .expression_attribute_values(":month", AttributeValue::Ss(vec![month(sheet.observed_at)]));
@@ -162,16 +162,16 @@ impl Store {
     }
 
     async fn pointer(&self) -> Result<Pointer, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.rates).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Rates)).consistent_read(true);
         let answer = request.set_key(Some(pointer_key())).send().await?;
         let Some(item) = answer.item() else { return Ok(Pointer::default()) };
-        let row = Row { table: TABLE, item };
+        let row = Row { table: Table::Rates, item };
         let months = item.get("months").map_or(Ok(Vec::new()), |months| months.as_ss().cloned());
         Ok(Pointer { newest: row.text("newest")?, months: months.map_err(|_| row.corrupt("months"))? })
     }
 
     async fn sheet_at_place(&self, place: &str) -> Result<Option<RateSheet>, StoreError> {
-        let request = self.client.get_item().table_name(&self.tables.rates).consistent_read(true);
+        let request = self.client.get_item().table_name(self.table(Table::Rates)).consistent_read(true);
         let series = format!("{USD_SHEETS}{}", place.get(..MONTH_LENGTH).unwrap_or_default());
         let answer = request.key(SERIES, text(series)).key(PLACE, text(place)).send().await?;
         answer.item().map(from_item).transpose()
@@ -275,7 +275,7 @@ fn rate_to_item(rate: &Rate) -> Item {
 }
 
 fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
-    let row = Row { table: TABLE, item };
+    let row = Row { table: Table::Rates, item };
     let entries =
         item.get("entries").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("entries"))?;
     // A code that is not in this version's table was written by another version; what can be held here needs
@@ -293,7 +293,7 @@ fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
 }
 
 fn rate_from_item(item: &Item) -> Result<Rate, StoreError> {
-    let row = Row { table: TABLE, item };
+    let row = Row { table: Table::Rates, item };
     Ok(Rate {
         usd: row.number("usd", UsdPrice::parse)?,
         source: row.parsed("source", |text| Ok::<_, StoreError>(text.to_owned()))?,

@@ -16,6 +16,7 @@ use super::merge::{Decision, Rejection, UpdateContext, decide};
 use super::row::text;
 use super::transaction::{Transaction, put_absent, replace};
 use super::{Store, StoreError, StoredAccount, accounts};
+use crate::config::Table;
 use crate::domain::{AccountId, AccountUpdate, Timestamp};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -177,7 +178,7 @@ impl Store {
     ) -> Result<HashMap<AccountId, UpdateContext>, StoreError> {
         let keys = updates.iter().map(|update| accounts::key(update.customer_id, update.id)).collect();
         let mut contexts = HashMap::<AccountId, UpdateContext>::with_capacity(updates.len());
-        for item in self.batch_get(&self.tables.accounts, keys).await? {
+        for item in self.batch_get(self.table(Table::Accounts), keys).await? {
             let stored = accounts::from_item(&item)?;
             let id = stored.account.id;
             contexts.entry(id).or_default().account = Some(stored);
@@ -194,7 +195,7 @@ impl Store {
                 Some(_) => keys.push(history::key(update.id, update.entry)),
             }
         }
-        for item in self.batch_get(&self.tables.history, keys).await? {
+        for item in self.batch_get(self.table(Table::History), keys).await? {
             let id = history::id_of(&item)?;
             let context = contexts.entry(id).or_default();
             if history::is_owner(&item) {
@@ -226,7 +227,7 @@ impl Store {
             writes.push(self.put_account(account, context.account.as_ref())?);
         }
         if let Some(entry) = entry {
-            writes.push(put_absent(&self.tables.history, history::to_item(update.id, entry))?);
+            writes.push(put_absent(self.table(Table::History), history::to_item(update.id, entry))?);
         }
         Ok(writes)
     }
@@ -239,8 +240,8 @@ impl Store {
         let revision = read.map_or(0, |read| read.revision) + 1;
         let item = accounts::to_item(&StoredAccount { revision, ..account.clone() });
         match read {
-            None => put_absent(&self.tables.accounts, item),
-            Some(read) => replace(&self.tables.accounts, item, read.revision),
+            None => put_absent(self.table(Table::Accounts), item),
+            Some(read) => replace(self.table(Table::Accounts), item, read.revision),
         }
     }
 
@@ -249,7 +250,7 @@ impl Store {
         let is_free_or_ours =
             "attribute_not_exists(account_id) OR (customer_id = :customer AND currency = :currency)";
         let put = Put::builder()
-            .table_name(&self.tables.history)
+            .table_name(self.table(Table::History))
             .set_item(Some(history::owner_to_item(update.id, owner)))
             .condition_expression(is_free_or_ours)
             .expression_attribute_values(":customer", text(update.customer_id.to_string()))

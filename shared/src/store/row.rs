@@ -2,6 +2,7 @@
 //! its name.
 
 use super::StoreError;
+use crate::config::Table;
 use crate::domain::{Amount, Timestamp};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
@@ -20,10 +21,10 @@ pub(super) fn instant(at: Timestamp) -> AttributeValue {
     text(at.to_stored_text())
 }
 
-/// An item being read, with the table's name for errors.
+/// An item being read, with its table for errors.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
-    pub(super) table: &'static str,
+    pub(super) table: Table,
     pub(super) item: &'a Item,
 }
 

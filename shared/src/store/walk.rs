@@ -4,6 +4,7 @@ use super::custody::{self, CustodyControl};
 use super::listing::TablePlace;
 use super::row::{Item, Row, text};
 use super::{ApiKey, IdOwner, Store, StoreError, StoredHolding, access, history, holdings};
+use crate::config::Table;
 use crate::domain::AccountId;
 
 /// Where a walk through the history stands.
@@ -35,7 +36,7 @@ pub struct CustodyPlace(Item);
 impl Store {
     /// Accounts after this place, in the table's order, and where to go on unless the table has ended.
     pub async fn account_rows(&self, after: Option<TablePlace>) -> Result<AccountRows, StoreError> {
-        let request = self.client.scan().table_name(&self.tables.accounts).consistent_read(true);
+        let request = self.client.scan().table_name(self.table(Table::Accounts)).consistent_read(true);
         let answer = request.set_exclusive_start_key(after.map(TablePlace::key)).send().await?;
         let key =
             |item: &Item| format!("{} of customer {}", part(item, "account_id"), part(item, "customer_id"));
@@ -49,7 +50,7 @@ impl Store {
 
     /// Whose ids history knows, after this place of the table. It reads the whole history for it.
     pub async fn owner_rows(&self, after: Option<OwnerPlace>) -> Result<OwnerRows, StoreError> {
-        let request = self.client.scan().table_name(&self.tables.history).consistent_read(true);
+        let request = self.client.scan().table_name(self.table(Table::History)).consistent_read(true);
         let answer = request
             .filter_expression("entry = :owner")
             .expression_attribute_values(":owner", text(history::OWNER))
@@ -57,7 +58,7 @@ impl Store {
             .send()
             .await?;
         let owner = |item: &Item| {
-            let row = Row { table: history::TABLE, item };
+            let row = Row { table: Table::History, item };
             Ok((history::owner_from_item(item)?, row.parsed("account_id", AccountId::parse)?))
         };
         let row =
@@ -67,7 +68,7 @@ impl Store {
 
     /// Custody accounts after this one, in the table's order, and where to go on unless the table has ended.
     pub async fn custody_page(&self, after: Option<CustodyPlace>) -> Result<CustodyRows, StoreError> {
-        let request = self.client.scan().table_name(&self.tables.custody).consistent_read(true);
+        let request = self.client.scan().table_name(self.table(Table::Custody)).consistent_read(true);
         let answer = request.set_exclusive_start_key(after.map(|CustodyPlace(key)| key)).send().await?;
         let row = |item: &Item| {
             custody::from_item(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error })
@@ -81,7 +82,7 @@ impl Store {
         let mut items = self
             .client
             .scan()
-            .table_name(&self.tables.access)
+            .table_name(self.table(Table::Access))
             .consistent_read(true)
             .into_paginator()
             .items()

@@ -3,14 +3,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 use shared::clock::Clock;
-use shared::config::Config;
+use shared::config::{Config, Table};
 use shared::store::Store;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let (client, table) =
-        (Store::new(&config.store, Clock::system()).client().clone(), config.store.tables.accounts);
+    let client = Store::new(&config.store, Clock::system()).client().clone();
+    let table = config.store.tables.name(Table::Accounts);
     let customer = AttributeValue::S(std::env::var("BENCH_CUSTOMER")?);
     let query = client
         .query()
