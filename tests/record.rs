@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 use shared::domain::{
     AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustomerId, EntryKey,
-    MerchantId, Network, OrganizationId, Status, Timestamp, Version,
+    Label, MerchantId, Network, OrganizationId, Status, Timestamp, Version,
 };
 use shared::store::{Merchants, Outcome, RecordError, Rejection, Store};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub fn update(customer: Uuid, id: Uuid, balance: &str, minute: u32) -> AccountUp
 }
 
 fn described(text: &str) -> AccountLabels {
-    AccountLabels { description: Some(text.to_owned()), ..AccountLabels::default() }
+    AccountLabels::described(text.to_owned())
 }
 
 /// The same with a number of the source's.
@@ -196,7 +196,11 @@ async fn labels_are_one_group_of_the_greatest_entry_that_has_any() {
     let store = app.stack.store();
     let (customer, id) = (Uuid::new_v4(), Uuid::new_v4());
     let with = |minute, labels| AccountUpdate { labels, ..update(customer, id, "1", minute) };
-    let iban = |text: &str| AccountLabels { iban: Some(text.to_owned()), ..AccountLabels::default() };
+    let iban = |text: &str| {
+        let mut labels = AccountLabels::default();
+        labels.set(Label::Iban, text).unwrap();
+        labels
+    };
     let steps = [
         (with(10, None), AccountLabels::default()),
         (with(20, Some(iban("twenty"))), iban("twenty")),

@@ -5,51 +5,20 @@
 //! struct, because an error must name the field, and because a label that is given as `null` differs from one
 //! that is absent.
 
+use crate::field::{EntryField, FieldGroup, field_names};
 use crate::payload::Payload;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use shared::domain::moment::MAX_AHEAD;
 use shared::domain::{
-    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, ContactId,
-    CustomerId, EntryKey, MerchantId, Network, OrganizationId, Status, Timestamp, TooLarge, Version,
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustomerId, EntryKey,
+    Label, MerchantId, Network, OrganizationId, Status, Timestamp, TooLarge, Version,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use thiserror::Error;
 
-/// Longest label: a batch of accounts must fit a transaction of 4 MB.
-const MAX_LABEL_CHARACTERS: usize = 1_024;
-
-/// The fields of an entry, in the order documents list them.
-pub const FIELDS: [&str; 18] = [
-    "id",
-    "customer_id",
-    "currency",
-    "balance",
-    "available",
-    "active",
-    "status",
-    "balance_at",
-    "version",
-    "iban",
-    "account_number",
-    "address",
-    "address_tag",
-    "network",
-    "description",
-    "organization_id",
-    "merchant_id",
-    "contact_id",
-];
-/// The fields that an entry must have.
-pub const REQUIRED_FIELDS: [&str; 5] = ["id", "customer_id", "currency", "balance", "balance_at"];
-/// The labels: an entry that has one of them gives the whole group.
-const LABELS: [&str; 6] = ["iban", "account_number", "address", "address_tag", "description", "contact_id"];
-/// The fields of an element of `history`; it takes the others from its account.
-const HISTORY_FIELDS: [&str; 7] =
-    ["balance", "balance_at", "version", "available", "active", "status", RECORDED_AT];
-/// The fields that an element of `history` does not take from its account.
-const OWN_FIELDS: [&str; 4] = ["balance", "balance_at", "version", RECORDED_AT];
+const BALANCE: &str = "balance";
 const HISTORY: &str = "history";
 const RECORDED_AT: &str = "recorded_at";
 
@@ -153,7 +122,7 @@ impl AccountEntry {
             EntrySource::Import => &[HISTORY],
             EntrySource::Dataset { .. } => &[HISTORY, RECORDED_AT],
         };
-        refuse_others(&self.0, &[&FIELDS, beyond].concat())
+        refuse_others(&self.0, field_names(|_| true), beyond)
     }
 
     fn history(&self) -> Result<&[Value], EntryError> {
@@ -167,24 +136,32 @@ impl AccountEntry {
     /// An element of `history`: its own fields, over those of the account. A `null` is no field here, as it
     /// is none of a state anywhere else.
     fn past(&self, own: &Map<String, Value>, source: EntrySource) -> Result<AccountUpdate, EntryError> {
-        let fields = match source {
-            EntrySource::Dataset { .. } => &HISTORY_FIELDS[..],
-            EntrySource::Event | EntrySource::Import => {
-                HISTORY_FIELDS.split_last().map_or(&[][..], |(_, fields)| fields)
-            }
+        let beyond: &[&'static str] = match source {
+            EntrySource::Event | EntrySource::Import => &[],
+            EntrySource::Dataset { .. } => &[RECORDED_AT],
         };
-        refuse_others(own, fields)?;
+        let is_of_history = |field: &EntryField| matches!(field.group, FieldGroup::Key | FieldGroup::State);
+        refuse_others(own, field_names(is_of_history), beyond)?;
         let given = own.iter().filter(|(_, value)| !value.is_null());
         let mut fields = self.0.clone();
-        fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
+        // The instant, the version and the balance are the element's own; the rest of a state is the account's
+        // unless given.
+        let is_own = |field: &EntryField| field.group == FieldGroup::Key || field.name == BALANCE;
+        let own_names = field_names(is_own);
+        fields.retain(|name, _| !own_names.contains(&name.as_str()) && name != RECORDED_AT);
         fields.extend(given.map(|(name, value)| (name.clone(), value.clone())));
         Fields { fields: &fields, source }.update()
     }
 }
 
-fn refuse_others(fields: &Map<String, Value>, known: &[&'static str]) -> Result<(), EntryError> {
+fn refuse_others(
+    fields: &Map<String, Value>,
+    mut known: Vec<&'static str>,
+    beyond: &[&'static str],
+) -> Result<(), EntryError> {
+    known.extend_from_slice(beyond);
     match fields.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(EntryError::UnknownField { name: unknown.clone(), known: known.to_vec() }),
+        Some(unknown) => Err(EntryError::UnknownField { name: unknown.clone(), known }),
         None => Ok(()),
     }
 }
@@ -212,7 +189,7 @@ impl Fields<'_> {
     }
 
     fn state(&self) -> Result<AccountState, EntryError> {
-        let balance = self.required("balance", Amount::parse)?;
+        let balance = self.required(BALANCE, Amount::parse)?;
         let state = AccountState {
             balance,
             available: self.optional("available", Amount::parse)?.unwrap_or(balance),
@@ -236,27 +213,12 @@ impl Fields<'_> {
 
     /// The whole group if one of its labels is given, be it as `null` or as an empty text.
     fn labels(&self) -> Result<Option<AccountLabels>, EntryError> {
-        let labels = AccountLabels {
-            iban: self.label("iban")?,
-            account_number: self.label("account_number")?,
-            address: self.label("address")?,
-            address_tag: self.label("address_tag")?,
-            description: self.label("description")?,
-            contact_id: match self.text("contact_id")?.filter(|text| !text.is_empty()) {
-                None => None,
-                Some(text) => Some(of_field("contact_id", ContactId::parse(text))?),
-            },
-        };
-        Ok(LABELS.iter().any(|name| self.fields.contains_key(*name)).then_some(labels))
-    }
-
-    fn label(&self, name: &str) -> Result<Option<String>, EntryError> {
-        match self.text(name)?.filter(|text| !text.is_empty()) {
-            Some(text) if text.chars().count() > MAX_LABEL_CHARACTERS => {
-                Err(EntryError::value(name, format!("longer than {MAX_LABEL_CHARACTERS} characters")))
-            }
-            text => Ok(text.map(str::to_owned)),
+        let mut labels = AccountLabels::default();
+        for label in Label::ALL {
+            of_field(label.name(), labels.set(label, self.text(label.name())?.unwrap_or_default()))?;
         }
+        let is_given = Label::ALL.iter().any(|label| self.fields.contains_key(label.name()));
+        Ok(is_given.then_some(labels))
     }
 
     /// When a dataset's entry was recorded: as if it had come on time, unless the dataset says otherwise.

@@ -5,6 +5,7 @@
 //! queue.
 
 pub mod entry;
+pub mod field;
 mod payload;
 
 pub use entry::{AccountEntry, EntryError, EntrySource};

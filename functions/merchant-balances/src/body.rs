@@ -7,7 +7,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::domain::{Account, AccountLabels, MerchantAccountId};
+use shared::domain::{Account, Label, MerchantAccountId};
 use shared::http::schema;
 
 /// The balance of one account of a merchant.
@@ -36,17 +36,17 @@ pub(crate) struct BalanceBody {
 impl BalanceBody {
     pub(crate) fn new(account: &Account, balance_date: &str) -> Self {
         let Account { id, asset, state, scope, labels, .. } = account;
-        let AccountLabels { iban, account_number, address, contact_id, .. } = labels;
+        let label = |label| labels.get(label).map(str::to_owned);
         Self {
             id: MerchantAccountId::from(*id).to_string(),
-            account_number: account_number.clone().or_else(|| iban.clone()).unwrap_or_default(),
+            account_number: label(Label::AccountNumber).or_else(|| label(Label::Iban)).unwrap_or_default(),
             currency: asset.code(),
             balance: asset.print(state.balance),
             balance_date: balance_date.to_owned(),
-            address: address.clone(),
+            address: label(Label::Address),
             network: scope.network.as_ref().map(|network| network.name().to_owned()),
             merchant_id: scope.merchant_id.as_ref().map(ToString::to_string),
-            contact_id: contact_id.as_ref().map(ToString::to_string),
+            contact_id: label(Label::ContactId),
         }
     }
 }

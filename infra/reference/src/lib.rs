@@ -1,17 +1,20 @@
 //! The API's reference as an OpenAPI 3.1 document: made of what the functions declare beside their handlers,
 //! of the schemas of the bodies they serialise, of the words of `API.md`, and of what a local stack really
-//! answers.
+//! answers. Beside it the schema of the event that brings balances in.
 //!
-//! `cargo reference` writes it to `docs/openapi.json`; a test holds the two together. The local stack serves
-//! that file and does not know this crate.
+//! `cargo reference` writes the document to `docs/openapi.json` and the schema into `infra/events`; tests hold
+//! the files to what the code says. The local stack serves the document's file and does not know this crate.
 
 mod document;
+mod event_schema;
 mod examples;
 mod openapi;
 mod requests;
 mod responses;
 mod schemas;
 mod sections;
+
+pub use event_schema::event_schema;
 
 use local::StartError;
 use local::dataset::LoadError;

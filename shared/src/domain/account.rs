@@ -4,8 +4,8 @@
 //! store keeps them all and says which of them counts.
 
 use super::{
-    AccountId, Amount, Asset, ContactId, CustodyAccountId, CustomerId, MerchantId, OrganizationId, Timestamp,
-    TooLarge,
+    AccountId, AccountLabels, Amount, Asset, CustodyAccountId, CustomerId, MerchantId, OrganizationId,
+    Timestamp, TooLarge,
 };
 use thiserror::Error;
 
@@ -13,7 +13,7 @@ use thiserror::Error;
 pub const VERSION_DIGITS: usize = 18;
 const MAX_VERSION: u64 = 999_999_999_999_999_999;
 /// Longest name of a network.
-const MAX_NETWORK_CHARACTERS: usize = 32;
+pub const MAX_NETWORK_CHARACTERS: usize = 32;
 
 /// A text that is none of the four statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -191,23 +191,6 @@ pub struct AccountScope {
     pub merchant_id: Option<MerchantId>,
     /// The blockchain of the account's address.
     pub network: Option<Network>,
-}
-
-/// How an account is described: one group, which an entry gives whole or leaves as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AccountLabels {
-    /// Bank accounts.
-    pub iban: Option<String>,
-    /// Bank accounts without an IBAN.
-    pub account_number: Option<String>,
-    /// The main wallet's address.
-    pub address: Option<String>,
-    /// Memo or destination tag of that address.
-    pub address_tag: Option<String>,
-    /// Free text.
-    pub description: Option<String>,
-    /// The contact behind the account.
-    pub contact_id: Option<ContactId>,
 }
 
 /// One account as a view shows it: its entry, state and scope are those of the asked moment; `created_at` and

@@ -272,10 +272,7 @@ impl PositionOwner {
                 network: Network::parse(asset.blockchain.name()).ok(),
                 ..AccountScope::default()
             },
-            labels: AccountLabels {
-                description: Some(format!("in custody at {}", self.provider.name())),
-                ..AccountLabels::default()
-            },
+            labels: AccountLabels::described(format!("in custody at {}", self.provider.name())),
             custody_account_id: Some(self.id),
         })
     }

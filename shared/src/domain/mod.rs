@@ -10,6 +10,7 @@ pub mod custody;
 mod decimal;
 pub mod grant;
 pub mod id;
+pub mod label;
 pub mod moment;
 pub mod price;
 pub mod quote;
@@ -18,8 +19,7 @@ pub mod time;
 pub mod total;
 
 pub use account::{
-    Account, AccountLabels, AccountScope, AccountState, AccountUpdate, EntryKey, Measure, Network, Status,
-    Version,
+    Account, AccountScope, AccountState, AccountUpdate, EntryKey, Measure, Network, Status, Version,
 };
 pub use amount::{Amount, TooLarge};
 pub use asset::Asset;
@@ -31,6 +31,7 @@ pub use id::{
     AccountId, ContactId, CustodyAccountId, CustomerId, MAX_VENDOR_ID, MerchantAccountId, MerchantId,
     OrganizationId,
 };
+pub use label::{AccountLabels, Label};
 pub use moment::Moment;
 pub use price::{Factor, PriceError, UsdPrice};
 pub use quote::{Quote, QuoteBook, Quotes, SourceName, Suspect};

@@ -2,7 +2,7 @@
 //! serialised.
 
 use schemars::{Schema, SchemaGenerator};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A UUID.
 #[must_use]
@@ -20,6 +20,15 @@ pub fn instant(_: &mut SchemaGenerator) -> Schema {
 #[must_use]
 pub fn names(names: Vec<&'static str>) -> Schema {
     schema([("type", "string".into()), ("enum", names.into())])
+}
+
+/// An object of texts that may each be absent, with a sentence about each.
+#[must_use]
+pub fn texts(members: impl IntoIterator<Item = (&'static str, &'static str)>) -> Schema {
+    let text = |about: &str| Value::from(schema([("type", "string".into()), ("description", about.into())]));
+    let members: Map<String, Value> =
+        members.into_iter().map(|(name, about)| (name.to_owned(), text(about))).collect();
+    schema([("type", "object".into()), ("properties", members.into())])
 }
 
 /// The same, or null.

@@ -3,7 +3,7 @@
 
 use super::expected::Expected;
 use super::parameter::{InvalidParameter, Parameter, Parameters, parse_boolean, parse_list};
-use crate::domain::{Account, AccountId, AccountLabels, Amount, Asset, CustomerId, Status};
+use crate::domain::{Account, AccountId, Amount, Asset, CustomerId, Label, Status};
 use std::collections::BTreeSet;
 
 /// How a balance is compared with a bound.
@@ -78,7 +78,7 @@ impl Condition {
     #[must_use]
     pub fn holds(&self, account: &Account) -> bool {
         let (state, labels) = (&account.state, &account.labels);
-        let (iban, address) = (labels.iban.as_deref(), labels.address.as_deref());
+        let (iban, address) = (labels.get(Label::Iban), labels.get(Label::Address));
         match self {
             Self::Id(ids) => ids.contains(&account.id),
             Self::Customer(customers) => customers.contains(&account.customer_id),
@@ -105,12 +105,9 @@ impl Condition {
 }
 
 fn is_anywhere(needle: &Needle, account: &Account) -> bool {
-    let AccountLabels { iban, account_number, address, address_tag: _, description, contact_id: _ } =
-        &account.labels;
-    let texts = [iban, account_number, address, description];
     needle.is_in(&account.id.to_string())
         || needle.is_in(account.asset.code())
-        || texts.into_iter().flatten().any(|text| needle.is_in(text))
+        || account.labels.searched().any(|text| needle.is_in(text))
 }
 
 const STATUS: Expected = Expected::OneOf(|| Status::ALL.map(Status::name).to_vec());

@@ -11,7 +11,7 @@ use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{
-    Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, ContactId, CustomerId, EntryKey,
+    Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, CustomerId, EntryKey, Label,
     Moment, Timestamp,
 };
 
@@ -126,16 +126,16 @@ fn scope_time_attributes(times: &ScopeTimes) -> impl Iterator<Item = Attribute> 
     ])
 }
 
-fn label_attributes(labels: &AccountLabels) -> impl Iterator<Item = Attribute> + use<> {
-    let AccountLabels { iban, account_number, address, address_tag, description, contact_id } = labels;
-    present([
-        ("iban", iban.clone()),
-        ("account_number", account_number.clone()),
-        ("address", address.clone()),
-        ("address_tag", address_tag.clone()),
-        ("description", description.clone()),
-        ("contact_id", contact_id.as_ref().map(ToString::to_string)),
-    ])
+fn label_attributes(labels: &AccountLabels) -> impl Iterator<Item = Attribute> {
+    labels.iter().map(|(label, value)| (label.name(), text(value)))
+}
+
+fn labels_of(row: Row<'_>) -> Result<AccountLabels, StoreError> {
+    let mut labels = AccountLabels::default();
+    for label in Label::ALL {
+        row.optional(label.name(), |text| labels.set(label, text))?;
+    }
+    Ok(labels)
 }
 
 /// The attribute that puts an account into the index, unless it belongs to no organization.
@@ -163,14 +163,7 @@ pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
             state: state_of(row)?,
             created_at: row.optional("created_at", Timestamp::parse)?.unwrap_or(entry.balance_at),
             scope: scope_of(row)?,
-            labels: AccountLabels {
-                iban: row.text("iban")?,
-                account_number: row.text("account_number")?,
-                address: row.text("address")?,
-                address_tag: row.text("address_tag")?,
-                description: row.text("description")?,
-                contact_id: row.optional("contact_id", ContactId::parse)?,
-            },
+            labels: labels_of(row)?,
             custody_account_id: None,
         },
         recorded_at: row.instant("recorded_at")?,

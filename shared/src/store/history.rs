@@ -275,15 +275,12 @@ pub(super) fn owner_from_item(item: &Item) -> Result<IdOwner, StoreError> {
     })
 }
 
-/// A hash of a group of labels. Each label stands with its length, so that no two groups read the same.
+/// A hash of a group of labels. Each text stands with its label and its length, so that no two groups read
+/// the same.
 fn labels_hash(labels: &AccountLabels) -> String {
-    let AccountLabels { iban, account_number, address, address_tag, description, contact_id } = labels;
-    let contact_id = contact_id.as_ref().map(ToString::to_string);
-    let texts = [iban, account_number, address, address_tag, description, &contact_id];
     let mut context = digest::Context::new(&digest::SHA256);
-    for text in texts {
-        let text = text.as_deref().unwrap_or_default();
-        context.update(format!("{}:{text}", text.len()).as_bytes());
+    for (label, text) in labels.iter() {
+        context.update(format!("{}={}:{text}", label.name(), text.len()).as_bytes());
     }
     URL_SAFE_NO_PAD.encode(context.finish().as_ref().get(..LABELS_HASH_BYTES).unwrap_or_default())
 }
@@ -291,6 +288,7 @@ fn labels_hash(labels: &AccountLabels) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Label;
 
     #[test]
     fn the_owner_sorts_before_every_instant() {
@@ -300,12 +298,19 @@ mod tests {
 
     #[test]
     fn groups_of_labels_that_differ_have_different_hashes() {
-        let some = |text: &str| Some(text.to_owned());
+        let group = |given: &[(Label, &str)]| {
+            let mut labels = AccountLabels::default();
+            for (label, text) in given {
+                labels.set(*label, text).unwrap();
+            }
+            labels
+        };
         let groups = [
-            AccountLabels::default(),
-            AccountLabels { iban: some("a"), ..AccountLabels::default() },
-            AccountLabels { account_number: some("a"), ..AccountLabels::default() },
-            AccountLabels { iban: some("a0:"), ..AccountLabels::default() },
+            group(&[]),
+            group(&[(Label::Iban, "a")]),
+            group(&[(Label::AccountNumber, "a")]),
+            group(&[(Label::Iban, "aaccount_number=1:a")]),
+            group(&[(Label::Iban, "a"), (Label::AccountNumber, "a")]),
         ];
         let hashes: std::collections::BTreeSet<_> = groups.iter().map(labels_hash).collect();
         assert_eq!(hashes.len(), groups.len());

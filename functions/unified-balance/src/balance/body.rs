@@ -8,7 +8,7 @@ use super::query::BalanceQuery;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::domain::total::Stack;
-use shared::domain::{Account, AccountLabels, AccountState, Pricing, Summary, TooLarge};
+use shared::domain::{Account, AccountState, Label, Pricing, Summary, TooLarge};
 use shared::http::{Number, RateReceipt, schema};
 
 /// A customer's balance in one currency; its numbers are exact decimals.
@@ -147,7 +147,7 @@ fn details(accounts: &[Account], pricing: Pricing<'_>) -> Result<Details, TooLar
 fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, TooLarge> {
     let Account { id, customer_id, asset, state, labels, .. } = account;
     let AccountState { balance, available: _, active, status } = state;
-    let AccountLabels { iban, address, address_tag, .. } = labels;
+    let label = |label| labels.get(label).map(str::to_owned);
     let in_base = pricing.convert(*asset, balance.wide())?;
     Ok(AccountBody {
         id: id.to_string(),
@@ -158,8 +158,10 @@ fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, 
         is_crypto: asset.is_crypto(),
         active: *active,
         status: status.name(),
-        main_wallet_address: address.clone(),
-        main_wallet_address_tag: address.as_ref().map(|_| address_tag.clone().unwrap_or_default()),
-        iban: iban.clone(),
+        main_wallet_address: label(Label::Address),
+        main_wallet_address_tag: labels
+            .get(Label::Address)
+            .map(|_| label(Label::AddressTag).unwrap_or_default()),
+        iban: label(Label::Iban),
     })
 }

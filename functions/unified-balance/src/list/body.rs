@@ -6,11 +6,12 @@
 
 use super::query::ListQuery;
 use crate::icon;
-use schemars::JsonSchema;
-use serde::Serialize;
-use shared::domain::{Account, AccountLabels, AccountState, Asset, Timestamp, TooLarge, sum};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
+use shared::domain::{Account, AccountLabels, AccountState, Asset, Label, Timestamp, TooLarge, sum};
 use shared::http::{ApiError, Number, schema};
 use shared::query::{InvalidParameter, Turned};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One page of accounts, or of their groups.
@@ -79,12 +80,8 @@ struct AccountBody {
     main_wallet_address_tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account_number: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iban: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    #[serde(flatten)]
+    labels: ListedLabels,
     /// When its earliest known balance is from; left out with `as_of` or `known_at`.
     #[schemars(schema_with = "schema::instant")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +91,28 @@ struct AccountBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<String>,
     metadata: Metadata,
+}
+
+/// The labels that are shown under their own names; those that the account lacks are left out.
+#[derive(Debug)]
+struct ListedLabels(AccountLabels);
+
+impl Serialize for ListedLabels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let listed = self.0.iter().filter(|(label, _)| label.is_listed());
+        serializer.collect_map(listed.map(|(label, text)| (label.name(), text)))
+    }
+}
+
+impl JsonSchema for ListedLabels {
+    fn schema_name() -> Cow<'static, str> {
+        "ListedLabels".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let listed = Label::ALL.into_iter().filter(|label| label.is_listed());
+        schema::texts(listed.map(|label| (label.name(), label.about())))
+    }
 }
 
 /// Facts about an account's asset, to show beside the account.
@@ -170,7 +189,7 @@ fn account_body(query: &ListQuery, account: &Account) -> Result<AccountBody, Too
     let Account { id, customer_id, asset, entry, state, created_at, scope, labels, custody_account_id: _ } =
         account;
     let AccountState { balance, available, active, status } = state;
-    let AccountLabels { iban, account_number, address, address_tag, description, contact_id: _ } = labels;
+    let label = |label| labels.get(label).map(str::to_owned);
     let of_now = |at: Timestamp| query.moment.is_none().then(|| at.to_millis_text());
     Ok(AccountBody {
         id: id.to_string(),
@@ -182,12 +201,12 @@ fn account_body(query: &ListQuery, account: &Account) -> Result<AccountBody, Too
         is_crypto: asset.is_crypto(),
         active: *active,
         status: status.name(),
-        main_wallet_address: address.clone(),
-        main_wallet_address_tag: address.as_ref().map(|_| address_tag.clone().unwrap_or_default()),
+        main_wallet_address: label(Label::Address),
+        main_wallet_address_tag: labels
+            .get(Label::Address)
+            .map(|_| label(Label::AddressTag).unwrap_or_default()),
         network: scope.network.as_ref().map(|network| network.name().to_owned()),
-        account_number: account_number.clone(),
-        iban: iban.clone(),
-        description: description.clone(),
+        labels: ListedLabels(labels.clone()),
         created_at: of_now(*created_at),
         updated_at: of_now(entry.balance_at),
         metadata: Metadata {

@@ -5,7 +5,7 @@ use super::lines::{Lines, TOO_LONG};
 use super::records;
 use crate::arguments::ImportFormat;
 use crate::error::CliError;
-use balance_ingest::entry::{FIELDS, REQUIRED_FIELDS};
+use balance_ingest::field::{FieldValue, entry_fields, field_names};
 use balance_ingest::{AccountEntry, EntrySource, Payload, is_ahead};
 use csv::StringRecord;
 use serde_json::{Map, Value};
@@ -87,18 +87,14 @@ fn by_name(path: &Path) -> Option<ImportFormat> {
 }
 
 fn checked(header: &[String]) -> Result<(), String> {
-    if let Some(missing) = REQUIRED_FIELDS.iter().find(|name| !header.iter().any(|column| column == *name)) {
-        return Err(format!(
-            "the header lacks the column {missing}; it must have {}",
-            REQUIRED_FIELDS.join(", ")
-        ));
+    let required = field_names(|field| field.is_required);
+    if let Some(missing) = required.iter().find(|name| !header.iter().any(|column| column == *name)) {
+        return Err(format!("the header lacks the column {missing}; it must have {}", required.join(", ")));
     }
+    let known = field_names(|_| true);
     for (index, name) in header.iter().enumerate() {
-        if !FIELDS.contains(&name.as_str()) {
-            return Err(format!(
-                "the header has an unknown column {name:?}; known are {}",
-                FIELDS.join(", ")
-            ));
+        if !known.contains(&name.as_str()) {
+            return Err(format!("the header has an unknown column {name:?}; known are {}", known.join(", ")));
         }
         if header.iter().take(index).any(|earlier| earlier == name) {
             return Err(format!("the header has the column {name} twice"));
@@ -111,11 +107,13 @@ fn of_record(record: &StringRecord, header: &[String]) -> Result<AccountEntry, S
     if record.len() != header.len() {
         return Err(format!("{} cells under a header of {}", record.len(), header.len()));
     }
+    let is_flag =
+        |name: &str| entry_fields().any(|field| field.name == name && field.value == FieldValue::Flag);
     let cell = |(name, text): (&String, &str)| {
-        let value = match (name.as_str(), text) {
+        let value = match text {
             // Excel writes its booleans in capitals.
-            ("active", "true" | "TRUE") => Value::Bool(true),
-            ("active", "false" | "FALSE") => Value::Bool(false),
+            "true" | "TRUE" if is_flag(name) => Value::Bool(true),
+            "false" | "FALSE" if is_flag(name) => Value::Bool(false),
             _ => Value::from(text),
         };
         (name.clone(), value)
