@@ -5,8 +5,6 @@ use crate::harness::{ALICE, Answer, App, BOB, account, admin, dataset, id, send,
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::CustomerId;
-use shared::store::ListError;
 use std::fmt::Write;
 
 const BOTH: &str =
@@ -354,16 +352,6 @@ async fn across_all_customers_there_is_only_the_tables_order() {
     let answer = app.get_as(admin(), "/v2/accounts?search.currency=JPY").await;
     assert_snapshot!(answer.json()["pagination"], @r#"{"limit":50,"next_cursor":null,"offset":0,"total":null}"#);
     assert_eq!(numbers(&app.get_as(admin(), &format!("/v2/accounts?{BOTH}&sort=-id&limit=1")).await), [7]);
-}
-
-#[tokio::test]
-async fn a_customer_with_more_accounts_than_may_be_read_is_refused() {
-    let app = App::start(dataset(accounts())).await;
-    let alice = CustomerId::parse(ALICE).unwrap();
-    for (most, expected) in [(4, Err(ListError::TooMany)), (5, Ok(5)), (6, Ok(5))] {
-        let read = app.stack.store().customer_accounts_at_most(alice, most).await;
-        assert_eq!(read.map(|accounts| accounts.len()), expected, "{most}");
-    }
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use crate::harness::{App, account, sheet, with};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use shared::store::MAX_HISTORY_READS;
 
 fn past(number: u32, currency: &str, balance: &str, history: &[(&str, &str)]) -> Value {
     let history: Vec<_> = history
@@ -66,15 +65,4 @@ async fn an_age_is_measured_from_the_asked_instant() {
     .await;
     assert_eq!(app.balance("USD", "&as_of=2026-01-05T00:00:00Z").await.status, 200);
     assert_eq!(app.balance("USD", "&as_of=2026-01-05T00:00:00.001Z").await.status, 422);
-}
-
-#[tokio::test]
-async fn too_many_changed_accounts_say_what_narrows_the_question() {
-    let changed = |number| past(number, "EUR", "2", &[("1", "2026-01-01T00:00:00Z")]);
-    let count = u32::try_from(MAX_HISTORY_READS).unwrap();
-    let mut accounts: Vec<_> = (0..=count).map(changed).collect();
-    accounts.push(past(count + 1, "USDC", "2", &[("1", "2026-01-01T00:00:00Z")]));
-    let app = App::start(json!({"accounts": accounts})).await;
-    assert_snapshot!(app.balance("EUR", "&as_of=2026-02-01T00:00:00Z").await, @r#"400 {"error":"invalid_request","message":"More than 10000 accounts have changed since that time; narrow the request with `search.currency` or `search.is_crypto`, or ask for a later `as_of`.","details":{"parameter":"as_of","request_id":"…"}}"#);
-    assert_snapshot!(app.balance("USDC", "&as_of=2026-02-01T00:00:00Z&search.is_crypto=true").await, @r#"200 {"total_balance":1.00,"currency":"USDC","fiat_balance":0.00,"crypto_balance":1.00}"#);
 }

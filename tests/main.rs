@@ -41,6 +41,7 @@ mod rate_limit;
 mod rate_rules;
 mod rate_sources;
 mod rates;
+mod read_budget;
 mod record;
 mod reference;
 mod replies;

@@ -9,7 +9,7 @@ use shared::auth::Caller;
 use shared::clock::Clock;
 use shared::config::StoreConfig;
 use shared::domain::{Grants, Timestamp};
-use shared::store::{RateLimiter, Store, Verdict};
+use shared::store::{RateLimiter, RateVerdict, Store};
 use std::time::Duration;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -26,7 +26,7 @@ fn at(second: u32) -> Timestamp {
 async fn admitted(instances: &[RateLimiter], caller: &Caller, calls: usize, now: Timestamp) -> usize {
     let mut count = 0;
     for limiter in instances.iter().cycle().take(calls) {
-        count += usize::from(limiter.check(&caller.id, now).await == Verdict::Admitted);
+        count += usize::from(limiter.check(&caller.id, now).await == RateVerdict::Admitted);
     }
     count
 }
@@ -42,9 +42,15 @@ async fn one_instance_is_exact_and_a_new_minute_begins_anew() {
         let (limiter, alice) = (instances(&app.stack.store(), 1, limit), caller(&format!("alice {limit}")));
         let limit = usize::try_from(limit).unwrap();
         assert_eq!(admitted(&limiter, &alice, limit * 2, at(30)).await, limit);
-        assert_eq!(limiter[0].check(&alice.id, at(31)).await, Verdict::Refused { retry_after_seconds: 29 });
+        assert_eq!(
+            limiter[0].check(&alice.id, at(31)).await,
+            RateVerdict::Refused { retry_after_seconds: 29 }
+        );
         assert_eq!(admitted(&limiter, &alice, limit * 2, at(60)).await, limit);
-        assert_eq!(limiter[0].check(&alice.id, at(119)).await, Verdict::Refused { retry_after_seconds: 1 });
+        assert_eq!(
+            limiter[0].check(&alice.id, at(119)).await,
+            RateVerdict::Refused { retry_after_seconds: 1 }
+        );
     }
 }
 
@@ -99,7 +105,10 @@ async fn one_instance_is_exact_under_concurrency_and_when_callers_hang_up() {
             let _ = tokio::time::timeout(Duration::ZERO, limiters[0].check(&alice.id, at(0))).await;
         }
         let verdicts = join_all((0..limit * 2).map(|_| limiters[0].check(&alice.id, at(1)))).await;
-        assert_eq!(verdicts.into_iter().filter(|verdict| *verdict == Verdict::Admitted).count(), limit - 20);
+        assert_eq!(
+            verdicts.into_iter().filter(|verdict| *verdict == RateVerdict::Admitted).count(),
+            limit - 20
+        );
     }
 }
 
@@ -132,10 +141,11 @@ async fn while_the_counter_is_down_an_instance_limits_by_itself() {
     for _ in 0..250 {
         verdicts.push(limiter.check(&caller("alice").id, at(0)).await);
     }
-    let count = |expected: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| expected(verdict)).count();
-    assert_eq!(count(|verdict| matches!(verdict, Verdict::Refused { .. })), 50);
+    let count =
+        |expected: fn(&RateVerdict) -> bool| verdicts.iter().filter(|verdict| expected(verdict)).count();
+    assert_eq!(count(|verdict| matches!(verdict, RateVerdict::Refused { .. })), 50);
     // One call in four, a batch of this limit, tried to post.
-    assert_eq!(count(|verdict| *verdict == Verdict::AdmittedUncounted), 50);
+    assert_eq!(count(|verdict| *verdict == RateVerdict::AdmittedUncounted), 50);
 }
 
 #[tokio::test]
@@ -147,7 +157,7 @@ async fn a_batch_that_may_have_been_counted_is_not_posted_again() {
     let limiter = limiter_over(counter.uri(), &app, 400);
     for call in 0..20 {
         let verdict = limiter.check(&caller("alice").id, at(0)).await;
-        assert_eq!(verdict == Verdict::AdmittedUncounted, call % 8 == 7, "{call}: {verdict:?}");
+        assert_eq!(verdict == RateVerdict::AdmittedUncounted, call % 8 == 7, "{call}: {verdict:?}");
     }
     let posted = |request: &wiremock::Request| {
         let body: Value = serde_json::from_slice(&request.body).unwrap();

@@ -1,7 +1,7 @@
 //! The cost of a request or a run, as its one log line says it: time, what the store charged, and whether it
 //! paid for the start of its process.
 
-use crate::store::measured;
+use crate::store::{READ_BUDGET, Usage, measured, measured_within};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -23,10 +23,19 @@ pub struct Cost {
     pub write_units: u64,
 }
 
-/// Does some work and says what it cost. What it hands to other tasks is not counted.
+/// Does some work and says what it cost. Work that it hands to other tasks is not counted.
 pub async fn costed<T>(work: impl Future<Output = T>) -> (T, Cost) {
+    cost_of(measured(work)).await
+}
+
+/// The same within the read budget of a request.
+pub async fn costed_within_budget<T>(work: impl Future<Output = T>) -> (T, Cost) {
+    cost_of(measured_within(READ_BUDGET, work)).await
+}
+
+async fn cost_of<T>(work: impl Future<Output = (T, Usage)>) -> (T, Cost) {
     let started = Instant::now();
-    let (done, usage) = measured(work).await;
+    let (done, usage) = work.await;
     let (read_units, write_units) = usage.units();
     let cost = Cost {
         latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -31,11 +31,11 @@ pub(crate) async fn list(
     admit(&caller, &merchant)?;
     let these = Merchants::These(BTreeSet::from([merchant.id.clone()]));
     let stored = app.store.organization_accounts(&merchant.organization_id, &these).await;
-    let mut stored = stored.map_err(|error| ApiError::list(error, TOO_MANY))?;
+    let mut stored = stored.map_err(|error| ApiError::reading(error, TOO_MANY))?;
     stored.retain(|stored| asset.is_none_or(|asset| stored.account.asset == asset));
     let stored = stored.into_iter().map(StoredHolding::from);
     let accounts = app.store.accounts_at(stored, moment.unwrap_or(Moment::as_of(now))).await;
-    let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
+    let mut accounts = accounts.map_err(|error| ApiError::reading(error, TOO_OLD))?;
     accounts.retain(|account| merchant.owns(account));
     reply(moment, now, |balance_date| {
         accounts.iter().map(|account| BalanceBody::new(account, balance_date)).collect::<Vec<_>>()

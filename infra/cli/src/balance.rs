@@ -8,8 +8,9 @@ use crate::error::CliError;
 use crate::moment::moment;
 use crate::output::{Output, table};
 use serde::Serialize;
-use shared::domain::total::{Receipt, Rows, Stack};
-use shared::domain::{Asset, CustomerId, Pricing, Summary, summarize};
+use shared::domain::total::{Receipt, Stack};
+use shared::domain::{Asset, CustomerId, Moment, NativeSums, Pricing, Summary};
+use shared::store::{ItemDetail, Store};
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -54,11 +55,10 @@ pub(crate) async fn run(
         CustomerId::parse(&customer).map_err(|error| CliError::argument("--customer", error))?;
     let target = Asset::parse(&currency).map_err(|error| CliError::argument("--currency", error))?;
     let moment = moment(as_of.as_deref(), known_at.as_deref(), connection.now())?;
-    let stored = connection.store.customer_accounts(customer_id).await?;
-    let accounts = connection.store.accounts_at(stored, moment).await?;
+    let sums = sums(&connection.store, customer_id, moment).await?;
     let sheet = connection.store.sheet_at(moment, connection.age_limits).await?;
     let pricing = Pricing { target, sheet: sheet.as_ref(), at: moment.as_of, limits: connection.age_limits };
-    let summary = summarize(&accounts, pricing, Rows::Omitted)?;
+    let summary = sums.summary(pricing, false)?;
     if !summary.unpriced.is_empty() && !partial {
         let currencies: Vec<_> = summary.unpriced.iter().map(|(asset, _)| asset.code()).collect();
         return Err(CliError::Unpriced(currencies.join(", ")));
@@ -66,6 +66,18 @@ pub(crate) async fn run(
     let balance = shown(customer_id, moment.as_of.to_millis_text(), target, summary);
     output.document(&balance, printed)?;
     Ok(Ending::Done)
+}
+
+/// The sums of the customer's accounts as they stood at the moment.
+async fn sums(store: &Store, customer_id: CustomerId, moment: Moment) -> Result<NativeSums, CliError> {
+    let mut sums = NativeSums::default();
+    let mut pages = store.customer_pages(customer_id, ItemDetail::Totals);
+    while let Some(page) = pages.next().await? {
+        for account in store.accounts_at(page, moment).await? {
+            sums.add(&account)?;
+        }
+    }
+    Ok(sums)
 }
 
 fn shown(customer_id: CustomerId, at: String, target: Asset, summary: Summary) -> Shown {

@@ -1,7 +1,7 @@
 //! The errors of commands, in words that say what to do.
 
 use shared::domain::TooLarge;
-use shared::store::{PastError, RegisterError, StoreError};
+use shared::store::{RegisterError, StoreError};
 use std::fmt::Display;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -64,9 +64,6 @@ pub enum CliError {
     /// A total is too long to be shown.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// Balances of the past could not be read.
-    #[error(transparent)]
-    Past(#[from] PastError),
     /// A custody account could not be registered.
     #[error(transparent)]
     Register(#[from] RegisterError),

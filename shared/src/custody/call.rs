@@ -4,7 +4,7 @@ use super::ProviderError;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::outgoing::{self, Answer};
-use crate::store::{RateLimiter, Verdict};
+use crate::store::{RateLimiter, RateVerdict};
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::RequestBuilder;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -85,14 +85,14 @@ impl Budget {
 
 /// Whether a budget allows it; if not, in how many seconds. What could not be counted is allowed, and an
 /// alarm is told.
-pub(super) fn within(verdict: Verdict) -> Result<(), i64> {
+pub(super) fn within(verdict: RateVerdict) -> Result<(), i64> {
     match verdict {
-        Verdict::Admitted => Ok(()),
-        Verdict::AdmittedUncounted => {
+        RateVerdict::Admitted => Ok(()),
+        RateVerdict::AdmittedUncounted => {
             tracing::warn!(limiter = "unreachable", "a budget was not counted");
             Ok(())
         }
-        Verdict::Refused { retry_after_seconds } => Err(retry_after_seconds),
+        RateVerdict::Refused { retry_after_seconds } => Err(retry_after_seconds),
     }
 }
 

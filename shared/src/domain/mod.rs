@@ -37,4 +37,4 @@ pub use price::{Factor, PriceError, UsdPrice};
 pub use quote::{Quote, QuoteBook, Quotes, SourceName, Suspect};
 pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet};
 pub use time::Timestamp;
-pub use total::{Summary, sum, summarize};
+pub use total::{NativeSums, Summary, sum};

@@ -1,7 +1,8 @@
 //! One answer to "how much do we hold?": native sums, each converted once, and the receipt that proves them.
 //!
-//! Sums are exact and 256 bits wide, so they depend neither on the order of accounts nor on their number.
-//! Filters and permission were applied before.
+//! Accounts are folded into [`NativeSums`] one by one, so no total needs them all in memory. Sums are exact and
+//! 256 bits wide, so they depend neither on the order of accounts nor on their number. Filters and permission
+//! were applied before.
 
 use super::{Account, Amount, Asset, Pricing, Rate, TooLarge};
 use ethnum::I256;
@@ -59,75 +60,88 @@ impl Summary {
     }
 }
 
-/// Whether each account is shown with its own conversion, which can need a rate where the sum needs none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rows {
-    /// Rows are converted too.
-    Converted,
-    /// Totals only.
-    Omitted,
-}
-
 /// The exact sum of balances, which must all be of one currency to mean anything.
 pub fn sum<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Result<Amount, TooLarge> {
     // No memory holds enough accounts to leave 256 bits.
     Amount::from_wide(accounts.into_iter().map(|account| account.state.balance.wide()).sum())
 }
 
-#[derive(Default)]
-struct Holding {
+/// The accounts of one currency while they are summed.
+#[derive(Debug, Clone, Default)]
+struct NativeSum {
     accounts: usize,
     units: I256,
     has_balance: bool,
 }
 
-/// Sums the accounts per currency and converts each sum once into the target.
+/// The sums of accounts by their currency.
 ///
-/// Fails only if a sum or a conversion has more than 18 digits before the point.
-pub fn summarize<'a>(
-    accounts: impl IntoIterator<Item = &'a Account>,
-    pricing: Pricing<'_>,
-    rows: Rows,
-) -> Result<Summary, TooLarge> {
-    let (mut fiat, mut crypto) = (I256::ZERO, I256::ZERO);
-    let (mut stacks, mut unpriced, mut converted) = (Vec::new(), Vec::new(), Vec::new());
-    for (asset, holding) in holdings(accounts)? {
-        let balance = Amount::from_wide(holding.units)?;
-        let balance_in_base = pricing.convert(asset, holding.units)?;
-        let needs_rate = asset != pricing.target
-            && (holding.units != I256::ZERO || (rows == Rows::Converted && holding.has_balance));
-        if needs_rate {
-            match pricing.rate(asset).filter(|_| pricing.rate(pricing.target).is_some()) {
-                Some(_) => converted.push(asset),
-                None => unpriced.push((asset, balance)),
-            }
-        }
-        // Wide until the end: what leaves the range on the way may come back.
-        let subtotal = if asset.is_crypto() { &mut crypto } else { &mut fiat };
-        *subtotal += balance_in_base.unwrap_or_default().wide();
-        stacks.push(Stack { asset, accounts: holding.accounts, balance, balance_in_base });
-    }
-    Ok(Summary {
-        total: Amount::from_wide(fiat + crypto)?,
-        fiat: Amount::from_wide(fiat)?,
-        crypto: Amount::from_wide(crypto)?,
-        stacks,
-        unpriced,
-        receipts: receipts(converted, pricing),
-    })
-}
+/// ```
+/// use shared::domain::total::NativeSums;
+/// let sums = NativeSums::default();
+/// assert_eq!(sums.accounts(), 0);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct NativeSums(BTreeMap<Asset, NativeSum>);
 
-fn holdings<'a>(
-    accounts: impl IntoIterator<Item = &'a Account>,
-) -> Result<BTreeMap<Asset, Holding>, TooLarge> {
-    let mut holdings = BTreeMap::<Asset, Holding>::new();
-    for account in accounts {
-        let holding = holdings.entry(account.asset).or_default();
-        holding.accounts += 1;
-        holding.units = holding.units.checked_add(account.state.balance.wide()).ok_or(TooLarge)?;
-        holding.has_balance |= account.state.balance != Amount::ZERO;
+impl NativeSums {
+    /// The sums of these accounts.
+    pub fn of<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Result<Self, TooLarge> {
+        let mut sums = Self::default();
+        for account in accounts {
+            sums.add(account)?;
+        }
+        Ok(sums)
     }
-    Ok(holdings)
+
+    /// Adds an account's balance. Fails only where a sum leaves 256 bits.
+    pub fn add(&mut self, account: &Account) -> Result<(), TooLarge> {
+        let sum = self.0.entry(account.asset).or_default();
+        sum.accounts += 1;
+        sum.units = sum.units.checked_add(account.state.balance.wide()).ok_or(TooLarge)?;
+        sum.has_balance |= account.state.balance != Amount::ZERO;
+        Ok(())
+    }
+
+    /// How many accounts there are.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.0.values().map(|sum| sum.accounts).sum()
+    }
+
+    /// Converts each sum once into the target.
+    ///
+    /// `has_rows` says that each account is also shown with its own converted balance. Balances that cancel (+5
+    /// and −5) need no rate for their sum, but their rows do.
+    ///
+    /// Fails only if a sum or a conversion has more than 18 digits before the point.
+    pub fn summary(&self, pricing: Pricing<'_>, has_rows: bool) -> Result<Summary, TooLarge> {
+        let (mut fiat, mut crypto) = (I256::ZERO, I256::ZERO);
+        let (mut stacks, mut unpriced, mut converted) = (Vec::new(), Vec::new(), Vec::new());
+        for (&asset, sum) in &self.0 {
+            let balance = Amount::from_wide(sum.units)?;
+            let balance_in_base = pricing.convert(asset, sum.units)?;
+            let is_converted = sum.units != I256::ZERO || (has_rows && sum.has_balance);
+            if asset != pricing.target && is_converted {
+                match pricing.rate(asset).filter(|_| pricing.rate(pricing.target).is_some()) {
+                    Some(_) => converted.push(asset),
+                    None => unpriced.push((asset, balance)),
+                }
+            }
+            // Add in 256 bits: a subtotal may have more than 18 digits although the total has not.
+            let subtotal = if asset.is_crypto() { &mut crypto } else { &mut fiat };
+            *subtotal += balance_in_base.unwrap_or_default().wide();
+            stacks.push(Stack { asset, accounts: sum.accounts, balance, balance_in_base });
+        }
+        Ok(Summary {
+            total: Amount::from_wide(fiat + crypto)?,
+            fiat: Amount::from_wide(fiat)?,
+            crypto: Amount::from_wide(crypto)?,
+            stacks,
+            unpriced,
+            receipts: receipts(converted, pricing),
+        })
+    }
 }
 
 fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
@@ -205,6 +219,13 @@ mod tests {
         proptest::collection::vec(account, 0..30)
     }
 
+    fn summarize<'a>(
+        accounts: impl IntoIterator<Item = &'a Account>,
+        pricing: Pricing<'_>,
+    ) -> Result<Summary, TooLarge> {
+        NativeSums::of(accounts)?.summary(pricing, false)
+    }
+
     fn sum(amounts: impl Iterator<Item = Amount>) -> I256 {
         amounts.fold(I256::ZERO, |sum, amount| sum + amount.wide())
     }
@@ -219,14 +240,14 @@ mod tests {
         ) {
             let sheet = sheet();
             let pricing = Pricing { target: Asset::parse(PRICES[target].0).unwrap(), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
-            prop_assert_eq!(summarize(&accounts, pricing, Rows::Omitted).unwrap(), summarize(&shuffled, pricing, Rows::Omitted).unwrap());
+            prop_assert_eq!(summarize(&accounts, pricing).unwrap(), summarize(&shuffled, pricing).unwrap());
         }
 
         #[test]
         fn totals_foot_with_stacks_and_sums_are_native_and_exact(accounts in accounts(), target in 0_usize..PRICES.len()) {
             let sheet = sheet();
             let pricing = Pricing { target: Asset::parse(PRICES[target].0).unwrap(), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
-            let summary = summarize(&accounts, pricing, Rows::Omitted).unwrap();
+            let summary = summarize(&accounts, pricing).unwrap();
             let in_base = |is_crypto: bool| {
                 sum(summary.stacks.iter().filter(|stack| stack.asset.is_crypto() == is_crypto).map(|stack| stack.balance_in_base.unwrap()))
             };
@@ -253,7 +274,7 @@ mod tests {
             limits: AgeLimits::STANDARD,
         };
         let many = std::iter::repeat_n(&largest, 1_000);
-        assert_eq!(summarize(many, pricing, Rows::Omitted), Err(TooLarge));
+        assert_eq!(summarize(many, pricing), Err(TooLarge));
         // A sum that leaves the range on the way and comes back is exact, within a currency and across.
         let sheet = sheet();
         let mixed = [
@@ -262,9 +283,9 @@ mod tests {
             account("USD", -10_i128.pow(24)),
         ];
         let across = Pricing { sheet: Some(&sheet), ..pricing };
-        assert!(summarize(&mixed, across, Rows::Omitted).is_ok());
+        assert!(summarize(&mixed, across).is_ok());
         let debt = account("EUR", -(10_i128.pow(36) - 1));
         let balanced = std::iter::repeat_n(&largest, 1_000).chain(std::iter::repeat_n(&debt, 1_000));
-        assert_eq!(summarize(balanced, pricing, Rows::Omitted).unwrap().total, Amount::ZERO);
+        assert_eq!(summarize(balanced, pricing).unwrap().total, Amount::ZERO);
     }
 }

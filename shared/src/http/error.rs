@@ -15,7 +15,7 @@ use crate::auth::AuthError;
 use crate::custody::{ProviderError, SyncError};
 use crate::domain::{Asset, Grants, Pricing, TooLarge};
 use crate::query::InvalidParameter;
-use crate::store::{ListError, MAX_HISTORY_READS, MAX_LISTED_ACCOUNTS, PastError, StoreError};
+use crate::store::{READ_BUDGET, StoreError};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
@@ -101,7 +101,8 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) | StoreError::WrongClock(_) => {
                 Self::ServiceUnavailable { cause: error.to_string() }
             }
-            StoreError::Corrupt { .. } | StoreError::Refused(_) => {
+            // Reads that can spend the budget go through [`ApiError::reading`], which says what to narrow.
+            StoreError::Corrupt { .. } | StoreError::Refused(_) | StoreError::ReadBudget(_) => {
                 Self::Internal { cause: error.to_string() }
             }
         }
@@ -163,32 +164,13 @@ impl ApiError {
         if grants.may_see_all() { Self::AccountNotFound } else { Self::InsufficientPermissions }
     }
 
-    /// A list that could not be read.
+    /// A question that could not be read, or that would take more reads than one request may cost.
     #[must_use]
-    pub fn list(error: ListError, narrowing: Narrowing) -> Self {
+    pub fn reading(error: StoreError, narrowing: Narrowing) -> Self {
+        let StoreError::ReadBudget(_) = error else { return error.into() };
         let Narrowing { parameter, advice } = narrowing;
-        match error {
-            ListError::Store(error) => error.into(),
-            ListError::TooMany => {
-                let message =
-                    format!("More than {MAX_LISTED_ACCOUNTS} accounts would have to be read; {advice}.");
-                InvalidParameter::new(parameter, message).into()
-            }
-        }
-    }
-
-    /// Balances of another time that could not be read.
-    #[must_use]
-    pub fn past(error: PastError, narrowing: Narrowing) -> Self {
-        let Narrowing { parameter, advice } = narrowing;
-        match error {
-            PastError::Store(error) => error.into(),
-            PastError::TooManyReads => {
-                let message =
-                    format!("More than {MAX_HISTORY_READS} accounts have changed since that time; {advice}.");
-                InvalidParameter::new(parameter, message).into()
-            }
-        }
+        let message = format!("More than {READ_BUDGET} read units of the store would be needed; {advice}.");
+        InvalidParameter::new(parameter, message).into()
     }
 
     /// An answer larger than [`MAX_BODY_BYTES`].

@@ -1,11 +1,12 @@
 //! The gate every route stands behind: authentication and the rate limit, as the first thing a handler asks
 //! for.
 
+use super::weight::Weight;
 use super::{ApiError, RequestTime};
 use crate::auth::{Authenticator, Caller, Headers};
 use crate::config::Config;
 use crate::domain::Timestamp;
-use crate::store::{RateLimiter, Store, Verdict};
+use crate::store::{RateLimiter, RateVerdict, Store};
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -59,11 +60,14 @@ where
         let caller = authenticator.authenticate(headers(&parts.headers), now).await?;
         Span::current().record("caller", caller.id.get(..LOGGED_CHARACTERS));
         match limiter.check(&caller.id, now).await {
-            Verdict::Admitted => {}
-            Verdict::AdmittedUncounted => drop(Span::current().record("limiter", "unreachable")),
-            Verdict::Refused { retry_after_seconds } => {
+            RateVerdict::Admitted => {}
+            RateVerdict::AdmittedUncounted => drop(Span::current().record("limiter", "unreachable")),
+            RateVerdict::Refused { retry_after_seconds } => {
                 return Err(ApiError::RateLimitExceeded { retry_after_seconds });
             }
+        }
+        if let Some(weight) = parts.extensions.get::<Weight>() {
+            weight.of(limiter, &caller.id);
         }
         Ok(Self(caller))
     }

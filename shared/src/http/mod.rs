@@ -17,6 +17,7 @@ mod reply;
 pub mod schema;
 mod serve;
 mod warm;
+mod weight;
 
 pub use code::ErrorCode;
 pub use error::{ApiError, ErrorBody, MissingRate, Narrowing};

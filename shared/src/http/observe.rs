@@ -1,8 +1,9 @@
 //! The outermost layer: one id, one clock reading and one log line per request.
 
 use super::error::{self, ApiError};
+use super::weight::Weight;
 use crate::clock::Clock;
-use crate::cost::{costed, costed_line};
+use crate::cost::{costed_line, costed_within_budget};
 use crate::domain::Timestamp;
 use crate::telemetry::REQUEST_SPAN;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -59,10 +60,17 @@ fn noted<T: Copy + Send + Sync + 'static>(parts: &Parts) -> Result<T, ApiError> 
 /// Runs the request in a span of its own, renders its error, and logs its line.
 pub(super) async fn observe(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
-    request.extensions_mut().insert(RequestTime(clock.now()));
+    let (now, weight) = (clock.now(), Weight::default());
+    request.extensions_mut().insert(RequestTime(now));
+    request.extensions_mut().insert(weight.clone());
     request.extensions_mut().insert(Deadline(Instant::now() + REQUEST_TIMEOUT));
     let span = span(&request, &request_id);
-    let work = costed(timeout(REQUEST_TIMEOUT, next.run(request)));
+    // Boxed, because the runtime's futures nest around it.
+    let work = costed_within_budget(Box::pin(async {
+        let response = timeout(REQUEST_TIMEOUT, next.run(request)).await;
+        weight.charge(now).await;
+        response
+    }));
     let (response, cost) = work.instrument(span.clone()).await;
     let late = |_| {
         ApiError::ServiceUnavailable { cause: format!("no answer within {REQUEST_TIMEOUT:?}") }

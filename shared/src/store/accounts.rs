@@ -15,6 +15,23 @@ use crate::domain::{
     Moment, Timestamp,
 };
 
+/// The attributes of an account that a total needs.
+pub(super) const TOTAL_ATTRIBUTES: [&str; 13] = [
+    "account_id",
+    "customer_id",
+    "currency",
+    "entry",
+    "recorded_at",
+    "revision",
+    "balance",
+    "available",
+    "active",
+    "status",
+    "created_at",
+    "network",
+    "network_known_at",
+];
+
 /// An account with its newest entry, and what the store remembers to answer for earlier moments.
 ///
 /// [`Store::record`] writes it; [`Store::account_at`] and [`Store::accounts_at`] turn it into the account of

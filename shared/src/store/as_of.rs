@@ -3,27 +3,13 @@
 //! The account item repeats the newest entry, so most accounts need no read of their history. History is read
 //! for accounts whose newest entry is later than the moment, or was recorded later.
 
+use super::usage::check_budget;
 use super::{Store, StoreError, StoredAccount, StoredHolding};
 use crate::domain::{Account, Moment};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use thiserror::Error;
 
 /// History reads under way at once for one request.
 const CONCURRENT_READS: usize = 16;
-/// History reads a request may cost: about 10,000 read units and a few seconds, where entries are small.
-pub const MAX_HISTORY_READS: usize = 10_000;
-
-/// Why balances of another time could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PastError {
-    /// The histories of more than [`MAX_HISTORY_READS`] accounts would have to be read.
-    #[error("more than {MAX_HISTORY_READS} accounts have changed since that time")]
-    TooManyReads,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Where the entry that counts is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whereabouts {
@@ -64,12 +50,11 @@ impl Store {
         &self,
         holdings: impl IntoIterator<Item = StoredHolding>,
         moment: Moment,
-    ) -> Result<Vec<Account>, PastError> {
+    ) -> Result<Vec<Account>, StoreError> {
         let holdings: Vec<StoredHolding> = holdings.into_iter().collect();
         let in_history = |holding: &&StoredHolding| holding.whereabouts(moment) == Whereabouts::History;
-        if holdings.iter().filter(in_history).count() > MAX_HISTORY_READS {
-            return Err(PastError::TooManyReads);
-        }
+        // A read of a history costs a unit at least.
+        check_budget(holdings.iter().filter(in_history).count())?;
         let shown =
             stream::iter(holdings).map(|holding| self.holding_at(holding, moment)).buffered(CONCURRENT_READS);
         let shown: Vec<Vec<Account>> = shown.try_collect().await?;

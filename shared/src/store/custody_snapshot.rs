@@ -22,6 +22,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Begins the sort key of a snapshot; `#` sorts before every account's id.
 const SNAPSHOT: &str = "#custody#";
+/// The attributes of a snapshot that no account has.
+pub(super) const ATTRIBUTES: [&str; 5] =
+    ["provider", "coverage", "holdings", "registered_at", "first_confirmed_at"];
 /// Positions by asset.
 pub(super) type Positions = BTreeMap<ChainAsset, Position>;
 

@@ -1,6 +1,7 @@
 //! The errors of the store, told apart by what a caller can do about them.
 
 use super::clock_check::WrongClock;
+use super::usage::ReadBudgetSpent;
 use crate::config::Table;
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use thiserror::Error;
@@ -22,6 +23,9 @@ pub enum StoreError {
     /// This process's clock is wrong, so it may not write.
     #[error("{0}")]
     WrongClock(WrongClock),
+    /// A request has read all that it may.
+    #[error(transparent)]
+    ReadBudget(#[from] ReadBudgetSpent),
     /// DynamoDB refused the call itself: a missing table or right.
     #[error("the store refused the call: {0}")]
     Refused(String),
@@ -48,8 +52,11 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     fn from(error: SdkError<E>) -> Self {
-        if let Some(wrong) = wrong_clock(&error) {
+        if let Some(wrong) = refusal::<WrongClock>(&error) {
             return Self::WrongClock(wrong);
+        }
+        if let Some(spent) = refusal::<ReadBudgetSpent>(&error) {
+            return Self::ReadBudget(spent);
         }
         let is_answered = error.raw_response().is_some_and(|response| !response.status().is_server_error());
         match error.as_service_error().and_then(ProvideErrorMetadata::code) {
@@ -61,8 +68,8 @@ where
     }
 }
 
-/// The refusal of [`ClockCheck`](super::clock_check::ClockCheck), which stands at the end of the causes.
-fn wrong_clock(error: &(dyn std::error::Error + 'static)) -> Option<WrongClock> {
+/// The refusal of an interceptor of ours, which stands at the end of the causes.
+fn refusal<R: Copy + std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> Option<R> {
     let mut causes = std::iter::successors(Some(error), |cause| cause.source());
-    causes.find_map(|cause| cause.downcast_ref::<WrongClock>().copied())
+    causes.find_map(|cause| cause.downcast_ref::<R>().copied())
 }

@@ -3,25 +3,24 @@
 
 use super::custody_snapshot::{self, StoredSnapshot};
 use super::row::{Item, text};
+use super::usage::check_budget;
 use super::{Store, StoreError, StoredAccount, accounts};
 use crate::config::Table;
 use crate::domain::CustomerId;
 use crate::query::Filter;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use thiserror::Error;
 
-/// Accounts that a list reads to order or show them: about 3,100 read units and a few seconds.
-pub const MAX_LISTED_ACCOUNTS: usize = 50_000;
+/// Items of one page: a page of whole accounts takes a few MB of memory while it is parsed.
+const PAGE_ITEMS: i32 = 2_000;
 
-/// Why a list could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ListError {
-    /// It is longer than may be read at once.
-    #[error("more accounts than may be read at once")]
-    TooMany,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// How much of a customer's items is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemDetail {
+    /// Everything.
+    Whole,
+    /// As much as a total needs: no labels, no organization and no merchant. It costs the same read units and
+    /// half the time to parse.
+    Totals,
 }
 
 /// An item of the accounts table.
@@ -76,41 +75,59 @@ pub(super) fn from_item(item: &Item) -> Result<StoredHolding, StoreError> {
     }
 }
 
+/// A customer's items, page by page.
+#[derive(Debug)]
+pub struct CustomerPages {
+    query: QueryFluentBuilder,
+    has_ended: bool,
+}
+
+impl CustomerPages {
+    /// The next page, `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<StoredHolding>>, StoreError> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        let page = self.query.clone().send().await?;
+        check_budget(0)?;
+        self.has_ended = page.last_evaluated_key.is_none();
+        let holdings = page.items().iter().map(from_item).collect::<Result<_, _>>()?;
+        self.query = self.query.clone().set_exclusive_start_key(page.last_evaluated_key);
+        Ok(Some(holdings))
+    }
+}
+
 impl Store {
-    /// Everything that stands for accounts of the customer: one strongly consistent Query, page by page.
+    /// Everything that stands for accounts of the customer, page by page: one strongly consistent Query.
+    #[must_use]
+    pub fn customer_pages(&self, customer_id: CustomerId, detail: ItemDetail) -> CustomerPages {
+        let mut query = self
+            .client
+            .query()
+            .table_name(self.table(Table::Accounts))
+            .consistent_read(true)
+            .limit(PAGE_ITEMS)
+            .key_condition_expression("customer_id = :customer")
+            .expression_attribute_values(":customer", text(customer_id.to_string()));
+        if detail == ItemDetail::Totals {
+            let attributes = accounts::TOTAL_ATTRIBUTES.iter().chain(&custody_snapshot::ATTRIBUTES);
+            for (name, attribute) in attributes.enumerate() {
+                query = query.expression_attribute_names(format!("#{name}"), *attribute);
+            }
+            let names = 0..accounts::TOTAL_ATTRIBUTES.len() + custody_snapshot::ATTRIBUTES.len();
+            let names: Vec<String> = names.map(|name| format!("#{name}")).collect();
+            query = query.projection_expression(names.join(","));
+        }
+        CustomerPages { query, has_ended: false }
+    }
+
+    /// All pages together, for a reader that a customer's size cannot hurt.
     pub async fn customer_accounts(&self, customer_id: CustomerId) -> Result<Vec<StoredHolding>, StoreError> {
-        let mut items = self.by_customer(customer_id).into_paginator().items().send();
+        let mut pages = self.customer_pages(customer_id, ItemDetail::Whole);
         let mut holdings = Vec::new();
-        while let Some(item) = items.next().await {
-            holdings.push(from_item(&item?)?);
+        while let Some(page) = pages.next().await? {
+            holdings.extend(page);
         }
         Ok(holdings)
-    }
-
-    /// The same, unless it stands for more than `most` accounts: then reading stops.
-    pub async fn customer_accounts_at_most(
-        &self,
-        customer_id: CustomerId,
-        most: usize,
-    ) -> Result<Vec<StoredHolding>, ListError> {
-        let mut pages = self.by_customer(customer_id).into_paginator().send();
-        let (mut holdings, mut count) = (Vec::new(), 0);
-        while let Some(page) = pages.next().await {
-            for item in page.map_err(StoreError::from)?.items() {
-                let holding = from_item(item)?;
-                count += holding.accounts();
-                holdings.push(holding);
-            }
-            if count > most {
-                return Err(ListError::TooMany);
-            }
-        }
-        Ok(holdings)
-    }
-
-    fn by_customer(&self, customer_id: CustomerId) -> QueryFluentBuilder {
-        let query = self.client.query().table_name(self.table(Table::Accounts)).consistent_read(true);
-        let query = query.key_condition_expression("customer_id = :customer");
-        query.expression_attribute_values(":customer", text(customer_id.to_string()))
     }
 }

@@ -6,6 +6,8 @@
 //! counted: at most `n × (batch − 1)` calls beyond the limit in a minute, where the batch is a fiftieth of
 //! the limit, at least one. A limit below 100 has a batch of one and is exact over all instances.
 //!
+//! A request that reads much weighs more than one call. Its reads are known at its end, so it is charged then.
+//!
 //! A limiter must not take the system down: while the counter cannot be reached, every instance limits by its
 //! own count alone. A batch whose outcome is unknown is not posted again, because it may have been counted:
 //! callers are given the doubt.
@@ -32,7 +34,7 @@ const MAX_CALLERS: usize = 10_000;
 
 /// How the limiter decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RateVerdict {
     /// Go on.
     Admitted,
     /// Go on: the counter could not be reached.
@@ -69,17 +71,20 @@ struct Count {
 }
 
 /// The first decision on a call, without the store.
-enum Step {
+enum LocalDecision {
     Refuse,
     Admit,
     /// Admit if the counter agrees.
-    Post {
-        calls: u64,
-        /// All that this instance has posted then.
-        posted: u64,
-        /// The end of the minute that they count in.
-        window_end: i64,
-    },
+    Post(Batch),
+}
+
+/// Calls that are to be posted.
+struct Batch {
+    calls: u64,
+    /// All that this instance has posted then.
+    posted: u64,
+    /// The end of the minute that they count in.
+    window_end: i64,
 }
 
 impl RateLimiter {
@@ -90,31 +95,65 @@ impl RateLimiter {
     }
 
     /// Counts one call and decides on it.
-    pub async fn check(&self, caller: &str, now: Timestamp) -> Verdict {
-        let Some(limit) = self.per_minute.map(NonZeroU64::get) else { return Verdict::Admitted };
-        let (now, window_end) = (now.unix_seconds(), window_end(now));
-        let refused = Verdict::Refused { retry_after_seconds: (window_end - now).max(1) };
-        let (calls, posted, window_end) = match self.count(caller, limit, now, window_end) {
-            Step::Refuse => return refused,
-            Step::Admit => return Verdict::Admitted,
-            Step::Post { calls, posted, window_end } => (calls, posted, window_end),
-        };
+    pub async fn check(&self, caller: &str, now: Timestamp) -> RateVerdict {
+        let Some(limit) = self.per_minute.map(NonZeroU64::get) else { return RateVerdict::Admitted };
+        let retry_after_seconds = (window_end(now) - now.unix_seconds()).max(1);
+        let refused = RateVerdict::Refused { retry_after_seconds };
+        match self.count(caller, limit, now) {
+            LocalDecision::Refuse => refused,
+            LocalDecision::Admit => RateVerdict::Admitted,
+            LocalDecision::Post(batch) => match self.post(caller, batch).await {
+                Some(counted) if counted > limit => refused,
+                Some(_) => RateVerdict::Admitted,
+                None => RateVerdict::AdmittedUncounted,
+            },
+        }
+    }
+
+    /// Counts further calls, for an admitted one that turned out to weigh as much. They are never refused, but
+    /// the caller's next call may be.
+    pub async fn charge(&self, caller: &str, calls: u64, now: Timestamp) {
+        let Some(limit) = self.per_minute.map(NonZeroU64::get).filter(|_| calls > 0) else { return };
+        let batch = self.with_count(caller, now, |count| {
+            count.own += calls;
+            count.batch(limit, now)
+        });
+        if let Some(batch) = batch {
+            self.post(caller, batch).await;
+        }
+    }
+
+    /// Posts a batch, and returns the sum of all instances unless the counter could not be reached.
+    async fn post(&self, caller: &str, batch: Batch) -> Option<u64> {
+        let Batch { calls, posted, window_end } = batch;
         let mut post = Post { limiter: self, caller, window_end, others: None };
         let key = format!("{}#{}", self.group, caller);
         let answer = tokio::time::timeout(POST_TIMEOUT, self.store.add_calls(&key, calls, window_end)).await;
-        let Ok(Ok(counted)) = answer else { return Verdict::AdmittedUncounted };
+        let counted = answer.ok()?.ok()?;
         post.others = Some(counted.saturating_sub(posted));
-        if counted > limit { refused } else { Verdict::Admitted }
+        Some(counted)
     }
 
-    /// The instance's own part: refuses what it knows to be too much, and says when to post.
-    fn count(&self, caller: &str, limit: u64, now: i64, window_end: i64) -> Step {
-        let batch = (limit / BATCHES_PER_LIMIT).max(1);
+    /// The instance's own part: refuses a call that it knows to be one too many, and says when to post.
+    fn count(&self, caller: &str, limit: u64, now: Timestamp) -> LocalDecision {
+        self.with_count(caller, now, |count| {
+            if count.own + count.others >= limit {
+                return LocalDecision::Refuse;
+            }
+            count.own += 1;
+            count.batch(limit, now).map_or(LocalDecision::Admit, LocalDecision::Post)
+        })
+    }
+
+    /// Looks at the caller's count of this minute.
+    fn with_count<T>(&self, caller: &str, now: Timestamp, look: impl FnOnce(&mut Count) -> T) -> T {
+        let window_end = window_end(now);
         let mut counts = self.lock();
         if !counts.contains_key(caller) {
             make_room(&mut counts, window_end);
         }
-        let fresh = Count { window_end, own: 0, posted: 0, others: 0, is_posting: false, posted_at: now };
+        let posted_at = now.unix_seconds();
+        let fresh = Count { window_end, own: 0, posted: 0, others: 0, is_posting: false, posted_at };
         let count = counts.entry(caller.to_owned()).or_insert(fresh);
         // A call of the minute before that comes late counts in the new one. A count of a later minute than
         // the next is of a clock that has been set back.
@@ -122,22 +161,26 @@ impl RateLimiter {
         if count.window_end != window_end && !is_late {
             *count = fresh;
         }
-        if count.own + count.others >= limit {
-            return Step::Refuse;
-        }
-        count.own += 1;
-        let calls = count.own - count.posted;
-        let is_due =
-            calls >= batch || (now - count.posted_at >= POST_AFTER_SECONDS && calls >= batch.div_ceil(4));
-        if count.is_posting || !is_due {
-            return Step::Admit;
-        }
-        (count.posted, count.is_posting, count.posted_at) = (count.own, true, now);
-        Step::Post { calls, posted: count.posted, window_end: count.window_end }
+        look(count)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Count>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Count {
+    /// The calls that are not posted yet, if they are due: a whole batch, or a quarter of one after a while.
+    fn batch(&mut self, limit: u64, now: Timestamp) -> Option<Batch> {
+        let (batch, now) = ((limit / BATCHES_PER_LIMIT).max(1), now.unix_seconds());
+        let calls = self.own - self.posted;
+        let is_due =
+            calls >= batch || (now - self.posted_at >= POST_AFTER_SECONDS && calls >= batch.div_ceil(4));
+        if self.is_posting || !is_due {
+            return None;
+        }
+        (self.posted, self.is_posting, self.posted_at) = (self.own, true, now);
+        Some(Batch { calls, posted: self.posted, window_end: self.window_end })
     }
 }
 

@@ -33,7 +33,6 @@ mod walk;
 
 pub use access::{ApiKey, StoredJwks};
 pub use accounts::StoredAccount;
-pub use as_of::{MAX_HISTORY_READS, PastError};
 pub use client::https_client;
 pub use clock_check::WrongClock;
 pub use custody::{
@@ -44,15 +43,15 @@ pub use custody_register::RegisterError;
 pub use custody_snapshot::{RecordedSnapshot, StoredSnapshot};
 pub use error::StoreError;
 pub use history::{HistoryEnd, IdOwner, RecordedEntry};
-pub use holdings::{ListError, MAX_LISTED_ACCOUNTS, StoredHolding};
-pub use limiter::{RateLimiter, Verdict};
+pub use holdings::{CustomerPages, ItemDetail, StoredHolding};
+pub use limiter::{RateLimiter, RateVerdict};
 pub use listing::{TablePage, TablePlace};
 pub use merge::Rejection;
 pub use organizations::Merchants;
 pub use quotes::{Kept, StoredBook};
 pub use rates::Sheets;
 pub use record::{Outcome, RecordError, UPDATES_AT_ONCE};
-pub use usage::{Usage, measured};
+pub use usage::{READ_BUDGET, ReadBudgetSpent, Usage, measured, measured_within, usage_so_far};
 pub use walk::{AccountRows, CorruptRow, CustodyPlace, CustodyRows, OwnerPlace, OwnerRows};
 
 use crate::clock::Clock;

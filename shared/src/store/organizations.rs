@@ -7,7 +7,8 @@
 
 use super::accounts::{self, MERCHANT_ACCOUNT};
 use super::row::{Item, text};
-use super::{ListError, MAX_LISTED_ACCOUNTS, Store, StoreError, StoredAccount};
+use super::usage::check_budget;
+use super::{Store, StoreError, StoredAccount};
 use crate::config::Table;
 use crate::domain::{AccountId, AccountScope, MerchantId, OrganizationId};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -35,15 +36,14 @@ impl Store {
         &self,
         organization_id: &OrganizationId,
         merchants: &Merchants,
-    ) -> Result<Vec<StoredAccount>, ListError> {
+    ) -> Result<Vec<StoredAccount>, StoreError> {
         let keys = self.keys_of(organization_id, merchants).await?;
         let reads: Vec<Vec<Item>> = keys.chunks(KEYS_PER_READ).map(<[Item]>::to_vec).collect();
         let reads = stream::iter(reads)
             .map(|keys| self.batch_get(self.table(Table::Accounts), keys))
             .buffered(CONCURRENT_READS);
         let items: Vec<Vec<Item>> = reads.try_collect().await?;
-        let found: Result<Vec<_>, StoreError> = items.iter().flatten().map(accounts::from_item).collect();
-        let mut found = found?;
+        let mut found: Vec<_> = items.iter().flatten().map(accounts::from_item).collect::<Result<_, _>>()?;
         found.sort_unstable_by_key(|stored| stored.account.id);
         Ok(found)
     }
@@ -52,7 +52,7 @@ impl Store {
         &self,
         organization_id: &OrganizationId,
         merchants: &Merchants,
-    ) -> Result<Vec<Item>, ListError> {
+    ) -> Result<Vec<Item>, StoreError> {
         let parts: Vec<Option<&MerchantId>> = match merchants {
             Merchants::All => vec![None],
             Merchants::These(merchants) => merchants.iter().map(Some).collect(),
@@ -65,9 +65,8 @@ impl Store {
             for key in part {
                 keys.insert(key.get("account_id").and_then(|id| id.as_s().ok()).cloned(), key);
             }
-            if keys.len() > MAX_LISTED_ACCOUNTS {
-                return Err(ListError::TooMany);
-            }
+            // Each of these accounts will cost a unit at least.
+            check_budget(keys.len())?;
         }
         Ok(keys.into_values().collect())
     }
@@ -77,7 +76,7 @@ impl Store {
         &self,
         organization_id: &OrganizationId,
         merchant_id: Option<&MerchantId>,
-    ) -> Result<Vec<Item>, ListError> {
+    ) -> Result<Vec<Item>, StoreError> {
         let mut request = self
             .client
             .query()
@@ -96,11 +95,8 @@ impl Store {
         let mut pages = request.into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(StoreError::from)?;
-            if keys.len() + page.items().len() > MAX_LISTED_ACCOUNTS {
-                return Err(ListError::TooMany);
-            }
-            keys.extend(page.items().iter().map(table_key));
+            keys.extend(page?.items().iter().map(table_key));
+            check_budget(keys.len())?;
         }
         Ok(keys)
     }

@@ -66,10 +66,10 @@ async fn accounts(
     moment: Moment,
 ) -> Result<Vec<Account>, ApiError> {
     let stored = app.store.organization_accounts(&query.id, merchants).await;
-    let stored = stored.map_err(|error| ApiError::list(error, TOO_MANY))?;
+    let stored = stored.map_err(|error| ApiError::reading(error, TOO_MANY))?;
     let stored = stored.into_iter().map(StoredHolding::from);
     let accounts = app.store.accounts_at(stored, moment).await;
-    let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
+    let mut accounts = accounts.map_err(|error| ApiError::reading(error, TOO_OLD))?;
     // An account may have come to its organization or merchant later than the moment.
     accounts.retain(|account| {
         let scope = &account.scope;

@@ -3,8 +3,8 @@
 //! The organization's total is converted once per currency over all merchants, so the merchants' totals,
 //! each of which is rounded for itself, need not add up to it: the difference is the rounding.
 
-use shared::domain::total::{Receipt, Rows};
-use shared::domain::{Account, Amount, Asset, MerchantId, Pricing, Summary, TooLarge, summarize};
+use shared::domain::total::Receipt;
+use shared::domain::{Account, Amount, Asset, MerchantId, NativeSums, Pricing, Summary, TooLarge};
 use std::collections::BTreeMap;
 
 /// An organization's balance in one currency.
@@ -25,7 +25,7 @@ pub(super) struct Totals {
 impl Totals {
     /// Fails only if a sum or a conversion has more than 18 digits before the point.
     pub(super) fn of(accounts: &[Account], pricing: Pricing<'_>) -> Result<Self, TooLarge> {
-        let whole = summarize(accounts, pricing, Rows::Omitted)?;
+        let whole = NativeSums::of(accounts)?.summary(pricing, false)?;
         let merchants = merchants(accounts, pricing)?;
         let rest =
             merchants.iter().fold(whole.total.wide(), |rest, (_, summary)| rest - summary.total.wide());
@@ -52,13 +52,11 @@ fn merchants(
     accounts: &[Account],
     pricing: Pricing<'_>,
 ) -> Result<Vec<(Option<MerchantId>, Summary)>, TooLarge> {
-    let mut groups = BTreeMap::<Option<&MerchantId>, Vec<&Account>>::new();
+    let mut groups = BTreeMap::<Option<&MerchantId>, NativeSums>::new();
     for account in accounts {
-        groups.entry(account.scope.merchant_id.as_ref()).or_default().push(account);
+        groups.entry(account.scope.merchant_id.as_ref()).or_default().add(account)?;
     }
     let without_merchant = groups.remove(&None);
-    let ordered = groups.into_iter().chain(without_merchant.map(|accounts| (None, accounts)));
-    ordered
-        .map(|(merchant, accounts)| Ok((merchant.cloned(), summarize(accounts, pricing, Rows::Omitted)?)))
-        .collect()
+    let ordered = groups.into_iter().chain(without_merchant.map(|sums| (None, sums)));
+    ordered.map(|(merchant, sums)| Ok((merchant.cloned(), sums.summary(pricing, false)?))).collect()
 }

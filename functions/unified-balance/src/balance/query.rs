@@ -2,10 +2,10 @@
 
 use crate::moment::{AS_OF, KNOWN_AT, moment};
 use crate::stack::STACK;
-use shared::domain::total::Rows;
 use shared::domain::{Asset, CustomerId, Measure, Moment, Timestamp};
 use shared::query::filter::balance_filters;
 use shared::query::{Declared, Expected, Filter, InvalidParameter, Parameter, Parameters};
+use shared::store::ItemDetail;
 use std::sync::LazyLock;
 
 static CUSTOMER_ID: Parameter<CustomerId> = Parameter::customer_id("customer_id", "whose balance").required();
@@ -60,8 +60,8 @@ impl BalanceQuery {
         })
     }
 
-    /// Whether each account is converted for itself.
-    pub(super) const fn rows(&self) -> Rows {
-        if self.has_details { Rows::Converted } else { Rows::Omitted }
+    /// How much of each account the answer needs.
+    pub(super) const fn item_detail(&self) -> ItemDetail {
+        if self.has_details { ItemDetail::Whole } else { ItemDetail::Totals }
     }
 }

@@ -14,7 +14,7 @@ use query::{ListQuery, Reach};
 use shared::domain::{Account, AccountId, CustodyAccountId, CustomerId, Moment};
 use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
 use shared::query::{Page, Turned};
-use shared::store::{MAX_LISTED_ACCOUNTS, Store, StoredHolding, TablePage, TablePlace};
+use shared::store::{ItemDetail, Store, StoreError, StoredHolding, TablePage, TablePlace};
 use std::collections::BTreeSet;
 
 const TOO_MANY: Narrowing = Narrowing {
@@ -38,12 +38,14 @@ pub(crate) async fn get(
         return Err(ApiError::InsufficientPermissions);
     }
     let moment = query.moment.unwrap_or(Moment::as_of(now));
-    let stored = match (&query.reach, query.filter.ids()) {
+    let accounts = match (&query.reach, query.filter.ids()) {
         (Reach::Everybody, None) => return across_customers(&app.store, &query, moment).await,
-        (reach, Some(ids)) => by_id(&app.store, ids, reach).await?,
-        (Reach::Customers(customers), None) => of_customers(&app.store, customers, &query).await?,
+        (reach, Some(ids)) => by_id(&app.store, ids, reach, &query, moment).await,
+        (Reach::Customers(customers), None) => of_customers(&app.store, customers, &query, moment).await,
     };
-    let body = ListBody::new(&query, shown(&app.store, stored, &query, moment).await?)?;
+    let accounts = accounts
+        .map_err(|error| ApiError::reading(error, if query.moment.is_some() { TOO_OLD } else { TOO_MANY }))?;
+    let body = ListBody::new(&query, accounts)?;
     let response = http::json(&body, if query.has_stacks { GROUPS_TOO_LARGE } else { PAGE_TOO_LARGE })?;
     Ok(if query.reach.is_counted() { http::known_at(response, now) } else { response })
 }
@@ -53,40 +55,43 @@ async fn across_customers(store: &Store, query: &ListQuery, moment: Moment) -> R
     http::json(&ListBody::of_accounts(query, page)?, PAGE_TOO_LARGE)
 }
 
+/// The accounts of these customers that match, as they stood at the moment.
 async fn of_customers(
     store: &Store,
     customers: &BTreeSet<CustomerId>,
     query: &ListQuery,
-) -> Result<Vec<StoredHolding>, ApiError> {
-    let (mut accounts, mut left) = (Vec::new(), MAX_LISTED_ACCOUNTS);
+    moment: Moment,
+) -> Result<Vec<Account>, StoreError> {
+    let mut matching = Vec::new();
     for customer in customers {
-        let read = store.customer_accounts_at_most(*customer, left).await;
-        let read = read.map_err(|error| ApiError::list(error, TOO_MANY))?;
-        left = left.saturating_sub(read.iter().map(StoredHolding::accounts).sum());
-        accounts.extend(read.into_iter().filter(|holding| holding.is_admitted(&query.filter)));
+        let mut pages = store.customer_pages(*customer, ItemDetail::Whole);
+        while let Some(page) = pages.next().await? {
+            let page = page.into_iter().filter(|holding| holding.is_admitted(&query.filter));
+            matching.extend(matching_at(store, page, query, moment).await?);
+        }
     }
-    Ok(accounts)
+    Ok(matching)
 }
 
 async fn by_id(
     store: &Store,
     ids: BTreeSet<AccountId>,
     reach: &Reach,
-) -> Result<Vec<StoredHolding>, ApiError> {
-    let mut accounts = store.accounts_by_id(ids).await?;
-    accounts.retain(|holding| reach.covers(holding.customer_id()));
-    Ok(accounts)
-}
-
-/// The accounts that match as they stood at the moment.
-async fn shown(
-    store: &Store,
-    stored: Vec<StoredHolding>,
     query: &ListQuery,
     moment: Moment,
-) -> Result<Vec<Account>, ApiError> {
-    let accounts = store.accounts_at(stored, moment).await;
-    let mut accounts = accounts.map_err(|error| ApiError::past(error, TOO_OLD))?;
+) -> Result<Vec<Account>, StoreError> {
+    let stored = store.accounts_by_id(ids).await?;
+    let stored = stored.into_iter().filter(|holding| reach.covers(holding.customer_id()));
+    matching_at(store, stored, query, moment).await
+}
+
+async fn matching_at(
+    store: &Store,
+    stored: impl Iterator<Item = StoredHolding>,
+    query: &ListQuery,
+    moment: Moment,
+) -> Result<Vec<Account>, StoreError> {
+    let mut accounts = store.accounts_at(stored, moment).await?;
     accounts.retain(|account| query.filter.admits(account));
     Ok(accounts)
 }
