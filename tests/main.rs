@@ -10,6 +10,7 @@ mod balance_parameters;
 mod balance_properties;
 mod cli;
 mod cli_import;
+mod cli_import_csv;
 mod clocks;
 mod corrections;
 mod credentials;

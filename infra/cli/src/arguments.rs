@@ -90,15 +90,15 @@ pub(crate) struct ImportArguments {
     /// The file's format, whatever its name says.
     #[arg(long, value_enum)]
     pub(crate) format: Option<ImportFormat>,
-    /// Where rejected rows are listed, with line numbers and reasons: a new file. By default beside the file,
-    /// with .rejects added.
+    /// Where rejected rows are listed, with line numbers and reasons. Nothing may stand there yet. By default
+    /// beside the file, with .rejects added.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ImportFormat {
-    /// Comma-separated values with a header; an empty cell is an absent field.
+    /// Values separated by commas, semicolons or tabs, under a header; an empty cell is an absent field.
     Csv,
     /// One JSON object per line.
     Jsonl,

@@ -39,6 +39,21 @@ pub enum CliError {
         /// The fault.
         problem: String,
     },
+    /// A CSV file has a record that is not well-formed, and was read no further.
+    #[error(
+        "{}: line {line}: {fault}\nThe import ended there. {rows} rows before it are done; mend the file and run the same command again, what is there is not written again",
+        path.display()
+    )]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// The line on which the record begins.
+        line: u64,
+        /// The fault.
+        fault: String,
+        /// Rows before it, which are recorded or rejected.
+        rows: u64,
+    },
     /// The output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),

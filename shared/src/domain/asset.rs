@@ -4,6 +4,7 @@
 //! and icons are not known here.
 
 use super::Amount;
+use super::amount::FRACTION_DIGITS;
 use iso_currency::Currency;
 use std::cmp::Ordering;
 use thiserror::Error;
@@ -246,6 +247,22 @@ impl Asset {
             Self::Fiat(currency) => currency.exponent().map_or(PRINTED_FRACTION_DIGITS, u32::from),
             Self::Crypto(row) => row.decimals,
         }
+    }
+
+    /// Whether the amount has more digits after the point than the asset.
+    ///
+    /// ```
+    /// use shared::domain::{Amount, Asset};
+    /// let (euro, yen) = (Asset::parse("EUR")?, Asset::parse("JPY")?);
+    /// assert!(!euro.is_coarser_than(Amount::parse("1.50")?));
+    /// assert!(euro.is_coarser_than(Amount::parse("1.234")?));
+    /// assert!(yen.is_coarser_than(Amount::parse("1.5")?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_coarser_than(self, amount: Amount) -> bool {
+        let smallest = 10_i128.pow(FRACTION_DIGITS.saturating_sub(self.decimals()));
+        amount.units() % smallest != 0
     }
 
     /// Digits a conversion into it is rounded to: fiat's minor unit, at most 8 for crypto.

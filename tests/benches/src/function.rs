@@ -25,8 +25,17 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 
 impl Function {
     pub(crate) async fn spawn(name: &str, environment: &[(String, String)]) -> Result<Self, Box<dyn Error>> {
+        Self::spawn_at(&binary(name), name, environment).await
+    }
+
+    /// A binary that may be of another build.
+    pub(crate) async fn spawn_at(
+        path: &Path,
+        name: &str,
+        environment: &[(String, String)],
+    ) -> Result<Self, Box<dyn Error>> {
         let api = RuntimeApi::start().await?;
-        let mut command = Command::new(binary(name));
+        let mut command = Command::new(path);
         command
             .env_clear()
             .envs(environment.iter().cloned())

@@ -7,6 +7,7 @@
 
 mod capacity;
 mod custody;
+mod customer_size;
 mod event;
 mod function;
 mod intake;
@@ -19,6 +20,7 @@ use local::{Dataset, Options, Stack};
 use serde_json::{Map, Value, json};
 use shared::config::DEFAULT_RATE_LIMIT_PER_MINUTE;
 use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use Credential::{ApiKey, Jwt};
@@ -26,7 +28,9 @@ use Credential::{ApiKey, Jwt};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Customers by the number of their accounts.
-const CUSTOMERS: [u32; 4] = [10, 50, 1_000, 10_000];
+const CUSTOMERS: [u32; 5] = [10, 50, 1_000, 10_000, 100_000];
+/// Answers with a row for each account of a larger customer are refused, and each of its requests takes a second.
+const LARGEST_WITH_ROWS: u32 = 10_000;
 /// A whole number of the rate limit's batches, whose writes are part of the figure.
 const CAPACITY_REQUESTS: u32 = 24;
 const FUNCTION: &str = "unified-balance";
@@ -41,11 +45,15 @@ struct Rounds {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let rounds = match std::env::args().nth(1).as_deref() {
-        None => Rounds { cold: 50, warm: 300, custody_accounts: 2_000, intake: 100_000 },
-        Some("--quick") => Rounds { cold: 2, warm: 3, custody_accounts: 50, intake: 3_000 },
-        Some(other) => return Err(format!("unknown argument {other}; the only one is --quick").into()),
-    };
+    let mut rounds = Rounds { cold: 50, warm: 300, custody_accounts: 2_000, intake: 100_000 };
+    let (mut against, mut arguments) = (None, std::env::args().skip(1));
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => rounds = Rounds { cold: 2, warm: 3, custody_accounts: 50, intake: 3_000 },
+            "--against" => against = Some(PathBuf::from(arguments.next().ok_or("--against needs a path")?)),
+            other => return Err(format!("unknown argument {other}: there are --quick and --against").into()),
+        }
+    }
     let dataset = Dataset::parse(&dataset().to_string(), "bench", shared::domain::Timestamp::of_machine())?;
     let stack = Stack::start(Options {
         dataset,
@@ -55,6 +63,7 @@ async fn main() -> Result<()> {
     .await?;
     let bench = Bench { stack, rounds };
     bench.sizes()?;
+    bench.customer_sizes(against.as_deref()).await?;
     bench.cold().await?;
     bench.warm().await?;
     bench.capacity().await?;
@@ -116,7 +125,7 @@ impl Bench {
             "warm request, p50 of {} runs: latency, ratio to the bare Query of the same accounts, CPU per request, peak memory",
             self.rounds.warm
         );
-        for accounts in CUSTOMERS {
+        for accounts in CUSTOMERS.into_iter().filter(|accounts| *accounts <= LARGEST_WITH_ROWS) {
             let rounds = if accounts > 1_000 { self.rounds.warm.div_ceil(10) } else { self.rounds.warm };
             let bare_event = self.event("bare", accounts, false, Jwt)?;
             for (has_details, credential) in [(false, Jwt), (false, ApiKey), (true, Jwt), (true, ApiKey)] {

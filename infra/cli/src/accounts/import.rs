@@ -5,7 +5,7 @@
 //! recorded one after the other.
 
 use super::rejects::Rejects;
-use super::rows::Rows;
+use super::rows::{Row, Rows, RowsEnd};
 use crate::Ending;
 use crate::arguments::ImportArguments;
 use crate::error::CliError;
@@ -13,11 +13,11 @@ use crate::output::{Output, fields};
 use backon::{ExponentialBuilder, Retryable};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::domain::{AccountId, AccountUpdate, Timestamp};
+use shared::domain::{AccountId, AccountState, AccountUpdate, Timestamp};
 use shared::store::{Outcome, RecordError, Store, StoreError, UPDATES_AT_ONCE};
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -36,6 +36,11 @@ struct Tally {
     /// There already.
     duplicates: u64,
     rejected: u64,
+    /// Rows with an amount that has more digits after the point than its currency: `1.234` EUR is often a
+    /// thousand with a point. They are recorded as they are.
+    more_digits_than_currency: u64,
+    /// The first of these rows.
+    first_line_with_more_digits: Option<u64>,
     /// Where the rejected rows are listed, if there are any.
     rejects: Option<PathBuf>,
     seconds: u64,
@@ -49,22 +54,29 @@ pub(super) async fn run(
 ) -> Result<Ending, CliError> {
     let ImportArguments { file, format, rejects } = arguments;
     let mut rows = Rows::open(&file, format)?;
-    let mut import = Import { store, tally: Tally::default(), rejects: Rejects::new(&file, rejects)? };
+    let rejects = Rejects::new(&file, rejects)?;
+    let mut import = Import { store, file: &file, tally: Tally::default(), rejects };
     let length =
         std::fs::metadata(&file).map_err(|source| CliError::File { path: file.clone(), source })?.len();
     let (bar, started, now) = (bar(length), Instant::now(), store.clock().now());
-    while import.chunk(&mut rows, now).await? {
+    let end = loop {
+        match import.chunk(&mut rows, now).await {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
+        }
         bar.set_position(rows.bytes_read());
         bar.set_message(format!("{} rows, {} rejected", import.tally.rows, import.tally.rejected));
-    }
+    };
     bar.finish_and_clear();
+    // However the import ended, the rows before its end are told of.
     let Import { mut tally, rejects, .. } = import;
     tally.rejects = rejects.finish()?;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-    (tally.seconds, tally.rows_per_second) =
-        (milliseconds / 1_000, tally.rows.saturating_mul(1_000) / milliseconds);
+    tally.seconds = milliseconds / 1_000;
+    tally.rows_per_second = tally.rows.saturating_mul(1_000) / milliseconds;
     output.document(&tally, printed)?;
-    Ok(if tally.rejected == 0 { Ending::Done } else { Ending::InPart })
+    end.map(|()| if tally.rejected == 0 { Ending::Done } else { Ending::InPart })
 }
 
 /// Shown where stderr is a terminal, and nowhere else.
@@ -74,14 +86,27 @@ fn bar(length: u64) -> ProgressBar {
 }
 
 fn printed(tally: &Tally) -> String {
-    let Tally { rows, recorded, superseded, duplicates, rejected, rejects, seconds, rows_per_second } = tally;
+    let Tally {
+        rows,
+        recorded,
+        superseded,
+        duplicates,
+        rejected,
+        more_digits_than_currency,
+        first_line_with_more_digits,
+        rejects,
+        seconds,
+        rows_per_second,
+    } = tally;
     let some = |count: &u64| Some(count.to_string());
+    let more_digits = |line: u64| format!("{more_digits_than_currency} rows, the first on line {line}");
     fields(&[
         ("rows", some(rows)),
         ("recorded", some(recorded)),
         ("superseded", some(superseded)),
         ("there already", some(duplicates)),
         ("rejected", some(rejected)),
+        ("more digits than the currency has", first_line_with_more_digits.map(more_digits)),
         ("rejects", rejects.as_ref().map(|path| path.display().to_string())),
         ("time", Some(format!("{seconds} s, {rows_per_second} rows per second"))),
     ])
@@ -90,6 +115,7 @@ fn printed(tally: &Tally) -> String {
 /// One import under way.
 struct Import<'a> {
     store: &'a Store,
+    file: &'a Path,
     tally: Tally,
     rejects: Rejects,
 }
@@ -97,44 +123,79 @@ struct Import<'a> {
 /// A row while its states are being recorded: the outcome of the last that was, which is its latest.
 struct Pending {
     line: u64,
+    has_more_digits: bool,
     states: Vec<AccountUpdate>,
     outcome: Result<Outcome, String>,
 }
 
 impl Import<'_> {
-    /// Records the file's next rows; `false` after the last.
+    /// Records the file's next rows; `false` after the last. Where the file cannot be read on, the rows before
+    /// that are recorded first.
     async fn chunk(&mut self, rows: &mut Rows, now: Timestamp) -> Result<bool, CliError> {
-        let mut pending = Vec::new();
-        let mut states = 0;
+        let (mut pending, mut states, mut end) = (Vec::new(), 0, None);
         while states < UPDATES_AT_ONCE {
-            let Some(row) = rows.next(now)? else { break };
-            let (read, outcome) = match row.states {
-                Ok(read) => (read, Ok(Outcome::Duplicate)),
-                Err(reason) => (Vec::new(), Err(reason)),
-            };
-            states += read.len().max(1);
-            pending.push(Pending { line: row.line, states: read, outcome });
+            match rows.next(now) {
+                Ok(Some(row)) => {
+                    let row = Pending::new(row);
+                    states += row.states.len().max(1);
+                    pending.push(row);
+                }
+                Ok(None) => break,
+                Err(cause) => {
+                    end = Some(cause);
+                    break;
+                }
+            }
         }
-        if pending.is_empty() {
-            return Ok(false);
-        }
+        let is_last = pending.is_empty();
         let done = self.tally.rows;
         record(self.store, &mut pending)
             .await
             .map_err(|source| CliError::Interrupted { rows: done, source })?;
-        for Pending { line, outcome, .. } in pending {
-            self.tally.rows += 1;
-            match outcome {
-                Ok(Outcome::Recorded) => self.tally.recorded += 1,
-                Ok(Outcome::Superseded) => self.tally.superseded += 1,
-                Ok(Outcome::Duplicate) => self.tally.duplicates += 1,
-                Err(reason) => {
-                    self.tally.rejected += 1;
-                    self.rejects.add(line, &reason)?;
-                }
+        for row in pending {
+            self.count(row)?;
+        }
+        match end {
+            None => Ok(!is_last),
+            Some(RowsEnd::File(error)) => Err(error),
+            Some(RowsEnd::Malformed { line, fault }) => {
+                let (path, rows) = (self.file.to_owned(), self.tally.rows);
+                Err(CliError::Malformed { path, line, fault: fault.to_string(), rows })
             }
         }
-        Ok(true)
+    }
+
+    fn count(&mut self, row: Pending) -> Result<(), CliError> {
+        let tally = &mut self.tally;
+        tally.rows += 1;
+        if row.has_more_digits && row.outcome.is_ok() {
+            tally.more_digits_than_currency += 1;
+            tally.first_line_with_more_digits.get_or_insert(row.line);
+        }
+        match row.outcome {
+            Ok(Outcome::Recorded) => tally.recorded += 1,
+            Ok(Outcome::Superseded) => tally.superseded += 1,
+            Ok(Outcome::Duplicate) => tally.duplicates += 1,
+            Err(reason) => {
+                tally.rejected += 1;
+                self.rejects.add(row.line, &reason)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pending {
+    fn new(row: Row) -> Self {
+        let Row { line, states } = row;
+        let has_more_digits = states.iter().flatten().any(|state| {
+            let AccountState { balance, available, .. } = state.state;
+            [balance, available].into_iter().any(|amount| state.asset.is_coarser_than(amount))
+        });
+        match states {
+            Ok(states) => Self { line, has_more_digits, states, outcome: Ok(Outcome::Duplicate) },
+            Err(reason) => Self { line, has_more_digits, states: Vec::new(), outcome: Err(reason) },
+        }
     }
 }
 
@@ -146,8 +207,9 @@ async fn record(store: &Store, pending: &mut [Pending]) -> Result<(), StoreError
         left.extend(std::mem::take(&mut row.states).into_iter().map(|state| (index, state)));
     }
     while !left.is_empty() {
-        let mut seen = HashSet::<AccountId>::new();
-        let (wave, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, state)| seen.insert(state.id));
+        let mut accounts = HashSet::<AccountId>::new();
+        let (wave, later): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|(_, state)| accounts.insert(state.id));
         let (indexes, states): (Vec<usize>, Vec<AccountUpdate>) = wave.into_iter().unzip();
         let recorded = (|| wave_recorded(store, &states)).retry(patience()).when(is_passing).await?;
         for ((index, state), outcome) in indexes.into_iter().zip(&states).zip(recorded) {

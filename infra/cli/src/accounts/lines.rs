@@ -1,6 +1,5 @@
-//! A file's lines, bounded and numbered, with a way to go back to those that were read ahead.
+//! A file's lines, bounded and numbered.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::path::Path;
 const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
 /// Why a cut line is rejected.
 pub(super) const TOO_LONG: &str = "the line is longer than 8 MiB";
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line with its end, and its number from 1.
 #[derive(Debug, Clone)]
@@ -29,19 +28,13 @@ impl Line {
 /// The lines of a file.
 pub(super) struct Lines {
     reader: BufReader<File>,
-    given_back: VecDeque<Line>,
     number: u64,
     bytes: u64,
 }
 
 impl Lines {
     pub(super) fn open(path: &Path) -> std::io::Result<Self> {
-        Ok(Self {
-            reader: BufReader::new(File::open(path)?),
-            given_back: VecDeque::new(),
-            number: 0,
-            bytes: 0,
-        })
+        Ok(Self { reader: BufReader::new(File::open(path)?), number: 0, bytes: 0 })
     }
 
     /// How far into the file reading has come.
@@ -51,9 +44,6 @@ impl Lines {
 
     /// The next line; `None` after the last.
     pub(super) fn next(&mut self) -> std::io::Result<Option<Line>> {
-        if let Some(line) = self.given_back.pop_front() {
-            return Ok(Some(line));
-        }
         let mut text = Vec::new();
         let mut read = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut text)?;
         if read == 0 {
@@ -74,12 +64,5 @@ impl Lines {
             text = text.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(text);
         }
         Ok(Some(Line { number: self.number, text, is_cut }))
-    }
-
-    /// Gives lines back, to be read again in their order.
-    pub(super) fn give_back(&mut self, lines: Vec<Line>) {
-        for line in lines.into_iter().rev() {
-            self.given_back.push_front(line);
-        }
     }
 }

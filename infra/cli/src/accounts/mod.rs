@@ -1,8 +1,8 @@
 //! `ballast accounts`: many in, one shown.
 
+mod csv_records;
 mod import;
 mod lines;
-mod records;
 mod rejects;
 mod rows;
 mod show;

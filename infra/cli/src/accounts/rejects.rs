@@ -1,15 +1,19 @@
-//! The list of rejected rows: one JSON line each, written beside its place and put there at the end.
+//! The list of rejected rows: one JSON line each, written when the import has ended.
+//!
+//! A list never takes the place of anything: it is created new, and a link at its place is not followed. Until
+//! the end it is in memory, some 100 bytes a row, so that an import that is killed leaves nothing behind and can
+//! be run again.
 
 use crate::error::CliError;
 use serde::Serialize;
-use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Ends the name of a list that is still being written.
-const UNFINISHED: &str = ".part";
 /// Ends the name of a list that was given none.
 const REJECTS: &str = ".rejects";
+/// Ends the name of a list that is being written: a list under its own name is whole.
+const UNFINISHED: &str = ".part";
 
 /// A row that was not recorded.
 #[derive(Serialize)]
@@ -18,59 +22,53 @@ struct Reject<'a> {
     reason: &'a str,
 }
 
-/// A list being written. Nothing that was there before is touched until it is whole.
+/// The rejected rows of an import.
 pub(super) struct Rejects {
     path: PathBuf,
     unfinished: PathBuf,
-    file: BufWriter<File>,
-    rows: u64,
+    lines: Vec<u8>,
 }
 
 impl Rejects {
-    /// A list at `path`, which must be free, or beside the imported file, where that of an earlier import is
-    /// replaced.
+    /// An empty list for `path`, or for a file beside the imported one. It is refused if anything stands at its
+    /// places, before anything is imported.
     pub(super) fn new(imported: &Path, path: Option<PathBuf>) -> Result<Self, CliError> {
-        if path.as_ref().is_some_and(|path| path.symlink_metadata().is_ok()) {
-            return Err(CliError::argument("--rejects", "there is something of that name already"));
-        }
         let path = path.unwrap_or_else(|| with_suffix(imported, REJECTS));
         let unfinished = with_suffix(&path, UNFINISHED);
-        if unfinished
-            .canonicalize()
-            .is_ok_and(|unfinished| imported.canonicalize().is_ok_and(|imported| imported == unfinished))
-        {
-            return Err(CliError::argument(
-                "--rejects",
-                "the list would be written over the file that is imported",
-            ));
+        for place in [&path, &unfinished] {
+            // The metadata of a link is its own, whatever it points at.
+            if place.symlink_metadata().is_ok() {
+                let problem = format!(
+                    "{} is there already; move it away, or give another place with --rejects FILE",
+                    place.display()
+                );
+                return Err(CliError::argument("--rejects", problem));
+            }
         }
-        let file = File::create(&unfinished)
-            .map_err(|source| CliError::File { path: unfinished.clone(), source })?;
-        Ok(Self { path, unfinished, file: BufWriter::new(file), rows: 0 })
+        Ok(Self { path, unfinished, lines: Vec::new() })
     }
 
     pub(super) fn add(&mut self, line: u64, reason: &str) -> Result<(), CliError> {
-        self.rows += 1;
-        let written =
-            serde_json::to_writer(&mut self.file, &Reject { line, reason }).map_err(std::io::Error::from);
-        let written = written.and_then(|()| self.file.write_all(b"\n"));
-        written.map_err(|source| CliError::File { path: self.unfinished.clone(), source })
+        let written = serde_json::to_writer(&mut self.lines, &Reject { line, reason });
+        written.map_err(|error| self.failed(error.into()))?;
+        self.lines.push(b'\n');
+        Ok(())
     }
 
-    /// The list's place, if it has rows; an empty one is no list, and takes an earlier one with it.
-    pub(super) fn finish(mut self) -> Result<Option<PathBuf>, CliError> {
-        let finished = self.file.flush().and_then(|()| {
-            if self.rows > 0 {
-                return std::fs::rename(&self.unfinished, &self.path);
-            }
-            std::fs::remove_file(&self.unfinished)?;
-            match std::fs::remove_file(&self.path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            }
-        });
-        finished.map_err(|source| CliError::File { path: self.path.clone(), source })?;
-        Ok((self.rows > 0).then_some(self.path))
+    /// Writes the list, if it has rows, and says where.
+    pub(super) fn finish(self) -> Result<Option<PathBuf>, CliError> {
+        if self.lines.is_empty() {
+            return Ok(None);
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(&self.unfinished);
+        file.and_then(|mut file| file.write_all(&self.lines))
+            .and_then(|()| std::fs::rename(&self.unfinished, &self.path))
+            .map_err(|error| self.failed(error))?;
+        Ok(Some(self.path))
+    }
+
+    fn failed(&self, source: std::io::Error) -> CliError {
+        CliError::File { path: self.unfinished.clone(), source }
     }
 }
 

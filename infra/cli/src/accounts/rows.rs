@@ -1,15 +1,16 @@
-//! A file of accounts, row by row: CSV with a header, or JSON Lines. A row that cannot be read is a row with
-//! a reason.
+//! A file of accounts, row by row: CSV with a header, or JSON Lines. A row that cannot be recorded is a row with
+//! a reason; a CSV record that is not well-formed is the last thing that is read.
 
+use super::csv_records::{CsvError, CsvFault, CsvRecord, CsvRecords};
 use super::lines::{Lines, TOO_LONG};
-use super::records;
 use crate::arguments::ImportFormat;
 use crate::error::CliError;
 use balance_ingest::field::{FieldValue, entry_fields, field_names};
 use balance_ingest::{AccountEntry, EntrySource, Payload, is_ahead};
-use csv::StringRecord;
 use serde_json::{Map, Value};
 use shared::domain::{AccountUpdate, Timestamp};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// One row of the file.
@@ -24,54 +25,65 @@ pub(super) struct Row {
 /// The file being read.
 pub(super) struct Rows {
     path: PathBuf,
-    lines: Lines,
-    format: Format,
+    records: Records,
 }
 
-enum Format {
-    Csv { header: Vec<String> },
-    JsonLines,
+enum Records {
+    Csv { records: CsvRecords<BufReader<File>>, header: Vec<String> },
+    JsonLines(Lines),
+}
+
+/// Why no further row can be read.
+#[derive(Debug)]
+pub(super) enum RowsEnd {
+    /// The file failed.
+    File(CliError),
+    /// The record that begins on this line is not well-formed.
+    Malformed { line: u64, fault: CsvFault },
 }
 
 impl Rows {
     /// Opens a file; a CSV file's header is checked before anything of it is recorded.
     pub(super) fn open(path: &Path, format: Option<ImportFormat>) -> Result<Self, CliError> {
         let unknown = || CliError::argument("--format", "the file's name does not tell: give csv or jsonl");
-        let format = format.or_else(|| by_name(path)).ok_or_else(unknown)?;
         let unreadable = |source| CliError::File { path: path.to_owned(), source };
-        let mut lines = Lines::open(path).map_err(unreadable)?;
-        let format = match format {
-            ImportFormat::Jsonl => Format::JsonLines,
+        let records = match format.or_else(|| by_name(path)).ok_or_else(unknown)? {
+            ImportFormat::Jsonl => Records::JsonLines(Lines::open(path).map_err(unreadable)?),
             ImportFormat::Csv => {
-                let first = records::next(&mut lines).map_err(unreadable)?;
+                let file = File::open(path).map_err(unreadable)?;
+                let mut records = CsvRecords::new(BufReader::new(file)).map_err(unreadable)?;
                 let refused = |problem: String| CliError::Format { path: path.to_owned(), problem };
-                let header =
-                    first.map_or_else(|| Ok(StringRecord::new()), |(_, header)| header).map_err(refused)?;
-                let header: Vec<_> = header.iter().map(|name| name.trim().to_owned()).collect();
-                checked(&header).map_err(refused)?;
-                Format::Csv { header }
+                let first = records.next().map_err(|error| refused(error.to_string()))?;
+                let header = header(first).map_err(refused)?;
+                Records::Csv { records, header }
             }
         };
-        Ok(Self { path: path.to_owned(), lines, format })
+        Ok(Self { path: path.to_owned(), records })
     }
 
     /// How far into the file reading has come.
     pub(super) const fn bytes_read(&self) -> u64 {
-        self.lines.bytes_read()
+        match &self.records {
+            Records::Csv { records, .. } => records.bytes_read(),
+            Records::JsonLines(lines) => lines.bytes_read(),
+        }
     }
 
-    /// The next row, `None` after the last. Only a file that cannot be read on is an error.
-    pub(super) fn next(&mut self, now: Timestamp) -> Result<Option<Row>, CliError> {
-        let read = match &self.format {
-            Format::Csv { header } => {
-                let record = records::next(&mut self.lines);
-                record.map(|record| {
-                    record.map(|(line, record)| (line, record.and_then(|record| of_record(&record, header))))
-                })
-            }
-            Format::JsonLines => json_entry(&mut self.lines),
+    /// The next row, `None` after the last.
+    pub(super) fn next(&mut self, now: Timestamp) -> Result<Option<Row>, RowsEnd> {
+        let file = |source| RowsEnd::File(CliError::File { path: self.path.clone(), source });
+        let read = match &mut self.records {
+            Records::Csv { records, header } => records
+                .next()
+                .map_err(|error| match error {
+                    CsvError::File(source) => file(source),
+                    CsvError::Malformed { line, fault } => RowsEnd::Malformed { line, fault },
+                })?
+                .map(|CsvRecord { line, cells }| {
+                    (line, cells.map_err(str::to_owned).and_then(|cells| of_cells(&cells, header)))
+                }),
+            Records::JsonLines(lines) => json_entry(lines).map_err(file)?,
         };
-        let read = read.map_err(|source| CliError::File { path: self.path.clone(), source })?;
         Ok(read.map(|(line, entry)| Row { line, states: entry.and_then(|entry| states(&entry, now)) }))
     }
 }
@@ -86,40 +98,55 @@ fn by_name(path: &Path) -> Option<ImportFormat> {
     }
 }
 
-fn checked(header: &[String]) -> Result<(), String> {
+/// The columns' names in lower case. Programs that write CSV differ in the case of names and in blanks around
+/// them.
+fn header(first: Option<CsvRecord>) -> Result<Vec<String>, String> {
+    let cells = first.map_or(Ok(Vec::new()), |record| record.cells)?;
+    let names: Vec<_> = cells.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
+    if let Some(advice) = of_a_spreadsheet(&names) {
+        return Err(advice.to_owned());
+    }
     let required = field_names(|field| field.is_required);
-    if let Some(missing) = required.iter().find(|name| !header.iter().any(|column| column == *name)) {
+    if let Some(missing) = required.iter().find(|name| !names.iter().any(|column| column == *name)) {
         return Err(format!("the header lacks the column {missing}; it must have {}", required.join(", ")));
     }
     let known = field_names(|_| true);
-    for (index, name) in header.iter().enumerate() {
+    for (index, name) in names.iter().enumerate() {
         if !known.contains(&name.as_str()) {
             return Err(format!("the header has an unknown column {name:?}; known are {}", known.join(", ")));
         }
-        if header.iter().take(index).any(|earlier| earlier == name) {
+        if names.iter().take(index).any(|earlier| earlier == name) {
             return Err(format!("the header has the column {name} twice"));
         }
     }
-    Ok(())
+    Ok(names)
 }
 
-fn of_record(record: &StringRecord, header: &[String]) -> Result<AccountEntry, String> {
-    if record.len() != header.len() {
-        return Err(format!("{} cells under a header of {}", record.len(), header.len()));
+/// Advice about two first lines that Excel writes, and that are no header.
+fn of_a_spreadsheet(names: &[String]) -> Option<&'static str> {
+    let first = names.first()?;
+    if first.contains('\0') {
+        return Some("the file is UTF-16; save it as CSV UTF-8");
+    }
+    first.starts_with("sep=").then_some("the first line only names the delimiter; delete that line")
+}
+
+fn of_cells(cells: &[String], header: &[String]) -> Result<AccountEntry, String> {
+    if cells.len() != header.len() {
+        return Err(format!("{} cells under a header of {}", cells.len(), header.len()));
     }
     let is_flag =
         |name: &str| entry_fields().any(|field| field.name == name && field.value == FieldValue::Flag);
-    let cell = |(name, text): (&String, &str)| {
-        let value = match text {
+    let cell = |(name, text): (&String, &String)| {
+        let value = match text.as_str() {
             // Excel writes its booleans in capitals.
             "true" | "TRUE" if is_flag(name) => Value::Bool(true),
             "false" | "FALSE" if is_flag(name) => Value::Bool(false),
-            _ => Value::from(text),
+            text => Value::from(text),
         };
         (name.clone(), value)
     };
-    let filled: Map<_, _> =
-        header.iter().zip(record).filter(|(_, text)| !text.is_empty()).map(cell).collect();
+    let filled: Map<_, _> = header.iter().zip(cells).filter(|(_, text)| !text.is_empty()).map(cell).collect();
     AccountEntry::of(Value::Object(filled)).map_err(str::to_owned)
 }
 
