@@ -362,6 +362,23 @@ async fn a_caller_without_customers_has_an_empty_list() {
     assert_eq!(send(app.request(Method::POST, "/v2/accounts")).await.header("allow"), "GET,HEAD");
 }
 
+/// Lambda's answer holds the body as a JSON string, in which each quote takes two bytes more.
+#[tokio::test]
+async fn an_answer_that_is_too_long_once_it_is_escaped_says_what_to_narrow() {
+    let quotes = "\"".repeat(1_024);
+    let names = ["description", "iban", "account_number", "address", "address_tag"];
+    let labels: Value = names.into_iter().map(|name| (name.to_owned(), json!(quotes))).collect();
+    let accounts =
+        |count| (0..count).map(|number| with(account(number, "USDC", "1"), labels.clone())).collect();
+    for (count, status) in [(160, 200), (320, 400)] {
+        let app = App::start(dataset(accounts(count))).await;
+        let answer = app.get("/v2/accounts?stack=currency").await;
+        assert_eq!(answer.status, status, "{count}");
+        let escaped = serde_json::to_string(answer.text()).unwrap().len();
+        assert!(escaped < 5_500_000 && answer.body.len() < 4 * 1024 * 1024, "{count}: {escaped}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_beyond_four_mebibytes_says_what_to_narrow() {
     let accounts = (0..3_000)

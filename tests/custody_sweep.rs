@@ -1,11 +1,13 @@
 //! The scheduled sync: what is due, in batches, backing off from what fails, until the time is short.
 
+use crate::custody_kills::sync_request;
 use crate::harness::{ALICE, App, CUSTODY, custody, send, wallet};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use shared::config::CustodyConfig;
 use shared::custody::{Providers, Report, Share, Sweep, Syncs};
 use shared::domain::{CustodyAccount, CustodyAccountId, ProviderAccount, ProviderName, Timestamp};
 use std::collections::BTreeMap;
@@ -101,6 +103,21 @@ async fn shards_divide_the_work_without_overlap() {
         }
         assert_eq!(due, 40, "{of}");
     }
+}
+
+#[tokio::test]
+async fn a_sweeps_share_of_the_calls_limits_nobody_after_it() {
+    let app = App::start(many(40)).await;
+    let (store, now) = (app.stack.store(), Timestamp::of_machine());
+    let custody = CustodyConfig { provider_calls_per_minute: 16, ..app.stack.custody_config().clone() };
+    let providers = Providers::new(&custody, &app.stack.config().store, &store).unwrap();
+    let syncs = Syncs::new(store.clone(), providers, 0, custody.sync_interval());
+    // One of sixteen sweeps side by side has one call a minute.
+    let report = Sweep::new(store.clone(), syncs.clone()).run(Share { index: 0, of: 16 }, now, LONG).await;
+    assert!(report.unwrap().due > 0);
+    let state = store.custody_account(CustodyAccountId::parse(&id(1)).unwrap()).await.unwrap().unwrap();
+    let asked = syncs.fresh(state.account, now, sync_request("operator", now)).await;
+    assert!(asked.is_ok(), "{asked:?}");
 }
 
 #[tokio::test]

@@ -124,8 +124,8 @@ async fn an_event_that_can_never_be_recorded_says_why_and_nothing_else_stops() {
     detail.balance: expected a string
     detail.balance: not a decimal number
     detail.balance: not a decimal number
-    detail.balance: too many digits
-    detail.available: too many digits
+    detail.balance: more than 18 digits before the point
+    detail.available: more than 18 digits after the point
     detail.available: balance less available has more than 18 digits before the point
     detail.currency: not a known asset
     detail.status: not a known status

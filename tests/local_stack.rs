@@ -1,6 +1,6 @@
 //! The local stack itself: who may talk to it, what it promises to print, what survives a restart.
 
-use crate::harness::{App, account, brief, dataset, parsed, send, sheet, with};
+use crate::harness::{ALICE, App, account, brief, dataset, parsed, send, sheet, with};
 use insta::assert_snapshot;
 use local::{Dataset, Options, Stack, StartError, examples, template};
 use reqwest::{Client, Method};
@@ -209,6 +209,30 @@ fn a_faulty_dataset_is_refused_by_place() {
     rate_sheets[0].entries[0].usd: not positive
     rate_sheets[0].entries[0].method: not a known method
     ");
+}
+
+#[tokio::test]
+async fn a_key_of_the_dataset_that_is_revoked_stays_so_after_a_restart() {
+    let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(Uuid::new_v4().to_string());
+    let key = format!("bk_{}", "a".repeat(64));
+    let data = json!({"api_keys": [{"key": key, "claims": {"sub": "a", "customer_ids": [ALICE]}}]});
+    let start = async || {
+        let options = Options { state: Some(state.clone()), dataset: parsed(&data), ..Options::default() };
+        App { stack: Stack::start(options).await.unwrap(), client: Client::new() }
+    };
+    let asked = async |app: &App| {
+        let path = format!("{}/v2/accounts/balance?customer_id={ALICE}&currency=EUR", app.stack.url());
+        send(app.client.get(path).header("x-api-key", &key)).await.status.as_u16()
+    };
+    let app = start().await;
+    assert_eq!(asked(&app).await, 200);
+    let (store, now) = (app.stack.store(), app.stack.clock().now());
+    assert_eq!(store.revoke_api_key(&shared::auth::sha256_hex(&key), now).await, Ok(true));
+    app.stack.stop().await;
+    let app = start().await;
+    assert_eq!(asked(&app).await, 401);
+    app.stack.stop().await;
+    std::fs::remove_dir_all(state).unwrap();
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use shared::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission,
 use shared::store::ApiKey;
 use std::io::Write;
 
-/// So much of a hash names a key: one in four billion others shares it.
+/// Hex digits of the SHA-256 that are shown as the key's id: 64 bits.
 const SHOWN_CHARACTERS: usize = 16;
 /// The least of a hash by which a key may be revoked.
 const MIN_ID_CHARACTERS: usize = 8;

@@ -19,6 +19,7 @@ use std::fs::File;
 use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
 /// DynamoDB's own limit for a request.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
@@ -79,14 +80,17 @@ pub(crate) fn is_target(headers: &HeaderMap) -> bool {
 
 async fn answer(State(embedded): State<Embedded>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let (status, body) =
-        match dispatch(&embedded.database, target.strip_prefix(TARGET_PREFIX).unwrap_or_default(), &body) {
-            Ok(answer) => (StatusCode::OK, answer),
-            Err(error) => (
-                StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST),
-                error.to_json(),
-            ),
-        };
+    let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or_default().to_owned();
+    // The engine's calls block. On a thread of their own they hold up no other request.
+    let work = spawn_blocking(move || dispatch(&embedded.database, &operation, &body));
+    let answer =
+        work.await.unwrap_or_else(|fault| Err(DynoxideError::InternalServerError(fault.to_string())));
+    let (status, body) = match answer {
+        Ok(answer) => (StatusCode::OK, answer),
+        Err(error) => {
+            (StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST), error.to_json())
+        }
+    };
     (status, [(CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
 }
 

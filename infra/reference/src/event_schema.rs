@@ -15,7 +15,7 @@ const ABOUT: &str = "The detail of an AccountBalanceChanged event: one entry, th
     different content are a conflict, and the second is rejected; an entry with a higher version corrects one that \
     is there.";
 const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
-const DECIMAL: &str = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$";
+const DECIMAL: &str = r"^-?[0-9]{1,18}(\.[0-9]{1,18}0*)?$";
 
 /// The schema, pretty-printed, the same at every run.
 pub fn event_schema() -> Result<String, serde_json::Error> {

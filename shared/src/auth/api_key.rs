@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 pub const PREFIX: &str = "bk_";
 /// Of a key that is made here.
 const SECRET_BYTES: usize = 32;
-/// 256 random bits in base 62 are 43 characters.
+/// Keys made here have 64; of base 62, 43 characters hold 256 random bits.
 const MIN_SECRET_CHARACTERS: usize = 40;
 /// Nobody needs longer ones, and each is hashed.
 const MAX_SECRET_CHARACTERS: usize = 128;
@@ -21,7 +21,7 @@ const MAX_SECRET_CHARACTERS: usize = 128;
 const KNOWN_TTL: SignedDuration = SignedDuration::from_secs(30);
 /// Long enough that a wrong key costs one read per burst, short enough that a new key works at once.
 const UNKNOWN_TTL: SignedDuration = SignedDuration::from_secs(5);
-/// Keys one instance remembers; beyond, it forgets them all and reads again.
+/// Keys one instance remembers. Beyond, it forgets the unknown ones first: anybody can make up as many.
 const MAX_REMEMBERED: usize = 1_000;
 
 /// Whether the text has the form of a key; anything else is refused without a read.
@@ -102,11 +102,7 @@ impl ApiKeys {
             return Ok(remembered.key);
         }
         let key = self.store.api_key(&sha256).await?;
-        let mut all = self.lock();
-        if all.len() >= MAX_REMEMBERED {
-            all.clear();
-        }
-        all.insert(sha256, Remembered { key: key.clone(), read_at: now });
+        remember(&mut self.lock(), sha256, Remembered { key: key.clone(), read_at: now });
         Ok(key)
     }
 
@@ -115,9 +111,50 @@ impl ApiKeys {
     }
 }
 
+fn remember(all: &mut HashMap<String, Remembered>, sha256: String, found: Remembered) {
+    if all.len() >= MAX_REMEMBERED {
+        all.retain(|_, remembered| remembered.key.is_some() && remembered.is_fresh(found.read_at));
+    }
+    if all.len() >= MAX_REMEMBERED {
+        // All are known keys. An unknown one costs a read each time instead of one of them.
+        if found.key.is_none() {
+            return;
+        }
+        all.clear();
+    }
+    all.insert(sha256, found);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn made_up_keys_do_not_displace_those_that_are_in_use() {
+        let now = Timestamp::parse("2026-06-01T00:00:00Z").unwrap();
+        let known = |number: usize| ApiKey {
+            sha256: number.to_string(),
+            subject: "test".to_owned(),
+            grants: crate::domain::Grants::default(),
+            expires_at: None,
+            revoked_at: None,
+        };
+        let mut all = HashMap::new();
+        let found = |key: Option<ApiKey>| Remembered { key, read_at: now };
+        for number in 0..10 {
+            remember(&mut all, number.to_string(), found(Some(known(number))));
+        }
+        for number in 0..5 * MAX_REMEMBERED {
+            remember(&mut all, format!("made up {number}"), found(None));
+            assert!(all.len() <= MAX_REMEMBERED);
+        }
+        assert!((0..10).all(|number| all.contains_key(&number.to_string())));
+        for number in 0..=MAX_REMEMBERED {
+            remember(&mut all, number.to_string(), found(Some(known(number))));
+        }
+        remember(&mut all, "made up".to_owned(), found(None));
+        assert!(all.len() <= MAX_REMEMBERED && all.contains_key(&MAX_REMEMBERED.to_string()));
+    }
 
     #[test]
     fn the_form_of_a_key_is_checked_before_anything_is_read() {

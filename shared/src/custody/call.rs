@@ -25,9 +25,20 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A provider that asks for a longer pause is not waited for.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// Calls that this process may still make to providers, whatever the budget of all allows.
+/// Calls that this process may still make to a provider, whatever the budget of all allows: as many as it wants,
+/// but during a sweep that shares the budget with others.
 #[derive(Debug)]
 pub struct Allotment(AtomicU64);
+
+/// Lifts the limits of some allotments when the sweep that they were set for has ended.
+#[derive(Debug)]
+pub(super) struct SweepAllotment<'a>(pub(super) &'a [Arc<Allotment>]);
+
+impl Drop for SweepAllotment<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|allotment| allotment.renew(u64::MAX));
+    }
+}
 
 impl Default for Allotment {
     fn default() -> Self {

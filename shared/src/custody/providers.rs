@@ -1,7 +1,7 @@
 //! The adapters of one deployment, built by configuration.
 
 use super::bitgo::BitGo;
-use super::call::{Allotment, Budget};
+use super::call::{Allotment, Budget, SweepAllotment};
 use super::fireblocks::Fireblocks;
 use super::fireblocks::assets::AssetIds;
 use super::{Provider, ProviderError};
@@ -53,14 +53,16 @@ impl Providers {
         Ok(Self { adapters, allotments, calls_per_minute: *provider_calls_per_minute })
     }
 
-    /// Allots this process one of `parts` of a minute's calls to each provider, so that runs that sweep side
-    /// by side share them evenly.
-    pub(super) fn allot_part(&self, parts: u32) {
+    /// Allots this process one of `parts` of a minute's calls to each provider until the allotment is dropped, so
+    /// that runs that sweep side by side share them evenly.
+    #[must_use]
+    pub(super) fn allot_part(&self, parts: u32) -> SweepAllotment<'_> {
         let calls = match self.calls_per_minute {
             0 => u64::MAX,
             calls => (calls / u64::from(parts.max(1))).max(1),
         };
         self.allotments.iter().for_each(|allotment| allotment.renew(calls));
+        SweepAllotment(&self.allotments)
     }
 
     pub(super) fn get(&self, name: ProviderName) -> Result<&Arc<dyn Provider>, ProviderError> {

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Due accounts that one run looks at, the longest due first; the rest is the next run's.
 const MAX_DUE: usize = 10_000;
+/// Each shard is asked for its share of [`MAX_DUE`] so many times over: ids are spread evenly over the shards, so
+/// no shard has more of the longest due ones.
+const SHARD_SURPLUS: usize = 2;
 /// Accounts that are claimed, read and stored together, within their leases.
 const BATCH: usize = 100;
 const CONCURRENT_BATCHES: usize = 4;
@@ -85,7 +88,7 @@ impl Sweep {
     pub async fn run(&self, share: Share, now: Timestamp, time: Duration) -> Result<Report, StoreError> {
         let run =
             Run { sweep: self, now, started: Instant::now(), time, is_over_budget: AtomicBool::new(false) };
-        self.syncs.providers().allot_part(share.of);
+        let _allotment = self.syncs.providers().allot_part(share.of);
         let due = self.due(share, now).await?;
         let lag = due.first().map(|(at, _)| at.age_at(now)).unwrap_or_default();
         let due: Vec<_> = due.into_iter().map(|(_, id)| id).collect();
@@ -108,8 +111,9 @@ impl Sweep {
         share: Share,
         now: Timestamp,
     ) -> Result<Vec<(Timestamp, CustodyAccountId)>, StoreError> {
+        let most = SHARD_SURPLUS * MAX_DUE.div_ceil(share.shards().count().max(1));
         let shards =
-            stream::iter(share.shards()).map(|shard| self.store.due_custody_accounts(shard, now, MAX_DUE));
+            stream::iter(share.shards()).map(|shard| self.store.due_custody_accounts(shard, now, most));
         let due: Vec<Vec<_>> = shards.buffered(CONCURRENT_BATCHES).try_collect().await?;
         let mut due: Vec<_> = due.into_iter().flatten().collect();
         due.sort_unstable();

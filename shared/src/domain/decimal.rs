@@ -21,13 +21,19 @@ pub enum DecimalError {
     /// Not an optional `-`, digits, and optionally `.` and digits.
     #[error("not a decimal number")]
     Malformed,
-    /// More digits before or after the point than the limit.
+    /// More digits before the point than its kind of number has.
+    #[error("more than {0} digits before the point")]
+    TooManyIntegerDigits(usize),
+    /// More digits after the point than any number has here.
+    #[error("more than {SCALE} digits after the point")]
+    TooManyFractionDigits,
+    /// More digits than any market quotes.
     #[error("too many digits")]
     TooManyDigits,
 }
 
 /// Parses `-?digits[.digits]` with at most `integer_digits` before the point and [`SCALE`] after it, to units
-/// of 10⁻¹⁸.
+/// of 10⁻¹⁸. Zeros at the end of the fraction are no digits, as spreadsheets and databases pad numbers with them.
 ///
 /// `-0` is `0`. Exponents, signs other than a leading `-`, spaces and separators are refused.
 pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, DecimalError> {
@@ -37,8 +43,12 @@ pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, Dec
     if !all_digits(integer) || !all_digits(fraction) {
         return Err(DecimalError::Malformed);
     }
-    if integer.len() > integer_digits || u32::try_from(fraction.len()).unwrap_or(u32::MAX) > SCALE {
-        return Err(DecimalError::TooManyDigits);
+    let fraction = fraction.trim_end_matches('0');
+    if integer.len() > integer_digits {
+        return Err(DecimalError::TooManyIntegerDigits(integer_digits));
+    }
+    if u32::try_from(fraction.len()).unwrap_or(u32::MAX) > SCALE {
+        return Err(DecimalError::TooManyFractionDigits);
     }
     // At most 18 + 18 digits stand here, and an i128 holds 38.
     let units = integer
@@ -211,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_a_decimal_says_why() {
-        use DecimalError::{Malformed, TooManyDigits};
+        use DecimalError::{Malformed, TooManyFractionDigits, TooManyIntegerDigits};
         let rows = [
             ("", Malformed),
             ("-", Malformed),
@@ -229,13 +239,15 @@ mod tests {
             ("0x10", Malformed),
             ("1,5", Malformed),
             ("1.-5", Malformed),
-            ("1234567890123456789", TooManyDigits),
-            ("0.1234567890123456789", TooManyDigits),
+            ("1234567890123456789", TooManyIntegerDigits(18)),
+            ("0.1234567890123456789", TooManyFractionDigits),
         ];
         for (text, error) in rows {
             assert_eq!(parse_units(text, 18), Err(error), "{text:?}");
         }
         assert_eq!(parse_units("-0", 18), Ok(0));
+        assert_eq!(parse_units("1.5000000000000000000", 18), Ok(ONE + ONE / 2));
+        assert_eq!(parse_units(&format!("-0.{}", "0".repeat(1_000)), 18), Ok(0));
         assert_eq!(parse_units("-0.000000000000000001", 18), Ok(-1));
         assert_eq!(parse_units("999999999999999999.999999999999999999", 18), Ok(10_i128.pow(36) - 1));
     }

@@ -57,7 +57,9 @@ impl UsdPrice {
     pub fn quoted(numerator: &str, denominator: &str) -> Result<Self, PriceError> {
         match decimal::quotient_units(numerator, denominator)? {
             units if units <= 0 => Err(PriceError::NotPositive),
-            units if units >= PRICE_LIMIT => Err(DecimalError::TooManyDigits.into()),
+            units if units >= PRICE_LIMIT => {
+                Err(DecimalError::TooManyIntegerDigits(PRICE_INTEGER_DIGITS).into())
+            }
             units => Ok(Self(units)),
         }
     }

@@ -24,6 +24,9 @@ use std::io::Write;
 
 /// Largest body before compression: escaping and base64 eat the rest of Lambda's 6 MB.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Longest body as the JSON string that Lambda's answer holds it in, of at most 6 MB with its headers. A body of
+/// many quotes is escaped to twice its length.
+const MAX_ESCAPED_BYTES: usize = 5_500_000;
 /// Bodies up to this are not worth compressing.
 const MIN_GZIP_BYTES: usize = 1024;
 /// Bytes of the body's SHA-256 that make its tag.
@@ -35,13 +38,19 @@ const GZIP_SUFFIX: &str = "-gzip";
 #[derive(Debug, Clone)]
 struct WeakTag(String);
 
-/// A 200 with a JSON body of at most [`MAX_BODY_BYTES`].
+/// A 200 with a JSON body of at most [`MAX_BODY_BYTES`], and of [`MAX_ESCAPED_BYTES`] as a JSON string. Both limits
+/// hold whether the client takes gzip or not, so that the same request has the same answer.
 pub fn json(body: &impl Serialize, narrowing: Narrowing) -> Result<Response, ApiError> {
     let bytes = bytes(body)?;
-    if bytes.len() > MAX_BODY_BYTES {
+    if bytes.len() > MAX_BODY_BYTES || escaped_length(&bytes) > MAX_ESCAPED_BYTES {
         return Err(ApiError::body_too_large(narrowing));
     }
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response())
+}
+
+/// The length of a JSON text as a JSON string. A JSON text has no control characters but as escapes.
+fn escaped_length(text: &[u8]) -> usize {
+    text.len() + text.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 /// As [`json`], for a body that names the time of the request: its tag is weak and made of `timeless`, the

@@ -4,8 +4,7 @@ use super::row::{Item, Row, instant, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -66,15 +65,19 @@ impl Store {
         answer.item().map(|item| api_key_from_item(sha256, item)).transpose()
     }
 
-    /// Creates or replaces an API key. Only operators' tools call this.
-    pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        self.client
+    /// Creates or replaces an API key; one that was revoked stays as it is. Only operators' tools call this.
+    ///
+    /// `false`: there is such a key, and it was revoked.
+    pub async fn put_api_key(&self, key: &ApiKey) -> Result<bool, StoreError> {
+        let answer = self
+            .client
             .put_item()
             .table_name(self.table(Table::Access))
             .set_item(Some(api_key_to_item(key)))
+            .condition_expression("attribute_not_exists(revoked_at)")
             .send()
-            .await?;
-        Ok(())
+            .await;
+        is_made(answer)
     }
 
     /// Revokes a key as of `now`; one that was revoked before stays so since then. `false`: there is no such
@@ -148,17 +151,18 @@ impl Store {
     }
 }
 
-/// Whether an update's condition held.
-fn is_made<T>(answer: Result<T, SdkError<UpdateItemError>>) -> Result<bool, StoreError> {
+/// Whether a write's condition held.
+fn is_made<T, E>(answer: Result<T, SdkError<E>>) -> Result<bool, StoreError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let is_refusal = |error: &SdkError<E>| {
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        code == Some("ConditionalCheckFailedException")
+    };
     match answer {
         Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(false)
-        }
+        Err(error) if is_refusal(&error) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

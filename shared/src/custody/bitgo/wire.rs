@@ -1,6 +1,7 @@
 //! BitGo's JSON: balances are strings of base units (wei, satoshi), which a table turns into amounts.
 
 use crate::custody::{Holdings, ProviderError};
+use crate::domain::amount::DecimalError;
 use crate::domain::{Amount, ChainAsset, CustodyAccount, Position};
 use crate::entries::Entries;
 use serde::Deserialize;
@@ -71,26 +72,25 @@ impl Wallet {
 
 impl Balance {
     fn position(&self, digits: usize) -> Result<Position, ProviderError> {
-        let nonsense = |what: &str| ProviderError::Nonsense(what.to_owned());
-        let total =
-            from_base_units(&self.balance, digits).ok_or_else(|| nonsense("an amount is no whole number"))?;
-        let spendable = self.spendable.as_deref().map(|text| {
-            from_base_units(text, digits).ok_or_else(|| nonsense("an amount is no whole number"))
-        });
-        let available = spendable.transpose()?.unwrap_or(total);
-        Position::new(total, available).map_err(|error| nonsense(&error.to_string()))
+        let amount = |text: &str| {
+            from_base_units(text, digits)
+                .map_err(|fault| ProviderError::Nonsense(format!("an amount of base units: {fault}")))
+        };
+        let total = amount(&self.balance)?;
+        let available = self.spendable.as_deref().map(amount).transpose()?.unwrap_or(total);
+        Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))
     }
 }
 
 /// A whole number of base units as an amount; a sign, a point or an exponent is refused.
-fn from_base_units(text: &str, digits: usize) -> Option<Amount> {
+fn from_base_units(text: &str, digits: usize) -> Result<Amount, DecimalError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+        return Err(DecimalError::Malformed);
     }
     let padded = format!("{text:0>width$}", width = digits + 1);
-    let (whole, fraction) = padded.split_at_checked(padded.len() - digits)?;
+    let (whole, fraction) = padded.split_at_checked(padded.len() - digits).ok_or(DecimalError::Malformed)?;
     // Leading zeros are no digits of the amount.
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
-    Amount::parse(&if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }).ok()
+    Amount::parse(&if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") })
 }
