@@ -5,6 +5,7 @@ use crate::harness::{ALICE, Answer, App, BOB, account, admin, dataset, id, send,
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::domain::Label;
 use std::fmt::Write;
 
 const BOTH: &str =
@@ -360,6 +361,28 @@ async fn a_caller_without_customers_has_an_empty_list() {
     assert_snapshot!(app.get_as(json!({"sub": "nobody"}), "/v2/accounts").await, @r#"200 {"data":[],"pagination":{"limit":50,"offset":0,"total":0,"next_cursor":null}}"#);
     assert_eq!(send(app.request(Method::GET, "/v2/accounts")).await.status, 401);
     assert_eq!(send(app.request(Method::POST, "/v2/accounts")).await.header("allow"), "GET,HEAD");
+}
+
+#[tokio::test]
+async fn every_label_of_an_event_is_kept_and_those_that_are_listed_are_found_by_search() {
+    let app = App::start(json!({})).await;
+    let text = |label: Label| match label {
+        Label::ContactId => format!("con_{}", id(7)),
+        label => format!("the {} of it", label.name()),
+    };
+    let labels: Value =
+        Label::ALL.into_iter().map(|label| (label.name().to_owned(), json!(text(label)))).collect();
+    let detail = with(account(1, "EUR", "1"), labels);
+    let event = json!({"detail-type": "AccountBalanceChanged", "detail": detail});
+    assert_eq!(send(app.request(Method::POST, "/_local/events").body(event.to_string())).await.status, 200);
+    let shown = app.ballast_json(&["accounts", "show", &id(1)]).await;
+    for label in Label::ALL {
+        assert_eq!(shown[label.name()], json!(text(label)), "{label:?}");
+        let found = app.get(&format!("/v2/accounts?search={}", text(label).replace(' ', "+"))).await;
+        if label.is_listed() {
+            assert_eq!(found.json()["data"][0][label.name()], json!(text(label)), "{label:?}");
+        }
+    }
 }
 
 /// Lambda's answer holds the body as a JSON string, in which each quote takes two bytes more.

@@ -37,6 +37,8 @@ pub enum Label {
     Description,
     /// The contact behind the account.
     ContactId,
+    /// The account's id in the system that it comes from.
+    ExternalId,
 }
 
 /// The facts about a label.
@@ -51,13 +53,14 @@ struct LabelRow {
 
 impl Label {
     /// Every label, in the order documents list them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Iban,
         Self::AccountNumber,
         Self::Address,
         Self::AddressTag,
         Self::Description,
         Self::ContactId,
+        Self::ExternalId,
     ];
 
     const fn row(self) -> LabelRow {
@@ -95,6 +98,12 @@ impl Label {
                 about: "The contact behind the account.",
                 is_searched: false,
                 is_listed: false,
+            },
+            Self::ExternalId => LabelRow {
+                name: "external_id",
+                about: "The account's id in the system that it comes from.",
+                is_searched: true,
+                is_listed: true,
             },
         }
     }
