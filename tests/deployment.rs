@@ -268,7 +268,8 @@ fn functions_are_given_the_variables_that_they_read() {
     let asked = asked.into_inner();
     let unread: Vec<_> = given.iter().filter(|name| !asked.contains(name.as_str())).collect();
     assert!(unread.is_empty(), "{unread:?}");
-    // Lambda sets the credentials itself, secrets come by their ARNs, and the sources of rates have one address each.
+    // Lambda sets the credentials itself, secrets come by their ARNs, and the sources of rates have one
+    // address each.
     let elsewhere = |name: &&str| {
         let is_of_aws = name.starts_with("AWS_");
         let is_secret = asked.contains(format!("{name}_ARN").as_str());

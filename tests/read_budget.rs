@@ -1,4 +1,5 @@
-//! The read budget: each request may cost 20,000 read units of the store, and weighs in its caller's rate limit.
+//! The read budget: each request may cost 20,000 read units of the store, and weighs in its caller's rate
+//! limit.
 
 use crate::harness::{ALICE, App, BOB, account, dataset, parsed, with};
 use axum::body::Body;

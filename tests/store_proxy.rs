@@ -75,7 +75,8 @@ async fn pass(State(proxy): State<StoreProxy>, mut headers: HeaderMap, body: Byt
     let body = answer.bytes().await.unwrap();
     match passage {
         Passage::Answered => (status, headers, body).into_response(),
-        // The date is the stack's all the same: by the machine's, the store's client would find its clock wrong.
+        // The date is the stack's all the same: by the machine's, the store's client would find its clock
+        // wrong.
         Passage::AnswerLost | Passage::Held => {
             (StatusCode::BAD_GATEWAY, [("date", headers["date"].clone())]).into_response()
         }

@@ -1,5 +1,5 @@
-//! What every Ballast function is made of, in floors: `http` over `custody`, `rates` and `auth` over `store`
-//! over `query` over `domain`.
+//! The crate that every Ballast function is made of, in layers: `http` over `custody`, `rates` and `auth`
+//! over `store` over `query` over `domain`.
 //!
 //! Arrows only point down: a module here never names one above it, and the test crate reads the `use` lines
 //! and holds that. It deliberately knows no route and no deployment; those live in `functions` and `infra`.

@@ -144,8 +144,8 @@ impl AccountEntry {
         refuse_others(own, field_names(is_of_history), beyond)?;
         let given = own.iter().filter(|(_, value)| !value.is_null());
         let mut fields = self.0.clone();
-        // The instant, the version and the balance are the element's own; the rest of a state is the account's
-        // unless given.
+        // The instant, the version and the balance are the element's own; the rest of a state is the
+        // account's unless given.
         let is_own = |field: &EntryField| field.group == FieldGroup::Key || field.name == BALANCE;
         let own_names = field_names(is_own);
         fields.retain(|name, _| !own_names.contains(&name.as_str()) && name != RECORDED_AT);

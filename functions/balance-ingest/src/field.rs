@@ -32,7 +32,7 @@ pub enum FieldValue {
     Label,
 }
 
-/// What a field says of an account.
+/// The part of an account that a field belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldGroup {
     /// Which account it is, for ever.
@@ -41,7 +41,7 @@ pub enum FieldGroup {
     Key,
     /// The account's state.
     State,
-    /// Who sees the account beside its customer: each part is named once.
+    /// The parties that see the account beside its customer: each part is named once.
     Scope,
     /// A description: the labels are given together or not at all.
     Label,
@@ -56,7 +56,7 @@ pub struct EntryField {
     pub about: &'static str,
     /// The kind of value that it holds.
     pub value: FieldValue,
-    /// What it says of an account.
+    /// The part of an account that it belongs to.
     pub group: FieldGroup,
     /// Whether every entry has it.
     pub is_required: bool,

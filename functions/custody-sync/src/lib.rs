@@ -62,7 +62,7 @@ pub struct SyncedBody {
     last_synced: Option<String>,
 }
 
-/// What a sweep answers.
+/// The answer of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ReportBody {
     due: usize,
@@ -71,7 +71,7 @@ pub struct ReportBody {
     remaining: usize,
 }
 
-/// What a run did.
+/// The outcome of a run.
 enum Done {
     Swept(Report),
     Synced(SyncedBody),

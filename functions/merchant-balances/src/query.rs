@@ -22,7 +22,8 @@ static ACCOUNT_ID: Parameter<MerchantAccountId> =
 static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "accounts in this currency");
 pub(crate) static DATE: Parameter<Timestamp> = Parameter::instant(
     "date",
-    "balances as they stood at that instant, inclusive; `known_at` if only that is given, else the time of the request",
+    "balances as they stood at that instant, inclusive; `known_at` if only that is given, else the time of \
+        the request",
 );
 
 pub(crate) static KNOWN_AT: Parameter<Timestamp> = Parameter::instant(

@@ -6,7 +6,8 @@ use shared::query::{InvalidParameter, Parameter, Parameters};
 /// As of which instant.
 pub(crate) static AS_OF: Parameter<Timestamp> = Parameter::instant(
     "as_of",
-    "states and rates as they stood at that instant; `known_at` if only that is given, else the time of the request",
+    "states and rates as they stood at that instant; `known_at` if only that is given, else the time of the \
+        request",
 );
 /// Known at which instant.
 pub(crate) static KNOWN_AT: Parameter<Timestamp> = Parameter::instant(

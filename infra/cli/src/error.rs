@@ -41,7 +41,8 @@ pub enum CliError {
     },
     /// A CSV file has a record that is not well-formed, and was read no further.
     #[error(
-        "{}: line {line}: {fault}\nThe import ended there. {rows} rows before it are done; mend the file and run the same command again, what is there is not written again",
+        "{}: line {line}: {fault}\nThe import ended there. {rows} rows before it are done; mend the file \
+            and run the same command again, what is there is not written again",
         path.display()
     )]
     Malformed {

@@ -10,10 +10,10 @@ use shared::domain::account::{MAX_NETWORK_CHARACTERS, VERSION_DIGITS};
 use shared::domain::label::MAX_LABEL_CHARACTERS;
 use shared::domain::{MAX_VENDOR_ID, Status};
 
-const ABOUT: &str = "The detail of an AccountBalanceChanged event: one entry, the state of an account at balance_at. \
-    Events may come twice and in any order. Two entries of one account with the same balance_at and version and \
-    different content are a conflict, and the second is rejected; an entry with a higher version corrects one that \
-    is there.";
+const ABOUT: &str = "The detail of an AccountBalanceChanged event: one entry, the state of an account at \
+    balance_at. Events may come twice and in any order. Two entries of one account with the same balance_at and \
+    version and different content are a conflict, and the second is rejected; an entry with a higher version \
+    corrects one that is there.";
 const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
 const DECIMAL: &str = r"^-?[0-9]{1,18}(\.[0-9]{1,18}0*)?$";
 
@@ -28,9 +28,9 @@ pub fn event_schema() -> Result<String, serde_json::Error> {
         "$id": "AccountBalanceChanged.v1.schema.json",
         "title": "AccountBalanceChanged",
         "description": format!(
-            "{ABOUT} The scope ({scope}) is named once: another value later is rejected. The labels ({labels}) are \
-            one group: an event without any of them leaves them as they are, an event with at least one gives all of \
-            them and clears those it lacks."
+            "{ABOUT} The scope ({scope}) is named once: another value later is rejected. The labels ({labels}) \
+            are one group: an event without any of them leaves them as they are, an event with at least one \
+            gives all of them and clears those it lacks."
         ),
         "type": "object",
         "additionalProperties": false,

@@ -2,8 +2,9 @@
 //! of the schemas of the bodies they serialise, of the words of `API.md`, and of what a local stack really
 //! answers. Beside it the schema of the event that brings balances in.
 //!
-//! `cargo reference` writes the document to `docs/openapi.json` and the schema into `infra/events`; tests hold
-//! the files to what the code says. The local stack serves the document's file and does not know this crate.
+//! `cargo reference` writes the document to `docs/openapi.json` and the schema into `infra/events`; tests
+//! hold the files to what the code says. The local stack serves the document's file and does not know this
+//! crate.
 
 mod document;
 mod event_schema;

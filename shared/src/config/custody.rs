@@ -15,11 +15,11 @@ pub const DEFAULT_SYNC_INTERVAL_SECONDS: u64 = 900;
 pub struct ProviderConfig {
     /// Its API.
     pub base_url: String,
-    /// What we are known by there.
+    /// The credentials that we are known by there.
     pub secret: SecretSource,
 }
 
-/// What custody functions need beyond the store.
+/// The configuration of custody functions, beside the store's.
 #[derive(Debug, Clone)]
 pub struct CustodyConfig {
     /// Fireblocks, if it is used.

@@ -25,8 +25,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A provider that asks for a longer pause is not waited for.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// Calls that this process may still make to a provider, whatever the budget of all allows: as many as it wants,
-/// but during a sweep that shares the budget with others.
+/// Calls that this process may still make to a provider, whatever the budget of all allows: as many as it
+/// wants, but during a sweep that shares the budget with others.
 #[derive(Debug)]
 pub struct Allotment(AtomicU64);
 

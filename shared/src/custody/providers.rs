@@ -53,8 +53,8 @@ impl Providers {
         Ok(Self { adapters, allotments, calls_per_minute: *provider_calls_per_minute })
     }
 
-    /// Allots this process one of `parts` of a minute's calls to each provider until the allotment is dropped, so
-    /// that runs that sweep side by side share them evenly.
+    /// Allots this process one of `parts` of a minute's calls to each provider until the allotment is
+    /// dropped, so that runs that sweep side by side share them evenly.
     #[must_use]
     pub(super) fn allot_part(&self, parts: u32) -> SweepAllotment<'_> {
         let calls = match self.calls_per_minute {

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Due accounts that one run looks at, the longest due first; the rest is the next run's.
 const MAX_DUE: usize = 10_000;
-/// Each shard is asked for its share of [`MAX_DUE`] so many times over: ids are spread evenly over the shards, so
-/// no shard has more of the longest due ones.
+/// Each shard is asked for its share of [`MAX_DUE`] so many times over: ids are spread evenly over the
+/// shards, so no shard has more of the longest due ones.
 const SHARD_SURPLUS: usize = 2;
 /// Accounts that are claimed, read and stored together, within their leases.
 const BATCH: usize = 100;
@@ -29,7 +29,7 @@ const BATCH_TIME: Duration = BATCH_TIMEOUT.saturating_add(Duration::from_secs(5)
 /// An account whose item cannot be read is looked at again after this.
 const UNREADABLE_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a run did.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
     /// Accounts that were due when it began, 10,000 at most.
@@ -105,7 +105,7 @@ impl Sweep {
         Ok(report)
     }
 
-    /// What is due, the longest due first, with when it was.
+    /// The due accounts, the longest due first, with when it was.
     async fn due(
         &self,
         share: Share,

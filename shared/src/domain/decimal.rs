@@ -33,7 +33,8 @@ pub enum DecimalError {
 }
 
 /// Parses `-?digits[.digits]` with at most `integer_digits` before the point and [`SCALE`] after it, to units
-/// of 10⁻¹⁸. Zeros at the end of the fraction are no digits, as spreadsheets and databases pad numbers with them.
+/// of 10⁻¹⁸. Zeros at the end of the fraction are no digits, as spreadsheets and databases pad numbers with
+/// them.
 ///
 /// `-0` is `0`. Exponents, signs other than a leading `-`, spaces and separators are refused.
 pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, DecimalError> {

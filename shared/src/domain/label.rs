@@ -1,8 +1,8 @@
 //! The labels of an account: texts that describe it and decide nothing.
 //!
-//! A label is one variant and one row here. Events, imports, items, the free-text search, the account list and
-//! the command line go through [`Label::ALL`], so a new label needs no word in any of them. Rejected: a struct
-//! of named fields, which each of them spelt out again.
+//! A label is one variant and one row here. Events, imports, items, the free-text search, the account list
+//! and the command line go through [`Label::ALL`], so a new label needs no word in any of them. Rejected: a
+//! struct of named fields, which each of them spelt out again.
 
 use super::ContactId;
 use std::collections::BTreeMap;

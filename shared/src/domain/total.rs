@@ -1,8 +1,8 @@
 //! One answer to "how much do we hold?": native sums, each converted once, and the receipt that proves them.
 //!
-//! Accounts are folded into [`NativeSums`] one by one, so no total needs them all in memory. Sums are exact and
-//! 256 bits wide, so they depend neither on the order of accounts nor on their number. Filters and permission
-//! were applied before.
+//! Accounts are folded into [`NativeSums`] one by one, so no total needs them all in memory. Sums are exact
+//! and 256 bits wide, so they depend neither on the order of accounts nor on their number. Filters and
+//! permission were applied before.
 
 use super::{Account, Amount, Asset, Pricing, Rate, TooLarge};
 use ethnum::I256;
@@ -111,8 +111,8 @@ impl NativeSums {
 
     /// Converts each sum once into the target.
     ///
-    /// `has_rows` says that each account is also shown with its own converted balance. Balances that cancel (+5
-    /// and −5) need no rate for their sum, but their rows do.
+    /// `has_rows` says that each account is also shown with its own converted balance. Balances that cancel
+    /// (+5 and −5) need no rate for their sum, but their rows do.
     ///
     /// Fails only if a sum or a conversion has more than 18 digits before the point.
     pub fn summary(&self, pricing: Pricing<'_>, has_rows: bool) -> Result<Summary, TooLarge> {

@@ -154,7 +154,8 @@ impl ApiError {
     /// A sum or conversion into the asked currency that does not fit an amount.
     #[must_use]
     pub fn too_large(TooLarge: TooLarge) -> Self {
-        let message = "An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.";
+        let message = "An amount of the answer has more than 18 digits before the point; ask for another \
+            `currency` or narrow the search.";
         InvalidParameter::new("currency", message).into()
     }
 
@@ -218,30 +219,33 @@ impl ApiError {
     }
 
     fn message(&self) -> String {
-        match self {
-            Self::InvalidRequest(invalid) => invalid.message.clone(),
-            Self::AuthenticationFailed(_) => "Authentication failed. Check your API key or JWT token.".to_owned(),
-            Self::InsufficientPermissions => "You do not have permission to view these accounts.".to_owned(),
-            Self::AccountNotFound => "There is no such account, or there was none at that time.".to_owned(),
-            Self::NotFound => "There is no such route.".to_owned(),
-            Self::MethodNotAllowed => "This route does not support this method; see the Allow header.".to_owned(),
-            Self::UnpricedAssets { missing: MissingRate::Sheet, .. } => {
-                "There is no rate sheet of that time or of the days before it, so nothing can be converted.".to_owned()
-            }
+        let text = match self {
+            Self::InvalidRequest(invalid) => return invalid.message.clone(),
             Self::UnpricedAssets { missing: MissingRate::Target(target), .. } => {
-                format!("The target {} has no usable rate, so nothing can be converted into it.", target.code())
+                let code = target.code();
+                return format!("The target {code} has no usable rate, so nothing can be converted into it.");
+            }
+            Self::AuthenticationFailed(_) => "Authentication failed. Check your API key or JWT token.",
+            Self::InsufficientPermissions => "You do not have permission to view these accounts.",
+            Self::AccountNotFound => "There is no such account, or there was none at that time.",
+            Self::NotFound => "There is no such route.",
+            Self::MethodNotAllowed => "This route does not support this method; see the Allow header.",
+            Self::UnpricedAssets { missing: MissingRate::Sheet, .. } => {
+                "There is no rate sheet of that time or of the days before it, so nothing can be converted."
             }
             Self::UnpricedAssets { missing: MissingRate::Holdings, .. } => {
-                "Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.".to_owned()
+                "Some holdings have no usable rate; with `partial=true` they are left out of the totals and \
+                named."
             }
-            Self::RateLimitExceeded { .. } => "You have exceeded the rate limit; see the Retry-After header.".to_owned(),
+            Self::RateLimitExceeded { .. } => "You have exceeded the rate limit; see the Retry-After header.",
             Self::CustodyProvider { .. } => {
-                "An error occurred when fetching balances from the custody provider. What was stored before is unchanged."
-                    .to_owned()
+                "An error occurred when fetching balances from the custody provider. What was stored before \
+                is unchanged."
             }
-            Self::Internal { .. } => "An internal error occurred.".to_owned(),
-            Self::ServiceUnavailable { .. } => "The service is temporarily unavailable. Try again shortly.".to_owned(),
-        }
+            Self::Internal { .. } => "An internal error occurred.",
+            Self::ServiceUnavailable { .. } => "The service is temporarily unavailable. Try again shortly.",
+        };
+        text.to_owned()
     }
 
     fn details<'a>(&'a self, request_id: &'a str) -> Details<'a> {

@@ -24,8 +24,8 @@ use std::io::Write;
 
 /// Largest body before compression: escaping and base64 eat the rest of Lambda's 6 MB.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
-/// Longest body as the JSON string that Lambda's answer holds it in, of at most 6 MB with its headers. A body of
-/// many quotes is escaped to twice its length.
+/// Longest body as the JSON string that Lambda's answer holds it in, of at most 6 MB with its headers. A body
+/// of many quotes is escaped to twice its length.
 const MAX_ESCAPED_BYTES: usize = 5_500_000;
 /// Bodies up to this are not worth compressing.
 const MIN_GZIP_BYTES: usize = 1024;
@@ -38,8 +38,8 @@ const GZIP_SUFFIX: &str = "-gzip";
 #[derive(Debug, Clone)]
 struct WeakTag(String);
 
-/// A 200 with a JSON body of at most [`MAX_BODY_BYTES`], and of [`MAX_ESCAPED_BYTES`] as a JSON string. Both limits
-/// hold whether the client takes gzip or not, so that the same request has the same answer.
+/// A 200 with a JSON body of at most [`MAX_BODY_BYTES`], and of [`MAX_ESCAPED_BYTES`] as a JSON string. Both
+/// limits hold whether the client takes gzip or not, so that the same request has the same answer.
 pub fn json(body: &impl Serialize, narrowing: Narrowing) -> Result<Response, ApiError> {
     let bytes = bytes(body)?;
     if bytes.len() > MAX_BODY_BYTES || escaped_length(&bytes) > MAX_ESCAPED_BYTES {

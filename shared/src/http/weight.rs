@@ -1,7 +1,7 @@
 //! The weight of a request in its caller's rate limit: one call, and one more for each 500 read units.
 //!
-//! [`Authenticated`](super::Authenticated) notes the caller when the request is admitted; `observe` charges the
-//! rest at the end, when the reads are known.
+//! [`Authenticated`](super::Authenticated) notes the caller when the request is admitted; `observe` charges
+//! the rest at the end, when the reads are known.
 
 use crate::domain::Timestamp;
 use crate::store::{RateLimiter, usage_so_far};

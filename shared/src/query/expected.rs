@@ -62,16 +62,22 @@ impl Display for Expected {
             Self::Asset => f.write_str("the code of a known asset, such as EUR, USDC or BTC"),
             Self::Decimal => write!(
                 f,
-                "a decimal of at most {INTEGER_DIGITS} digits before and {FRACTION_DIGITS} after the point, without exponent"
+                "a decimal of at most {INTEGER_DIGITS} digits before and {FRACTION_DIGITS} after the point, \
+                    without exponent"
             ),
             Self::Whole { min, max } => write!(f, "a whole number from {min} to {max}"),
-            Self::PastInstant => {
-                f.write_str("an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B)")
-            }
+            Self::PastInstant => f.write_str(
+                "an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z \
+                    (a + is written %2B)",
+            ),
             Self::OneOf(names) => write_choice(f, &names()),
             Self::Order(names) => {
                 let names = names().join(", ");
-                write!(f, "field names separated by commas, each once and with `-` before it for descending: {names}")
+                write!(
+                    f,
+                    "field names separated by commas, each once and with `-` before it for \
+                    descending: {names}"
+                )
             }
             Self::Cursor { .. } => f.write_str("the `next_cursor` of an earlier answer"),
             Self::Ids => f.write_str("UUIDs, separated by commas"),

@@ -152,7 +152,8 @@ fn balance(comparison: Comparison, text: &str) -> Option<Condition> {
 static OPERATORS: &[Operator] = &[
     list(
         "search",
-        "a text found, in any case, in the id, currency, IBAN, account number, external id, address or description",
+        "a text found, in any case, in the id, currency, IBAN, account number, external id, address or \
+            description",
         Expected::Text,
         |text| Some(Condition::Anywhere(Needle::new(text))),
     ),

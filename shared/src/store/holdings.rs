@@ -1,4 +1,4 @@
-//! What a customer has, as the accounts table holds it: accounts, and snapshots of custody accounts that
+//! A customer's items in the accounts table: accounts, and snapshots of custody accounts that
 //! stand for an account per position.
 
 use super::custody_snapshot::{self, StoredSnapshot};

@@ -6,7 +6,8 @@
 //! counted: at most `n × (batch − 1)` calls beyond the limit in a minute, where the batch is a fiftieth of
 //! the limit, at least one. A limit below 100 has a batch of one and is exact over all instances.
 //!
-//! A request that reads much weighs more than one call. Its reads are known at its end, so it is charged then.
+//! A request that reads much weighs more than one call. Its reads are known at its end, so it is charged
+//! then.
 //!
 //! A limiter must not take the system down: while the counter cannot be reached, every instance limits by its
 //! own count alone. A batch whose outcome is unknown is not posted again, because it may have been counted:
@@ -110,8 +111,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts further calls, for an admitted one that turned out to weigh as much. They are never refused, but
-    /// the caller's next call may be.
+    /// Counts further calls, for an admitted one that turned out to weigh as much. They are never refused,
+    /// but the caller's next call may be.
     pub async fn charge(&self, caller: &str, calls: u64, now: Timestamp) {
         let Some(limit) = self.per_minute.map(NonZeroU64::get).filter(|_| calls > 0) else { return };
         let batch = self.with_count(caller, now, |count| {

@@ -29,7 +29,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Customers by the number of their accounts.
 const CUSTOMERS: [u32; 5] = [10, 50, 1_000, 10_000, 100_000];
-/// Answers with a row for each account of a larger customer are refused, and each of its requests takes a second.
+/// Answers with a row for each account of a larger customer are refused, and each of its requests takes a
+/// second.
 const LARGEST_WITH_ROWS: u32 = 10_000;
 /// A whole number of the rate limit's batches, whose writes are part of the figure.
 const CAPACITY_REQUESTS: u32 = 24;

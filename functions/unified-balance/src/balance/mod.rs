@@ -25,7 +25,8 @@ const TOO_OLD: Narrowing = Narrowing {
     advice: "narrow the request with `search.currency` or `search.is_crypto`, or ask for a later `as_of`",
 };
 
-/// Rows that an answer can have: each takes more than 128 bytes, so that more of them are too large an answer.
+/// Rows that an answer can have: each takes more than 128 bytes, so that more of them are too large an
+/// answer.
 const MAX_ROWS: usize = MAX_BODY_BYTES / 128;
 
 pub(crate) async fn get(

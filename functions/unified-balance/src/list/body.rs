@@ -218,6 +218,7 @@ fn account_body(query: &ListQuery, account: &Account) -> Result<AccountBody, Too
 }
 
 fn too_large(TooLarge: TooLarge) -> ApiError {
-    let message = "An amount of the answer has more than 18 digits before the point; leave `stack` out or narrow the search.";
+    let message = "An amount of the answer has more than 18 digits before the point; leave `stack` out or \
+        narrow the search.";
     InvalidParameter::new("stack", message).into()
 }

@@ -1,17 +1,17 @@
-//! The records of a CSV file, by RFC 4180 to the letter: a quote opens or closes a whole cell, or is one of two
-//! inside it.
+//! The records of a CSV file, by RFC 4180 to the letter: a quote opens or closes a whole cell, or is one of
+//! two inside it.
 //!
-//! The first record that is not well-formed ends the reading. A reader that goes on has to guess where the next
-//! record begins, and a guess turns a line inside a quoted cell into a balance. Rejected: the `csv` crate's
-//! reader, which takes a stray quote for text and every row up to the next quote for one cell; going on at the
-//! next line, which reads lines inside cells as rows.
+//! The first record that is not well-formed ends the reading. A reader that goes on has to guess where the
+//! next record begins, and a guess turns a line inside a quoted cell into a balance. Rejected: the `csv`
+//! crate's reader, which takes a stray quote for text and every row up to the next quote for one cell; going
+//! on at the next line, which reads lines inside cells as rows.
 
 use super::lines::BYTE_ORDER_MARK;
 use std::io::{BufRead, Read};
 use thiserror::Error;
 
-/// A record keeps at most so many bytes; every row of an account is far shorter. A longer record is read to its
-/// end, but not kept.
+/// A record keeps at most so many bytes; every row of an account is far shorter. A longer record is read to
+/// its end, but not kept.
 const MAX_RECORD_BYTES: usize = 64 * 1024;
 
 /// A fault after which nothing of a file can be trusted.

@@ -129,8 +129,8 @@ struct Pending {
 }
 
 impl Import<'_> {
-    /// Records the file's next rows; `false` after the last. Where the file cannot be read on, the rows before
-    /// that are recorded first.
+    /// Records the file's next rows; `false` after the last. Where the file cannot be read on, the rows
+    /// before that are recorded first.
     async fn chunk(&mut self, rows: &mut Rows, now: Timestamp) -> Result<bool, CliError> {
         let (mut pending, mut states, mut end) = (Vec::new(), 0, None);
         while states < UPDATES_AT_ONCE {

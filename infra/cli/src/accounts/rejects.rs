@@ -1,8 +1,8 @@
 //! The list of rejected rows: one JSON line each, written when the import has ended.
 //!
-//! A list never takes the place of anything: it is created new, and a link at its place is not followed. Until
-//! the end it is in memory, some 100 bytes a row, so that an import that is killed leaves nothing behind and can
-//! be run again.
+//! A list never takes the place of anything: it is created new, and a link at its place is not followed.
+//! Until the end it is in memory, some 100 bytes a row, so that an import that is killed leaves nothing
+//! behind and can be run again.
 
 use crate::error::CliError;
 use serde::Serialize;
@@ -30,8 +30,8 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// An empty list for `path`, or for a file beside the imported one. It is refused if anything stands at its
-    /// places, before anything is imported.
+    /// An empty list for `path`, or for a file beside the imported one. It is refused if anything stands at
+    /// its places, before anything is imported.
     pub(super) fn new(imported: &Path, path: Option<PathBuf>) -> Result<Self, CliError> {
         let path = path.unwrap_or_else(|| with_suffix(imported, REJECTS));
         let unfinished = with_suffix(&path, UNFINISHED);
