@@ -7,7 +7,7 @@
 use super::attributes::{
     Attribute, entry_from_text, present, scope_attributes, scope_of, state_attributes, state_of,
 };
-use super::row::{Item, Row, instant, number, text};
+use super::row::{Attributes, Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{
@@ -147,7 +147,7 @@ fn label_attributes(labels: &AccountLabels) -> impl Iterator<Item = Attribute> {
     labels.iter().map(|(label, value)| (label.name(), text(value)))
 }
 
-fn labels_of(row: Row<'_>) -> Result<AccountLabels, StoreError> {
+fn labels_of(row: Row<'_, impl Attributes>) -> Result<AccountLabels, StoreError> {
     let mut labels = AccountLabels::default();
     for label in Label::ALL {
         row.optional(label.name(), |text| labels.set(label, text))?;
@@ -167,7 +167,7 @@ fn short_entry_text(EntryKey { balance_at, version }: EntryKey) -> String {
     format!("{}#{}", balance_at.to_stored_text(), version.number())
 }
 
-pub(super) fn from_item(item: &Item) -> Result<StoredAccount, StoreError> {
+pub(super) fn from_item(item: &impl Attributes) -> Result<StoredAccount, StoreError> {
     let row = Row { table: Table::Accounts, item };
     let entry = row.parsed("entry", entry_from_text)?;
     let labels_entry = |text: &str| if text == NEWEST { Ok(entry) } else { entry_from_text(text) };

@@ -1,7 +1,7 @@
 //! Attributes that more than one table has, each mapped in one place: the key of an entry, a state, a scope.
 
 use super::StoreError;
-use super::row::{Row, number, text};
+use super::row::{Attributes, Row, number, text};
 use crate::domain::account::VERSION_DIGITS;
 use crate::domain::{
     AccountScope, AccountState, EntryKey, MerchantId, Network, OrganizationId, Status, Timestamp, Version,
@@ -54,7 +54,7 @@ pub(super) fn present<const N: usize>(
     optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, text(value))))
 }
 
-pub(super) fn state_of(row: Row<'_>) -> Result<AccountState, StoreError> {
+pub(super) fn state_of(row: Row<'_, impl Attributes>) -> Result<AccountState, StoreError> {
     Ok(AccountState {
         balance: row.amount("balance")?,
         available: row.amount("available")?,
@@ -63,7 +63,7 @@ pub(super) fn state_of(row: Row<'_>) -> Result<AccountState, StoreError> {
     })
 }
 
-pub(super) fn scope_of(row: Row<'_>) -> Result<AccountScope, StoreError> {
+pub(super) fn scope_of(row: Row<'_, impl Attributes>) -> Result<AccountScope, StoreError> {
     Ok(AccountScope {
         organization_id: row.optional("organization_id", OrganizationId::parse)?,
         merchant_id: row.optional("merchant_id", MerchantId::parse)?,

@@ -9,7 +9,7 @@
 use super::as_of::Whereabouts;
 use super::attributes::{entry_from_text, entry_text};
 use super::history::{self, IdOwner};
-use super::row::{Item, Row, instant, number, text};
+use super::row::{Attributes, Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::custody::position_id;
@@ -192,9 +192,8 @@ pub(super) fn snapshot_key(customer_id: CustomerId, id: CustodyAccountId) -> Ite
 }
 
 /// Whether an item of the accounts table is a snapshot.
-pub(super) fn is_snapshot(item: &Item) -> bool {
-    let key = item.get("account_id").and_then(|key| key.as_s().ok());
-    key.is_some_and(|key| key.starts_with(SNAPSHOT))
+pub(super) fn is_snapshot(item: &impl Attributes) -> bool {
+    matches!(item.text("account_id"), Some(Ok(key)) if key.starts_with(SNAPSHOT))
 }
 
 /// The custody account in a sort key of the accounts table, if it is a snapshot's.

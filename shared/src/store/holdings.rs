@@ -2,6 +2,7 @@
 //! stand for an account per position.
 
 use super::custody_snapshot::{self, StoredSnapshot};
+use super::item_page::{PageItem, query_page};
 use super::row::{Item, text};
 use super::usage::check_budget;
 use super::{Store, StoreError, StoredAccount, accounts};
@@ -75,6 +76,15 @@ pub(super) fn from_item(item: &Item) -> Result<StoredHolding, StoreError> {
     }
 }
 
+/// The same of an item of a page.
+fn from_page_item(item: &PageItem<'_>) -> Result<StoredHolding, StoreError> {
+    if custody_snapshot::is_snapshot(item) {
+        from_item(&item.to_item())
+    } else {
+        accounts::from_item(item).map(StoredHolding::from)
+    }
+}
+
 /// A customer's items, page by page.
 #[derive(Debug)]
 pub struct CustomerPages {
@@ -88,12 +98,11 @@ impl CustomerPages {
         if self.has_ended {
             return Ok(None);
         }
-        let page = self.query.clone().send().await?;
+        let (holdings, last_key) = query_page(self.query.clone(), from_page_item).await?;
         check_budget(0)?;
-        self.has_ended = page.last_evaluated_key.is_none();
-        let holdings = page.items().iter().map(from_item).collect::<Result<_, _>>()?;
-        self.query = self.query.clone().set_exclusive_start_key(page.last_evaluated_key);
-        Ok(Some(holdings))
+        self.has_ended = last_key.is_none();
+        self.query = self.query.clone().set_exclusive_start_key(last_key);
+        holdings.into_iter().collect::<Result<_, _>>().map(Some)
     }
 }
 

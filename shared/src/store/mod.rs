@@ -18,6 +18,7 @@ mod custody_snapshot;
 mod error;
 mod history;
 mod holdings;
+mod item_page;
 mod limiter;
 mod limits;
 mod listing;

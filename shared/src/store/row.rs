@@ -21,14 +21,45 @@ pub(super) fn instant(at: Timestamp) -> AttributeValue {
     text(at.to_stored_text())
 }
 
-/// An item being read, with its table for errors.
-#[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
-    pub(super) table: Table,
-    pub(super) item: &'a Item,
+/// The attributes of an item, whichever parser has made it.
+pub(super) trait Attributes {
+    /// A text; an error if the attribute is of another kind.
+    fn text(&self, name: &str) -> Option<Result<&str, ()>>;
+    /// The digits of a number.
+    fn number(&self, name: &str) -> Option<&str>;
+    /// A flag.
+    fn flag(&self, name: &str) -> Option<bool>;
 }
 
-impl<'a> Row<'a> {
+impl Attributes for Item {
+    fn text(&self, name: &str) -> Option<Result<&str, ()>> {
+        self.get(name).map(|value| value.as_s().map(String::as_str).map_err(|_| ()))
+    }
+
+    fn number(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| value.as_n().ok()).map(String::as_str)
+    }
+
+    fn flag(&self, name: &str) -> Option<bool> {
+        self.get(name).and_then(|value| value.as_bool().ok()).copied()
+    }
+}
+
+/// An item being read, with its table for errors.
+pub(super) struct Row<'a, A = Item> {
+    pub(super) table: Table,
+    pub(super) item: &'a A,
+}
+
+impl<A> Clone for Row<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Row<'_, A> {}
+
+impl<'a, A: Attributes> Row<'a, A> {
     pub(super) fn corrupt(&self, attribute: &'static str) -> StoreError {
         StoreError::Corrupt { table: self.table, attribute }
     }
@@ -48,8 +79,8 @@ impl<'a> Row<'a> {
         attribute: &'static str,
         parse: impl FnOnce(&'a str) -> Result<T, E>,
     ) -> Result<Option<T>, StoreError> {
-        let Some(value) = self.item.get(attribute) else { return Ok(None) };
-        let text = value.as_s().map_err(|_| self.corrupt(attribute))?;
+        let Some(text) = self.item.text(attribute) else { return Ok(None) };
+        let text = text.map_err(|()| self.corrupt(attribute))?;
         parse(text).map(Some).map_err(|_| self.corrupt(attribute))
     }
 
@@ -70,21 +101,19 @@ impl<'a> Row<'a> {
         attribute: &'static str,
         parse: impl FnOnce(&'a str) -> Result<T, E>,
     ) -> Result<T, StoreError> {
-        let digits = self.item.get(attribute).and_then(|value| value.as_n().ok());
+        let digits = self.item.number(attribute);
         digits.and_then(|digits| parse(digits).ok()).ok_or_else(|| self.corrupt(attribute))
     }
 
+    pub(super) fn flag(&self, attribute: &'static str) -> Result<bool, StoreError> {
+        self.item.flag(attribute).ok_or_else(|| self.corrupt(attribute))
+    }
+}
+
+impl<'a> Row<'a> {
     /// A whole number; an absent one is 0.
     pub(super) fn number_or_zero(&self, attribute: &'static str) -> Result<u64, StoreError> {
         if self.item.contains_key(attribute) { self.number(attribute, str::parse) } else { Ok(0) }
-    }
-
-    pub(super) fn flag(&self, attribute: &'static str) -> Result<bool, StoreError> {
-        self.item
-            .get(attribute)
-            .and_then(|value| value.as_bool().ok())
-            .copied()
-            .ok_or_else(|| self.corrupt(attribute))
     }
 
     /// A list of strings, each parsed; an absent list is empty.
