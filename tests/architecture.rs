@@ -4,14 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of `shared` and the modules it may know.
-const FLOORS: [(&str, &[&str]); 14] = [
+const FLOORS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
+    ("asset_row", &["domain"]),
     ("clock", &["domain"]),
     ("config", &["domain"]),
     ("entries", &[]),
     ("telemetry", &[]),
     ("query", &["domain"]),
-    ("store", &["clock", "config", "domain", "query"]),
+    ("store", &["asset_row", "clock", "config", "domain", "query"]),
     ("cost", &["store"]),
     ("outgoing", &["config"]),
     ("secret", &["config", "domain", "store"]),

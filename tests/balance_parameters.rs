@@ -29,7 +29,7 @@ async fn every_faulty_parameter_is_named() {
         format!("{whole}&stack=status"),
         format!("{whole}&partial=yes"),
         format!("{whole}&search.is_crypto=crypto"),
-        format!("{whole}&search.currency=DOGE"),
+        format!("{whole}&search.currency=NOPE"),
         format!("{whole}&search.active=on"),
         format!("{whole}&search.status=Active"),
         format!("{whole}&search.status=frozen"),
@@ -86,7 +86,7 @@ async fn every_faulty_parameter_is_named() {
       400 {"error":"invalid_request","message":"`partial` must be `true` or `false`.","details":{"parameter":"partial","request_id":"…"}}
     …&search.is_crypto=crypto
       400 {"error":"invalid_request","message":"`search.is_crypto` must be `true` or `false`.","details":{"parameter":"search.is_crypto","request_id":"…"}}
-    …&search.currency=DOGE
+    …&search.currency=NOPE
       400 {"error":"invalid_request","message":"`search.currency` must be the code of a known asset, such as EUR, USDC or BTC.","details":{"parameter":"search.currency","request_id":"…"}}
     …&search.active=on
       400 {"error":"invalid_request","message":"`search.active` must be `true` or `false`.","details":{"parameter":"search.active","request_id":"…"}}

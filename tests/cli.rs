@@ -78,7 +78,7 @@ async fn what_cannot_be_done_says_what_to_do() {
     let rows: [&[&str]; 16] = [
         &["balance", "--customer", ALICE, "--currency", "EUR"],
         &["balance", "--customer", "alice", "--currency", "EUR"],
-        &["balance", "--customer", ALICE, "--currency", "DOGE"],
+        &["balance", "--customer", ALICE, "--currency", "NOPE"],
         &["balance", "--customer", ALICE, "--currency", "EUR", "--as-of", "2100-01-01T00:00:00Z"],
         &["accounts", "show", &id(9)],
         &["accounts", "show", "acc_1"],

@@ -5,6 +5,7 @@ use balance_ingest::{AccountEntry, EntrySource};
 use ballast::Ending;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use shared::domain::Catalogue;
 use shared::domain::{AccountId, AccountUpdate};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -64,7 +65,7 @@ async fn a_csv_file_is_recorded_and_what_cannot_be_is_listed_with_its_line() {
         format!("{},{ALICE},EUR,2.51,2026-06-01T00:00:00Z,,,\n", id(2)),
         format!("{},{ALICE},EUR,1.25,2026-05-01T00:00:00Z,,,\n", id(2)),
         format!("{},{BOB},EUR,9,2026-07-01T00:00:00Z,,,\n", id(1)),
-        format!("{},{ALICE},DOGE,1,2026-06-01T00:00:00Z,,,\n", id(3)),
+        format!("{},{ALICE},NOPE,1,2026-06-01T00:00:00Z,,,\n", id(3)),
         format!("{},{ALICE},EUR,1e3,2026-06-01T00:00:00Z,,,\n", id(3)),
         format!("{},{ALICE},EUR,,2026-06-01T00:00:00Z,,,\n", id(3)),
         format!("{},{ALICE},EUR,1,2026-06-01T00:00:00Z,yes,,\n", id(3)),
@@ -251,8 +252,13 @@ async fn what_is_older_than_the_latest_is_not_written_again() {
 
 /// Two accounts' states at a time.
 fn of(rows: &[Value]) -> Vec<AccountUpdate> {
-    let entry =
-        |row: &Value| AccountEntry::of(row.clone()).unwrap().updates(EntrySource::Import).unwrap().remove(0);
+    let entry = |row: &Value| {
+        AccountEntry::of(row.clone())
+            .unwrap()
+            .updates(EntrySource::Import, &Catalogue::default())
+            .unwrap()
+            .remove(0)
+    };
     rows.iter().take(2).map(entry).collect()
 }
 

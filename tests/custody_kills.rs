@@ -201,8 +201,8 @@ async fn killed_while_a_failure_is_noted_it_is_tried_again() {
     let start = Timestamp::of_machine();
     let app = App::start(custody(vault(["1", "2", "3", "4"]), json!({}))).await;
     app.fault(json!({"status": 401, "times": 1})).await;
-    // The lease is claimed, its snapshot is read, and then the failure is noted.
-    kill(&app, start, 3).await;
+    // The lease is claimed, its snapshot and the catalogue are read, and then the failure is noted.
+    kill(&app, start, 4).await;
     let next = start.plus(SignedDuration::from_mins(1));
     ask(&syncs(&app), &app, next).await;
     assert_views_agree(&app, next, "after a failure that was not noted").await;

@@ -1,14 +1,13 @@
 //! What goes wrong at a provider: one fault per row, and what was stored before stays.
 
 use crate::custody_kills::sync_request;
-use crate::harness::{App, CUSTODY, custody, syncer, wallet};
+use crate::harness::{App, CUSTODY, custody, listed, syncer, wallet};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use shared::config::{CustodyConfig, StoreConfig};
 use shared::custody::{Providers, SyncError, Syncs};
-use shared::domain::{
-    ChainAsset, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName, Timestamp,
-};
+use shared::domain::{CustodyAccount, CustodyAccountId, ProviderAccount, ProviderName, Timestamp};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -108,12 +107,13 @@ async fn the_vendors_codes_count_whatever_status_they_come_with() {
     let app = App::start(custody(vault(), json!({}))).await;
     let syncs = crate::custody_kills::syncs(&app);
     let rows = [
-        (400, -7, "the provider refused our credentials: status 400, code -7"),
-        (403, 0, "the provider refused our credentials: status 403, code 0"),
-        (422, -12, "the provider refused our credentials: status 422, code -12"),
-        (400, 1004, "the provider does not know the account: status 400, code 1004"),
-        (404, 11_001, "the provider does not know the account: status 404, code 11001"),
-        (400, 1000, "the provider answered nonsense: status 400, code 1000"),
+        (400, -7, "the provider refused our credentials: status 400, code -7, m"),
+        (403, 0, "the provider refused our credentials: status 403, code 0, m"),
+        (422, -12, "the provider refused our credentials: status 422, code -12, m"),
+        (400, 1004, "the provider does not know the account: status 400, code 1004, m"),
+        (404, 11_001, "the provider does not know the account: status 404, code 11001, m"),
+        (400, 1000, "the provider answered nonsense: status 400, code 1000, m"),
+        (404, 1006, "the provider answered nonsense: status 404, code 1006, m"),
     ];
     for (status, code, expected) in rows {
         app.fault(json!({"status": status, "body": json!({"message": "m", "code": code}).to_string()})).await;
@@ -123,7 +123,7 @@ async fn the_vendors_codes_count_whatever_status_they_come_with() {
 }
 
 #[tokio::test]
-async fn no_wallet_is_zero_and_passing_faults_pass() {
+async fn passing_faults_pass_and_an_error_body_never_means_zero() {
     let app = App::start(custody(vault(), json!({}))).await;
     for fault in [
         json!({"status": 500, "times": 2}),
@@ -136,8 +136,10 @@ async fn no_wallet_is_zero_and_passing_faults_pass() {
         assert_eq!(app.custody("?max_age=0").await.status, 200, "{fault}");
     }
     app.fault(json!({"status": 404, "body": r#"{"message": "no wallet", "code": 1006}"#})).await;
-    let body = app.custody("?max_age=0").await.json();
-    assert_eq!(body["total_usd_value"], json!(0.0), "{body}");
+    assert_eq!(app.custody("?max_age=0").await.json()["error"], json!("custody_provider_error"));
+    app.fault(json!({})).await;
+    let body = app.custody("?max_age=86400").await.json();
+    assert!(body["total_usd_value"].as_f64().is_some_and(|total| total > 0.0), "{body}");
 }
 
 #[tokio::test]
@@ -174,15 +176,14 @@ async fn at_provider_with(
     let aws = StoreConfig { secrets_endpoint_url: Some(url.to_owned()), ..app.stack.config().store.clone() };
     let store = app.stack.store();
     let providers = Providers::new(&config, &aws, &store).unwrap();
-    let supported = [("ETH", "ETH"), ("ETH", "USDT"), ("ETH", "USDC")];
     let registered = CustodyAccount {
         id: CustodyAccountId::from(uuid::Uuid::new_v4()),
         customer_id: uuid::Uuid::parse_str(crate::harness::BOB).unwrap().into(),
         provider: ProviderName::BitGo,
         provider_account: ProviderAccount::parse(ProviderName::BitGo, account).unwrap(),
-        positions: supported
-            .map(|(chain, token)| (ChainAsset::parse(chain, token).unwrap(), Position::default()))
-            .into(),
+        coverage: listed(&[("ETH", "ETH"), ("ETH", "USDT"), ("ETH", "USDC")]),
+        positions: BTreeMap::new(),
+        unlisted: BTreeMap::new(),
         synced_at: None,
     };
     store.register_custody_account(&registered, Timestamp::of_machine()).await.unwrap();
@@ -262,7 +263,7 @@ async fn a_secret_that_cannot_be_read_is_a_fault_of_ours() {
         .await;
     let arn = ("BITGO_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitgo");
     let (id, syncs) = at_provider_with(&app, &server.uri(), "eth/w1", [0, 0], arn).await;
-    assert_snapshot!(read(&syncs, &app, id).await.unwrap_err(), @"the provider refused our credentials: the secret cannot be read: ResourceNotFoundException");
+    assert_snapshot!(read(&syncs, &app, id).await.unwrap_err(), @"the provider was not asked: the secret cannot be read: ResourceNotFoundException");
 }
 
 #[tokio::test]
@@ -275,18 +276,18 @@ async fn bitgos_faults_are_provider_errors_too() {
     let rows = [
         (
             ResponseTemplate::new(401).set_body_json(json!({"error": "unauthorized"})),
-            "the provider refused our credentials: status 401",
+            "the provider refused our credentials: status 401, unauthorized",
         ),
         (ResponseTemplate::new(404), "the provider does not know the account: status 404"),
         (ResponseTemplate::new(503), "the provider is unavailable: status 503"),
-        (wallet("-1", None), "the provider answered nonsense: an amount of base units: not a decimal number"),
-        (wallet("1.5", None), "the provider answered nonsense: an amount of base units: not a decimal number"),
-        (wallet("", None), "the provider answered nonsense: an amount of base units: not a decimal number"),
-        (wallet("1e18", None), "the provider answered nonsense: an amount of base units: not a decimal number"),
+        (wallet("-1", None), "the provider answered nonsense: an amount of eth in base units: not a decimal number"),
+        (wallet("1.5", None), "the provider answered nonsense: an amount of eth in base units: not a decimal number"),
+        (wallet("", None), "the provider answered nonsense: an amount of eth in base units: not a decimal number"),
+        (wallet("1e18", None), "the provider answered nonsense: an amount of eth in base units: not a decimal number"),
         (wallet("1", Some("2")), "the provider answered nonsense: the available amount is not between zero and the total"),
         (
             wallet(&"9".repeat(40), None),
-            "the provider answered nonsense: an amount of base units: more than 18 digits before the point",
+            "the provider answered nonsense: an amount of eth in base units: more than 18 digits before the point",
         ),
         (
             ResponseTemplate::new(200).set_body_string(r#"{"id": "w1", "coin": "eth", "balanceString": "1", "tokens": {"usdt": {"balanceString": "1"}, "usdt": {"balanceString": "2"}}}"#),

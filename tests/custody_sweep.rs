@@ -254,14 +254,16 @@ async fn a_budget_is_divided_among_the_shards_and_the_rest_stays_due() {
     let store = app.stack.store();
     let providers = Providers::new(&custody, &app.stack.config().store, &store).unwrap();
     let sweep = Sweep::new(store.clone(), Syncs::new(store, providers, 0, custody.sync_interval()));
-    // Each first sync takes three calls: the vault, and its transactions in both directions.
+    // Each first sync takes three calls: the vault, and its transactions in both directions. One call is enough
+    // for the balances; the times of the last transactions then stay unknown.
     let mut synced = 0;
     for index in 0..8 {
         let report = sweep.run(Share { index, of: 8 }, Timestamp::of_machine(), LONG).await.unwrap();
         assert_eq!((report.failed, report.synced + report.remaining), (0, report.due), "{index}");
+        assert!(report.synced <= 1, "one call per shard is enough for one account: {index}");
         synced += report.synced;
     }
-    assert_eq!(synced, 0, "one call per shard is not enough for any");
+    assert!(synced > 0);
     let calls: u32 = app.stack.sandbox().take_calls().values().sum();
     assert!(calls <= 8, "{calls}");
 }

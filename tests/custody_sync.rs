@@ -3,7 +3,8 @@
 use crate::custody_balances::second_instance;
 use crate::custody_kills::{sync_request, syncs};
 use crate::harness::{
-    ALICE, App, BOB, CUSTODY, accounts_as_of, admin, custody, newest_accounts, send, syncer, wallet,
+    ALICE, App, BOB, CUSTODY, accounts_as_of, admin, chain_asset, custody, newest_accounts, send, syncer,
+    wallet,
 };
 use crate::record::update;
 use futures::future::join_all;
@@ -11,8 +12,9 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::custody::{Providers, SyncRequest, Syncs};
-use shared::domain::{AccountUpdate, ChainAsset, CustodyAccount, EntryKey, Position, Timestamp};
+use shared::domain::{AccountUpdate, ChainAsset, Coverage, CustodyAccount, EntryKey, Position, Timestamp};
 use shared::store::{LeaseClaim, LeasedWrite, RecordError, RegisterError, Rejection, Store, SyncLease};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -183,6 +185,13 @@ async fn lease(store: &Store, now: Timestamp) -> SyncLease {
     *lease
 }
 
+/// The account with another list of what it covers.
+fn covering(account: &CustodyAccount, change: impl FnOnce(&mut BTreeSet<ChainAsset>)) -> CustodyAccount {
+    let mut listed = account.coverage.listed().cloned().collect();
+    change(&mut listed);
+    CustodyAccount { coverage: Coverage::Listed(listed), ..account.clone() }
+}
+
 /// Until when an answer may be stored.
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
@@ -192,7 +201,7 @@ fn holding(account: &CustodyAccount, total: &str, now: Timestamp) -> CustodyAcco
     let amount = shared::domain::Amount::parse(total).unwrap();
     let position = Position::new(amount, amount).unwrap().with_held_since(Some(now));
     let mut account = CustodyAccount { synced_at: Some(now), ..account.clone() };
-    account.positions.insert(ChainAsset::parse("ETH", "USDT").unwrap(), position);
+    account.positions.insert(chain_asset("ETH", "USDT"), position);
     account
 }
 
@@ -264,35 +273,31 @@ async fn an_asset_is_removed_only_at_zero() {
     let store = app.stack.store();
     let registered = state(&app).await;
     let without = |blockchain: &str, token: &str| {
-        let mut account = registered.clone();
-        account.positions.remove(&ChainAsset::parse(blockchain, token).unwrap()).unwrap();
-        account
+        covering(&registered, |listed| assert!(listed.remove(&chain_asset(blockchain, token))))
     };
     let now = Timestamp::of_machine();
     let refused = store.register_custody_account(&without("BTC", "BTC"), now).await.unwrap_err();
     assert_snapshot!(refused, @"BTC on BTC cannot be removed while it is held");
     store.register_custody_account(&without("TRX", "USDT"), now).await.unwrap();
-    let mut more = without("TRX", "USDT");
-    more.positions.insert(ChainAsset::parse("SOL", "USDC").unwrap(), Position::default());
+    let more = covering(&without("TRX", "USDT"), |listed| assert!(listed.insert(chain_asset("SOL", "USDC"))));
     store.register_custody_account(&more, now).await.unwrap();
-    assert_eq!(state(&app).await.positions, more.positions);
+    assert_eq!(state(&app).await.coverage, more.coverage);
     // A sync that was under way when the coverage changed has asked for the coverage of before.
     let before = lease(&store, now).await;
-    let mut most = more.clone();
-    most.positions.insert(ChainAsset::parse("SOL", "SOL").unwrap(), Position::default());
+    let most = covering(&more, |listed| assert!(listed.insert(chain_asset("SOL", "SOL"))));
     assert_eq!(store.register_custody_account(&most, now).await, Ok(()));
     let next = now.plus(jiff::SignedDuration::from_mins(1));
     assert_eq!(store.record_snapshot(&before, &more, now, next, soon()).await, Ok(LeasedWrite::Lost));
     assert_eq!(store.confirm_snapshot(&before, now, next).await, Ok(LeasedWrite::Lost));
     assert_eq!(app.custody("?max_age=0&partial=true").await.status, 200);
-    assert_eq!(state(&app).await.positions.keys().count(), most.positions.len());
+    assert_eq!(state(&app).await.positions.len(), most.coverage.listed().count());
 }
 
 /// The custody account of [`app`] with so many positions of one unit each.
 fn with_holdings(account: &CustodyAccount, count: usize, now: Timestamp) -> CustodyAccount {
     let one = shared::domain::Amount::parse("1").unwrap();
     let position = Position::new(one, one).unwrap().with_held_since(Some(now));
-    let asset = |number: usize| ChainAsset::parse(&format!("CHAIN{number}"), "USDT").unwrap();
+    let asset = |number: usize| chain_asset(&format!("CHAIN{number}"), "USDT");
     let positions = (0..count).map(|number| (asset(number), position)).collect();
     CustodyAccount { positions, synced_at: Some(now), ..account.clone() }
 }
@@ -334,7 +339,7 @@ async fn a_thousand_holdings_are_one_snapshot_and_one_more_is_refused() {
 
 /// A vault of so many assets, and syncs by an adapter that knows them all.
 async fn vault_of_many(count: usize) -> (App, Syncs) {
-    let pair = |number: usize| (format!("C{number}"), ["USDT", "USDC", "EURC", "BTC"][number % 4]);
+    let pair = |number: usize| (format!("C{number}"), ["ONE", "TWO", "THREE", "FOUR"][number % 4]);
     let pairs: Vec<_> = (0..count).map(pair).collect();
     let ids: Vec<_> = pairs.iter().map(|(chain, token)| format!("{token}_{chain}")).collect();
     let assets: Vec<_> =
@@ -343,10 +348,15 @@ async fn vault_of_many(count: usize) -> (App, Syncs) {
         "id": CUSTODY, "customer_id": ALICE, "provider": "fireblocks", "provider_account": "12", "assets": assets,
     });
     let vault: Value = ids.iter().map(|id| wallet(id, "1", "1")).collect();
-    let app = App::start(custody(vault, json!({"custody_accounts": [account]}))).await;
-    let mut config = app.stack.custody_config().clone();
-    let rows = pairs.iter().zip(&ids).map(|((chain, token), id)| format!("{id}={chain}:{token}"));
-    config.fireblocks_assets = rows.collect::<Vec<_>>().join(",");
+    let row = |code: &str| {
+        let own = pairs.iter().zip(&ids).filter(|((_, token), _)| *token == code);
+        let own: serde_json::Map<String, Value> =
+            own.map(|((chain, _), id)| (id.clone(), json!(chain))).collect();
+        json!({"code": code, "name": code, "decimals": 18, "custody": {"fireblocks": own}})
+    };
+    let rows = ["ONE", "TWO", "THREE", "FOUR"].map(row);
+    let app = App::start(custody(vault, json!({"assets": rows, "custody_accounts": [account]}))).await;
+    let config = app.stack.custody_config().clone();
     let store = app.stack.store();
     let providers = Providers::new(&config, &app.stack.config().store, &store).unwrap();
     let syncs = Syncs::new(store, providers, 0, config.sync_interval());
@@ -366,8 +376,7 @@ async fn a_first_sync_of_many_holdings_shows_them_all_at_once() {
     }
     // More cannot be registered, and says so.
     let (app, _) = vault_of_many(1_000).await;
-    let mut more = state(&app).await;
-    more.positions.insert(ChainAsset::parse("ONE", "USDT").unwrap(), Position::default());
+    let more = covering(&state(&app).await, |listed| assert!(listed.insert(chain_asset("ONE", "USDT"))));
     let refused = app.stack.store().register_custody_account(&more, Timestamp::of_machine()).await;
     assert_eq!(refused.unwrap_err().to_string(), "more than 1000 assets");
 }
@@ -482,8 +491,7 @@ async fn an_asset_that_was_just_added_is_not_taken_for_zero() {
     let app = app().await;
     app.vault(json!([wallet("BTC", "1", "1"), wallet("SOL", "3", "3")])).await;
     app.sync(syncer()).await;
-    let mut more = state(&app).await;
-    more.positions.insert(ChainAsset::parse("SOL", "SOL").unwrap(), Position::default());
+    let more = covering(&state(&app).await, |listed| assert!(listed.insert(chain_asset("SOL", "SOL"))));
     app.stack.store().register_custody_account(&more, Timestamp::of_machine()).await.unwrap();
     let body = app.custody("?max_age=86400&partial=true").await;
     assert!(body.text().contains(r#""blockchain":"SOL","token":"SOL","balance":3.00,"#), "{body}");

@@ -200,12 +200,7 @@ fn every_metric_filter_finds_what_is_written() {
             "shared/src/custody/mod.rs",
             "\"the provider refused our credentials: {0}\"",
         ),
-        (
-            "UnlistedCustodyAssets",
-            "$.unlisted > 0",
-            "shared/src/custody/sync.rs",
-            "                unlisted,\n",
-        ),
+        ("UnlistedCustodyAssets", "$.unlisted > 0", "shared/src/custody/sync.rs", "unlisted = ids.len(),"),
         ("LateCommits", "$.late_commits > 0", "shared/src/store/record.rs", "late_commits = 1,"),
     ];
     let text = read("infra/observability.yaml");

@@ -192,14 +192,19 @@ async fn colliding_transactions_are_tried_again_and_then_reported() {
         Mock::given(method("POST")).and(header("x-amz-target", format!("DynamoDB_20120810.{name}").as_str()))
     };
     let transact = || operation("TransactWriteItems");
-    operation("BatchGetItem").respond_with(canned(200, &json!({"Responses": {}}))).mount(&server).await;
+    // Nothing is stored yet.
+    let reads = async |server: &MockServer| {
+        operation("BatchGetItem").respond_with(canned(200, &json!({"Responses": {}}))).mount(server).await;
+        operation("GetItem").respond_with(canned(200, &json!({}))).mount(server).await;
+    };
+    reads(&server).await;
     transact().respond_with(canned(400, &conflict)).up_to_n_times(2).expect(2).mount(&server).await;
     transact().respond_with(canned(200, &json!({}))).expect(1).mount(&server).await;
     let store = Store::new(&config(&server.uri()).store, Clock::system());
     assert_eq!(store.record(&account).await, Ok(Outcome::Recorded));
     // Nothing but collisions.
     let server = MockServer::start().await;
-    operation("BatchGetItem").respond_with(canned(200, &json!({"Responses": {}}))).mount(&server).await;
+    reads(&server).await;
     transact().respond_with(canned(400, &conflict)).expect(10).mount(&server).await;
     let store = Store::new(&config(&server.uri()).store, Clock::system());
     assert!(matches!(store.record(&account).await, Err(RecordError::Store(StoreError::Unavailable(_)))));
@@ -209,7 +214,7 @@ async fn colliding_transactions_are_tried_again_and_then_reported() {
         "CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}],
     });
     let server = MockServer::start().await;
-    operation("BatchGetItem").respond_with(canned(200, &json!({"Responses": {}}))).mount(&server).await;
+    reads(&server).await;
     transact().respond_with(canned(400, &throttled)).mount(&server).await;
     let store = Store::new(&config(&server.uri()).store, Clock::system());
     assert_eq!(
@@ -229,7 +234,7 @@ async fn requests_to_the_store_are_signed_and_strongly_consistent() {
         assert_eq!(body["ConsistentRead"], json!(true), "{body}");
         assert!(request.headers["authorization"].to_str().unwrap().starts_with("AWS4-HMAC-SHA256"));
     }
-    assert_eq!(requests.len(), 2, "accounts and rates, nothing more");
+    assert_eq!(requests.len(), 3, "accounts, rates, and the catalogue once a minute");
 }
 
 #[tokio::test]
@@ -277,9 +282,9 @@ async fn a_requests_line_says_what_it_cost() {
     let answer = ask(&store.uri()).await;
     assert_eq!(answer.status, 200, "{answer}");
     let [line] = lines.of(answer.header("x-request-id")).try_into().unwrap();
-    // Accounts and the pointer to the newest sheet.
+    // The catalogue, accounts and the pointer to the newest sheet: 2.5 each.
     let cost = ["store_calls", "read_units", "write_units", "server_errors"].map(|name| line[name].clone());
-    assert_eq!(cost, [json!(2), json!(5), json!(0), json!(0)], "{line}");
+    assert_eq!(cost, [json!(3), json!(8), json!(0), json!(0)], "{line}");
     assert!(line["cold_start"].is_boolean() && line["latency_ms"].is_u64());
     let asked = store.received_requests().await.unwrap();
     assert!(asked.iter().all(|request| {

@@ -5,7 +5,7 @@ use local::{Dataset, Options, Stack};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use shared::domain::{Account, CustomerId, Moment, Timestamp};
+use shared::domain::{Account, Asset, Catalogue, ChainAsset, Coverage, CustomerId, Moment, Timestamp};
 use shared::store::Store;
 use std::fmt::{self, Display};
 
@@ -207,4 +207,19 @@ pub async fn accounts_as_of(store: &Store, customer: CustomerId, at: Timestamp) 
 /// A dataset whose relative instants are counted from now.
 pub fn parsed(dataset: &Value) -> Dataset {
     Dataset::parse(&dataset.to_string(), "test", Timestamp::of_machine()).unwrap()
+}
+
+/// A built-in asset.
+pub fn asset(code: &str) -> Asset {
+    Catalogue::default().asset(code).unwrap()
+}
+
+/// A built-in asset on a blockchain.
+pub fn chain_asset(blockchain: &str, token: &str) -> ChainAsset {
+    Catalogue::default().chain_asset(blockchain, token).unwrap()
+}
+
+/// A custody account's list of what it covers.
+pub fn listed(assets: &[(&str, &str)]) -> Coverage {
+    Coverage::Listed(assets.iter().map(|(blockchain, token)| chain_asset(blockchain, token)).collect())
 }

@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use local::{Dataset, Options, Stack, StartError, examples, template};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use shared::domain::Catalogue;
 use shared::domain::Timestamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -114,7 +115,7 @@ async fn every_printed_request_is_answered_for_the_demo_and_for_sparse_data() {
 #[tokio::test]
 async fn the_demo_shows_what_the_readme_promises() {
     let dataset = Dataset::demo(Timestamp::of_machine()).unwrap();
-    let accounts: Vec<_> = dataset.accounts().unwrap();
+    let accounts: Vec<_> = dataset.accounts(&Catalogue::default()).unwrap();
     let latest: Vec<_> = accounts.iter().map(|states| states.last().unwrap()).collect();
     let customers: BTreeSet<_> = latest.iter().map(|account| account.customer_id).collect();
     let (crypto, fiat): (BTreeSet<_>, BTreeSet<_>) =
@@ -123,7 +124,7 @@ async fn the_demo_shows_what_the_readme_promises() {
         customers.len() == 3 && fiat.len() >= 4 && crypto.len() >= 12,
         "{customers:?} {fiat:?} {crypto:?}"
     );
-    assert!(dataset.sheets().unwrap().len() >= 3);
+    assert!(dataset.sheets(&Catalogue::default()).unwrap().len() >= 3);
 }
 
 #[tokio::test]
@@ -168,7 +169,7 @@ fn a_faulty_dataset_is_refused_by_place() {
         broken(json!({"colour": "red"})),
         broken(json!({"balance": 1})),
         broken(json!({"balance": "1e3"})),
-        broken(json!({"currency": "DOGE"})),
+        broken(json!({"currency": "NOPE"})),
         broken(json!({"customer_id": "alice"})),
         broken(json!({"status": "frozen"})),
         broken(json!({"merchant_id": "org_1"})),
@@ -185,12 +186,12 @@ fn a_faulty_dataset_is_refused_by_place() {
     let refused = |dataset: Value| {
         let dataset = Dataset::parse(&dataset.to_string(), "test", Timestamp::of_machine())
             .map_err(|error| error.to_string())?;
-        dataset.accounts().map_err(|error| error.to_string())?;
-        dataset.sheets().map(|_| ()).map_err(|error| error.to_string())
+        dataset.accounts(&Catalogue::default()).map_err(|error| error.to_string())?;
+        dataset.sheets(&Catalogue::default()).map(|_| ()).map_err(|error| error.to_string())
     };
     let errors: Vec<_> = rows.into_iter().map(|row| refused(row).unwrap_err()).collect();
     assert_snapshot!(brief(&errors.join("\n")), @"
-    test: unknown field `acounts`, expected one of `rates_never_expire`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
+    test: unknown field `acounts`, expected one of `rates_never_expire`, `assets`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `api_keys` at line 1 column 10
     accounts[0].description: longer than 1024 characters
     accounts[0].colour: unknown field; known are EVERY FIELD, history, recorded_at
     accounts[0].balance: expected a string

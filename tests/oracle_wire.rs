@@ -1,7 +1,7 @@
 //! How the tests meet the system: the oracle's entries as the interfaces take them, and answers as texts that
 //! the oracle can write too.
 
-use crate::harness::{ALICE, Answer, App, BOB, admin, send, with};
+use crate::harness::{ALICE, Answer, App, BOB, admin, asset, send, with};
 use crate::oracle::{OracleAccount, OracleEntry, OracleSheet, literal};
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::domain::{
-    self, AccountId, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustomerId, EntryKey,
-    MerchantId, Network, OrganizationId, Status, Version,
+    self, AccountId, AccountScope, AccountState, AccountUpdate, Amount, CustomerId, EntryKey, MerchantId,
+    Network, OrganizationId, Status, Version,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -102,7 +102,7 @@ pub fn update(entry: &OracleEntry, recorded_at: Option<Timestamp>) -> AccountUpd
     AccountUpdate {
         id: AccountId::parse(&entry.account).unwrap(),
         customer_id: CustomerId::parse(&entry.customer).unwrap(),
-        asset: Asset::parse(entry.currency).unwrap(),
+        asset: asset(entry.currency),
         entry: EntryKey {
             balance_at: domain_time(entry.balance_at),
             version: Version::new(entry.version).unwrap(),

@@ -1,8 +1,9 @@
 //! How a sheet is made of quotes, as tables: which of several is believed, and when none is.
 
+use crate::harness::asset;
 use jiff::SignedDuration;
 use shared::domain::{
-    AgeLimits, Asset, Factor, Quote, QuoteBook, RateSheet, SourceName, Timestamp, UsdPrice,
+    AgeLimits, Catalogue, Factor, Quote, QuoteBook, RateSheet, SourceName, Timestamp, UsdPrice,
 };
 use shared::rates::{Answer, Answers, Composition, Rules, SourceError, compose};
 
@@ -34,13 +35,7 @@ fn said(now: Timestamp, lines: &[&str]) -> Answers {
             usd: UsdPrice::parse(words[2]).unwrap(),
             observed_at: now.minus(SignedDuration::from_mins(age)),
         };
-        answers
-            .get_mut(&source)
-            .unwrap()
-            .as_mut()
-            .unwrap()
-            .quotes
-            .insert(Asset::parse(words[1]).unwrap(), quote);
+        answers.get_mut(&source).unwrap().as_mut().unwrap().quotes.insert(asset(words[1]), quote);
     }
     answers
 }
@@ -58,17 +53,24 @@ impl Feed {
 
     fn run(&mut self, minutes: i64, lines: &[&str]) -> Composition {
         let now = minute(minutes);
-        let run = compose(self.book.clone(), self.last.as_ref(), &said(now, lines), now, RULES);
+        let run = compose(
+            self.book.clone(),
+            self.last.as_ref(),
+            &said(now, lines),
+            &Catalogue::default(),
+            now,
+            RULES,
+        );
         (self.book, self.last) = (run.book.clone(), Some(run.sheet.clone()));
         run
     }
 
     /// `price source age`, or `unpriced`, after each run.
     fn follow(code: &str, runs: &[(i64, &[&str])]) -> String {
-        let (mut feed, asset) = (Self::new(), Asset::parse(code).unwrap());
+        let mut feed = Self::new();
         let seen = runs.iter().map(|(minutes, lines)| {
             let run = feed.run(*minutes, lines);
-            run.sheet.entries.get(&asset).map_or_else(
+            run.sheet.entries.get(code).map_or_else(
                 || "unpriced".to_owned(),
                 |rate| {
                     format!(
@@ -334,7 +336,7 @@ fn a_first_run_builds_on_the_sheet_that_is_there() {
             answer.unwrap().quotes.into_iter().map(move |(asset, quote)| {
                 let method = shared::domain::Method::Market;
                 (
-                    asset,
+                    asset.code().to_owned(),
                     shared::domain::Rate {
                         usd: quote.usd,
                         source: source.name().to_owned(),
@@ -345,10 +347,9 @@ fn a_first_run_builds_on_the_sheet_that_is_there() {
             })
         });
     let sheet = RateSheet { observed_at: earlier, recorded_at: earlier, entries: entries.collect() };
-    let book = QuoteBook::of_sheet(&sheet);
-    let run =
-        compose(book, Some(&sheet), &said(minute(0), &["ecb down", "coinbase BTC 1"]), minute(0), RULES);
-    let shown: Vec<_> =
-        run.sheet.entries.iter().map(|(asset, rate)| format!("{} {}", asset.code(), rate.usd)).collect();
+    let book = QuoteBook::of_sheet(&sheet, &Catalogue::default());
+    let said = said(minute(0), &["ecb down", "coinbase BTC 1"]);
+    let run = compose(book, Some(&sheet), &said, &Catalogue::default(), minute(0), RULES);
+    let shown: Vec<_> = run.sheet.entries.iter().map(|(code, rate)| format!("{code} {}", rate.usd)).collect();
     assert_eq!(shown, ["GBP 1.33", "USD1 1", "eUSD 1"]);
 }

@@ -1,8 +1,9 @@
 //! The sources' documents: as they come, and broken in every way that was thought of.
 
+use crate::harness::asset;
 use insta::assert_snapshot;
 use shared::config::RatesConfig;
-use shared::domain::{Asset, Timestamp};
+use shared::domain::{Catalogue, Timestamp};
 use shared::rates::{Answer, SourceError, Sources, coinbase, coingecko, ecb};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -54,9 +55,9 @@ fn the_banks_document_is_read_as_dollars_per_unit() {
 
 #[test]
 fn the_exchanges_document_is_read_by_what_our_codes_mean_there() {
-    let answer = coinbase::parse(COINBASE.as_bytes(), now()).unwrap();
+    let answer = coinbase::parse(COINBASE.as_bytes(), &Catalogue::default(), now()).unwrap();
     // The dollar is 1 by definition, and its USD1 is another issuer's.
-    assert!(["USD", "USD1"].iter().all(|code| !answer.quotes.contains_key(&Asset::parse(code).unwrap())));
+    assert!(["USD", "USD1"].iter().all(|code| !answer.quotes.contains_key(&asset(code))));
     assert_snapshot!(shown(Ok(answer)), @"
     AED 0.272294077603812117 2026-09-24T15:24:05.000Z
     ARS 0.000688942473303479 2026-09-24T15:24:05.000Z
@@ -66,12 +67,13 @@ fn the_exchanges_document_is_read_by_what_our_codes_mean_there() {
     CLP 0.001047500001039644 2026-09-24T15:24:05.000Z
     COP 0.000265716535194554 2026-09-24T15:24:05.000Z
     CZK 0.046576618537494178 2026-09-24T15:24:05.000Z
+    DOGE 0.236400000000917232 2026-09-24T15:24:05.000Z
     ETH 4276.000000000436152 2026-09-24T15:24:05.000Z
     EUR 1.136699996226156013 2026-09-24T15:24:05.000Z
     EURC 1.135499999999990575 2026-09-24T15:24:05.000Z
-    EURR 0.08 2026-09-24T15:24:05.000Z
     GBP 1.329760709560314621 2026-09-24T15:24:05.000Z
     JPY 0.007371603257364047 2026-09-24T15:24:05.000Z
+    MKR 1720.00000000002752 2026-09-24T15:24:05.000Z
     PEN 0.296515937731653076 2026-09-24T15:24:05.000Z
     SOL 186.399999999999642112 2026-09-24T15:24:05.000Z
     TRX 0.339099999999999998 2026-09-24T15:24:05.000Z
@@ -83,7 +85,7 @@ fn the_exchanges_document_is_read_by_what_our_codes_mean_there() {
 
 #[test]
 fn the_indexs_document_is_read_by_id_with_its_own_times() {
-    assert_snapshot!(shown(coingecko::parse(COINGECKO.as_bytes(), now())), @"
+    assert_snapshot!(shown(coingecko::parse(COINGECKO.as_bytes(), &Catalogue::default(), now())), @"
     BNB 1141.0654321 2026-09-24T14:04:01.000Z
     BTC 108990.75346721 2026-09-24T14:04:03.000Z
     ETH 4276.001 2026-09-24T14:04:02.000Z
@@ -191,8 +193,12 @@ fn a_broken_document_of_the_exchange_prices_nothing_wrongly() {
         rate(r#""eur":"0.88","EUR":"0.88""#),
         rate(r#""EUR":"8.8e-1""#),
     ];
-    let answers = rows
-        .map(|document| format!("{document:.60} → {}", shown(coinbase::parse(document.as_bytes(), now()))));
+    let answers = rows.map(|document| {
+        format!(
+            "{document:.60} → {}",
+            shown(coinbase::parse(document.as_bytes(), &Catalogue::default(), now()))
+        )
+    });
     assert_snapshot!(answers.join("\n"), @r#"
      → the source answered nonsense: not the document: line 1 column 0
     <html> → the source answered nonsense: not the document: line 1 column 1
@@ -211,7 +217,7 @@ fn a_broken_document_of_the_exchange_prices_nothing_wrongly() {
     {"data":{"currency":"USD","rates":{"EUR":"0.00000000001"}}} → EUR is unreadable
     {"data":{"currency":"USD","rates":{"EUR":"999999999999999999 → EUR is unreadable
     {"data":{"currency":"USD","rates":{"EUR":"0.88","EUR":"0.8"} → EUR is unreadable
-    {"data":{"currency":"USD","rates":{"eur":"0.88","EUR":"0.88" → EUR is unreadable
+    {"data":{"currency":"USD","rates":{"eur":"0.88","EUR":"0.88" → EUR 1.136363636363636364 2026-09-24T15:24:05.000Z
     {"data":{"currency":"USD","rates":{"EUR":"8.8e-1"}}} → EUR 1.136363636363636364 2026-09-24T15:24:05.000Z
     "#);
 }
@@ -241,8 +247,12 @@ fn a_broken_document_of_the_index_prices_nothing_wrongly() {
         price(r#"{"usd":1.1300000000000000005,"last_updated_at":1790258641}"#),
         price(r#"{"usd":113E-2,"last_updated_at":1790258641}"#),
     ];
-    let answers = rows
-        .map(|document| format!("{document:.70} → {}", shown(coingecko::parse(document.as_bytes(), now()))));
+    let answers = rows.map(|document| {
+        format!(
+            "{document:.70} → {}",
+            shown(coingecko::parse(document.as_bytes(), &Catalogue::default(), now()))
+        )
+    });
     assert_snapshot!(answers.join("\n"), @r#"
      → the source answered nonsense: not the document: line 1 column 0
     [] → the source answered nonsense: not the document: line 1 column 0
@@ -288,7 +298,7 @@ fn aws() -> shared::config::StoreConfig {
 #[tokio::test]
 async fn each_source_is_asked_as_its_vendor_documents() {
     let vendor = MockServer::start().await;
-    let ids = Asset::crypto().count();
+    let ids = Catalogue::default().crypto().count();
     Mock::given(method("GET"))
         .and(path("/stats/eurofxref/eurofxref-daily.xml"))
         .respond_with(ResponseTemplate::new(200).set_body_string(ECB))
@@ -311,10 +321,13 @@ async fn each_source_is_asked_as_its_vendor_documents() {
         .expect(1)
         .mount(&vendor)
         .await;
-    let answers = Sources::new(&config(&vendor.uri(), Some("a key")), &aws()).unwrap().ask(now()).await;
+    let answers = Sources::new(&config(&vendor.uri(), Some("a key")), &aws())
+        .unwrap()
+        .ask(&Catalogue::default(), now())
+        .await;
     let counts: Vec<_> =
         answers.into_iter().map(|(source, answer)| (source.name(), answer.unwrap().quotes.len())).collect();
-    assert_eq!(counts, [("ecb", 29), ("coinbase", 20), ("coingecko", 17)]);
+    assert_eq!(counts, [("ecb", 29), ("coinbase", 21), ("coingecko", 17)]);
     let asked = vendor.received_requests().await.unwrap();
     let query = asked
         .iter()
@@ -347,7 +360,10 @@ async fn a_source_that_fails_is_tried_once_more_and_stops_no_other() {
             .respond_with(ResponseTemplate::new(200).set_body_string(ECB))
             .mount(&vendor)
             .await;
-        let answers = Sources::new(&config(&vendor.uri(), None), &aws()).unwrap().ask(now()).await;
+        let answers = Sources::new(&config(&vendor.uri(), None), &aws())
+            .unwrap()
+            .ask(&Catalogue::default(), now())
+            .await;
         let shown: Vec<_> = answers
             .values()
             .map(|answer| {
@@ -358,8 +374,10 @@ async fn a_source_that_fails_is_tried_once_more_and_stops_no_other() {
     }
     // Nobody listens there any more.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let answers =
-        Sources::new(&config(&format!("http://127.0.0.1:{port}"), None), &aws()).unwrap().ask(now()).await;
+    let answers = Sources::new(&config(&format!("http://127.0.0.1:{port}"), None), &aws())
+        .unwrap()
+        .ask(&Catalogue::default(), now())
+        .await;
     assert!(answers.values().all(
         |answer| matches!(answer, Err(SourceError::Unavailable(cause)) if !cause.contains("127.0.0.1"))
     ));

@@ -1,6 +1,6 @@
 //! `Store::record`: safe to repeat and in any order, and it says why it refuses.
 
-use crate::harness::{ALICE, App, BOB, accounts_as_of, newest_accounts};
+use crate::harness::{ALICE, App, BOB, accounts_as_of, asset, newest_accounts};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ pub fn update(customer: Uuid, id: Uuid, balance: &str, minute: u32) -> AccountUp
     AccountUpdate {
         id: AccountId::from(id),
         customer_id: CustomerId::from(customer),
-        asset: Asset::parse("EUR").unwrap(),
+        asset: asset("EUR"),
         entry: EntryKey { balance_at, version: Version::default() },
         state: AccountState { balance, available: balance, active: true, status: Status::Active },
         scope: AccountScope::default(),

@@ -4,6 +4,7 @@
 //! Arrows only point down: a module here never names one above it, and the test crate reads the `use` lines
 //! and holds that. It deliberately knows no route and no deployment; those live in `functions` and `infra`.
 
+pub mod asset_row;
 pub mod auth;
 pub mod clock;
 pub mod config;

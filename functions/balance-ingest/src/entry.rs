@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use shared::domain::moment::MAX_AHEAD;
 use shared::domain::{
-    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Asset, CustomerId, EntryKey,
-    Label, MerchantId, Network, OrganizationId, Status, Timestamp, TooLarge, Version,
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Amount, Catalogue, CustomerId,
+    EntryKey, Label, MerchantId, Network, OrganizationId, Status, Timestamp, TooLarge, Version,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -93,16 +93,20 @@ impl AccountEntry {
     }
 
     /// The entries that it brings, in their order: its history, and last itself.
-    pub fn updates(&self, source: EntrySource) -> Result<Vec<AccountUpdate>, EntryError> {
+    pub fn updates(
+        &self,
+        source: EntrySource,
+        catalogue: &Catalogue,
+    ) -> Result<Vec<AccountUpdate>, EntryError> {
         self.refuse_unknown(source)?;
-        let newest = Fields { fields: &self.0, source }.update()?;
+        let newest = Fields { given: &self.0, source, catalogue }.update()?;
         let mut updates = BTreeMap::from([(newest.entry, newest.clone())]);
         for (index, element) in self.history()?.iter().enumerate() {
             let place = format!("{HISTORY}[{index}]");
             let Some(element) = element.as_object() else {
                 return Err(EntryError::value(&place, "expected an object"));
             };
-            let update = self.past(element, source).map_err(|error| error.within(&place))?;
+            let update = self.past(element, source, catalogue).map_err(|error| error.within(&place))?;
             if update.entry > newest.entry {
                 let problem = "later than the account's own balance_at and version";
                 return Err(EntryError::value("balance_at", problem).within(&place));
@@ -135,7 +139,12 @@ impl AccountEntry {
 
     /// An element of `history`: its own fields, over those of the account. A `null` is no field here, as it
     /// is none of a state anywhere else.
-    fn past(&self, own: &Map<String, Value>, source: EntrySource) -> Result<AccountUpdate, EntryError> {
+    fn past(
+        &self,
+        own: &Map<String, Value>,
+        source: EntrySource,
+        catalogue: &Catalogue,
+    ) -> Result<AccountUpdate, EntryError> {
         let beyond: &[&'static str] = match source {
             EntrySource::Event | EntrySource::Import => &[],
             EntrySource::Dataset { .. } => &[RECORDED_AT],
@@ -150,7 +159,7 @@ impl AccountEntry {
         let own_names = field_names(is_own);
         fields.retain(|name, _| !own_names.contains(&name.as_str()) && name != RECORDED_AT);
         fields.extend(given.map(|(name, value)| (name.clone(), value.clone())));
-        Fields { fields: &fields, source }.update()
+        Fields { given: &fields, source, catalogue }.update()
     }
 }
 
@@ -168,8 +177,9 @@ fn refuse_others(
 
 /// The fields of one entry. A reader of each kind of field says what it expected.
 struct Fields<'a> {
-    fields: &'a Map<String, Value>,
+    given: &'a Map<String, Value>,
     source: EntrySource,
+    catalogue: &'a Catalogue,
 }
 
 impl Fields<'_> {
@@ -178,7 +188,7 @@ impl Fields<'_> {
         let update = AccountUpdate {
             id: self.required("id", AccountId::parse)?,
             customer_id: self.required("customer_id", CustomerId::parse)?,
-            asset: self.required("currency", Asset::parse)?,
+            asset: self.required("currency", |code| self.catalogue.asset(code))?,
             entry: EntryKey { balance_at, version: self.version()? },
             state: self.state()?,
             scope: self.scope()?,
@@ -217,7 +227,7 @@ impl Fields<'_> {
         for label in Label::ALL {
             of_field(label.name(), labels.set(label, self.text(label.name())?.unwrap_or_default()))?;
         }
-        let is_given = Label::ALL.iter().any(|label| self.fields.contains_key(label.name()));
+        let is_given = Label::ALL.iter().any(|label| self.given.contains_key(label.name()));
         Ok(is_given.then_some(labels))
     }
 
@@ -242,7 +252,7 @@ impl Fields<'_> {
     }
 
     fn version(&self) -> Result<Version, EntryError> {
-        let version = match self.fields.get("version") {
+        let version = match self.given.get("version") {
             None | Some(Value::Null) => Ok(Version::default()),
             Some(Value::Number(number)) => Version::parse(&number.to_string()),
             Some(Value::String(digits)) => Version::parse(digits),
@@ -268,7 +278,7 @@ impl Fields<'_> {
     }
 
     fn text(&self, name: &str) -> Result<Option<&str>, EntryError> {
-        match self.fields.get(name) {
+        match self.given.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(EntryError::value(name, "expected a string")),
@@ -276,7 +286,7 @@ impl Fields<'_> {
     }
 
     fn flag(&self, name: &str) -> Result<Option<bool>, EntryError> {
-        match self.fields.get(name) {
+        match self.given.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(_) => Err(EntryError::value(name, "expected true or false")),

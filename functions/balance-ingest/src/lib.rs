@@ -17,7 +17,7 @@ use shared::clock::Clock;
 use shared::config::StoreConfig;
 use shared::cost::{costed, costed_line};
 use shared::domain::moment::MAX_AHEAD;
-use shared::domain::{AccountUpdate, Timestamp};
+use shared::domain::{AccountUpdate, Catalogue, Timestamp};
 use shared::store::{Outcome, RecordError, Store, StoreError};
 use thiserror::Error;
 
@@ -86,7 +86,12 @@ impl Ingest {
 
     /// Checks an event and records what it says.
     pub async fn take(&self, Payload(event): Payload, now: Timestamp) -> Result<Accepted, IngestError> {
-        let update = update(event, now)?;
+        let catalogue = self.store.catalogue().await?;
+        let update = match update(event.clone(), &catalogue, now) {
+            // An asset may have been added since the catalogue was read.
+            Err(IngestError::Rejected(_)) => update(event, &self.store.renewed_catalogue().await?, now),
+            decided => decided,
+        }?;
         match self.store.record(&update).await {
             Ok(outcome) => Ok(Accepted { result: outcome.into() }),
             Err(RecordError::Rejected(reason)) => Err(IngestError::Rejected(format!("detail.{reason}"))),
@@ -96,7 +101,7 @@ impl Ingest {
 }
 
 /// The entry that an event brings.
-fn update(event: Value, now: Timestamp) -> Result<AccountUpdate, IngestError> {
+fn update(event: Value, catalogue: &Catalogue, now: Timestamp) -> Result<AccountUpdate, IngestError> {
     let malformed = |reason: &str| IngestError::Malformed(reason.to_owned());
     let rejected = |reason: String| IngestError::Rejected(reason);
     let Value::Object(mut event) = event else { return Err(malformed("the event: expected an object")) };
@@ -108,7 +113,7 @@ fn update(event: Value, now: Timestamp) -> Result<AccountUpdate, IngestError> {
     }
     let detail = event.remove("detail").ok_or_else(|| malformed("detail: missing"))?;
     let entry = AccountEntry::of(detail).map_err(|problem| malformed(&format!("detail: {problem}")))?;
-    let mut updates = entry.updates(EntrySource::Event).map_err(|error| match error {
+    let mut updates = entry.updates(EntrySource::Event, catalogue).map_err(|error| match error {
         EntryError::UnknownField { .. } => IngestError::Malformed(format!("detail.{error}")),
         EntryError::Value { .. } => IngestError::Rejected(format!("detail.{error}")),
     })?;

@@ -6,7 +6,9 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use shared::domain::{Amount, Asset, ChainAsset, CustodyAccount, Position, Pricing, Timestamp, TooLarge};
+use shared::domain::{
+    Amount, Asset, ChainAsset, CustodyAccount, Position, Pricing, Timestamp, TooLarge, UnlistedHolding,
+};
 use shared::http::{ApiError, Number, schema};
 use std::cmp::Reverse;
 
@@ -21,14 +23,16 @@ pub(crate) struct BalancesBody {
     last_updated: Option<String>,
     /// The sum of the rows.
     total_usd_value: Number,
-    /// With `partial`: whether nothing was left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    complete: Option<bool>,
+    /// Whether nothing is missing: every holding has a rate, and of an account that covers everything each is
+    /// named.
+    complete: bool,
     /// With `partial`: what was left out of the total.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unpriced: Vec<UnpricedBody>,
     /// Every asset that the account supports, zero included; the dearest first, unpriced last.
     balances: Vec<RowBody>,
+    /// Holdings that are not zero and that the account does not show.
+    unlisted: Vec<UnlistedBody>,
 }
 
 /// A holding without a usable rate.
@@ -38,6 +42,16 @@ struct UnpricedBody {
     blockchain: String,
     currency: &'static str,
     balance: Number,
+}
+
+/// A holding that the account does not show.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnlistedCustodyHolding")]
+struct UnlistedBody {
+    /// The provider's own id of the asset.
+    provider_asset: String,
+    /// The amount as the provider writes it.
+    balance: String,
 }
 
 /// One token on one blockchain.
@@ -88,9 +102,10 @@ impl BalancesBody {
             account_id: account.id.to_string(),
             last_updated: account.synced_at.map(Timestamp::to_millis_text),
             total_usd_value: Number::of(Asset::USD, total),
-            complete: is_partial.then_some(unpriced.is_empty()),
+            complete: unpriced.is_empty() && account.is_complete(),
             unpriced: unpriced.into_iter().map(unpriced_body).collect(),
             balances: rows.iter().map(row_body).collect(),
+            unlisted: account.unlisted.iter().map(unlisted_body).collect(),
         })
     }
 }
@@ -126,6 +141,10 @@ fn unpriced_body(row: &Valued<'_>) -> UnpricedBody {
     let ChainAsset { blockchain, asset } = row.chain_asset;
     let balance = Number::of(*asset, row.position.balance());
     UnpricedBody { blockchain: blockchain.name().to_owned(), currency: asset.code(), balance }
+}
+
+fn unlisted_body((id, holding): (&String, &UnlistedHolding)) -> UnlistedBody {
+    UnlistedBody { provider_asset: id.clone(), balance: holding.balance.clone() }
 }
 
 /// No parameter makes it smaller: a holding of 10¹⁸ dollars is an error of the rates or of the provider.

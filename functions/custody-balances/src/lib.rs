@@ -22,7 +22,6 @@ use shared::http::{
     self, Answer, ApiError, Authenticated, Deadline, ErrorCode, Gate, Narrowing, Operation, RequestTime,
     Segments,
 };
-use shared::query::Parameters;
 use shared::store::{Sheets, Store};
 
 /// The routes that share a caller's rate limit.
@@ -70,7 +69,10 @@ impl App {
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
         let now = self.store.clock().now();
-        http::warm(Box::pin(async { tokio::join!(self.gate.warm(now), self.sheets.warm(now)) })).await;
+        http::warm(Box::pin(async {
+            tokio::join!(self.gate.warm(now), self.sheets.warm(now), self.store.warm_catalogue())
+        }))
+        .await;
     }
 }
 
@@ -133,7 +135,7 @@ async fn sync(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let id = query::ACCOUNT_ID.parse(&account)?;
-    Parameters::read(http::pairs(raw)?, &[])?;
+    http::no_parameters(raw)?;
     if !caller.grants.may_sync() {
         return Err(ApiError::InsufficientPermissions);
     }

@@ -1,7 +1,7 @@
 //! The parameters of the two routes, each declared once.
 
 use jiff::SignedDuration;
-use shared::domain::CustodyAccountId;
+use shared::domain::{Catalogue, CustodyAccountId};
 use shared::query::parameter::parse_whole_number;
 use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
@@ -10,14 +10,14 @@ const REAL_TIME: SignedDuration = SignedDuration::from_secs(15);
 const MAX_AGE_SECONDS: usize = 86_400;
 
 pub(crate) static ACCOUNT_ID: Parameter<CustodyAccountId> =
-    Parameter::new("accountId", "the custody account", Expected::Id(CustodyAccountId::PREFIX), |text| {
+    Parameter::new("accountId", "the custody account", Expected::Id(CustodyAccountId::PREFIX), |text, _| {
         CustodyAccountId::parse(text).ok()
     });
 static MAX_AGE: Parameter<SignedDuration> = Parameter::new(
     "max_age",
     "how old, in seconds, stored balances may be before the provider is asked; 15 unless given",
     Expected::Whole { min: 0, max: MAX_AGE_SECONDS },
-    |text| parse_whole_number(text).filter(|seconds| *seconds <= MAX_AGE_SECONDS).and_then(duration),
+    |text, _| parse_whole_number(text).filter(|seconds| *seconds <= MAX_AGE_SECONDS).and_then(duration),
 );
 static PARTIAL: Parameter<bool> =
     Parameter::boolean("partial", "leaves holdings without a rate out of the total, and names them");
@@ -42,7 +42,7 @@ pub(crate) struct BalancesQuery {
 impl BalancesQuery {
     pub(crate) fn parse(account_id: &str, pairs: Vec<(String, String)>) -> Result<Self, InvalidParameter> {
         let id = ACCOUNT_ID.parse(account_id)?;
-        let parameters = Parameters::read(pairs, &OF_BALANCES)?;
+        let parameters = Parameters::read(pairs, &OF_BALANCES, &Catalogue::default())?;
         Ok(Self {
             id,
             max_age: parameters.optional(&MAX_AGE)?.unwrap_or(REAL_TIME),

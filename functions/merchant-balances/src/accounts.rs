@@ -27,7 +27,8 @@ pub(crate) async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let merchant = Merchant::parse(&organization, &merchant)?;
-    let ListQuery { asset, moment } = ListQuery::parse(http::pairs(raw)?, now)?;
+    let catalogue = app.store.catalogue().await?;
+    let ListQuery { asset, moment } = ListQuery::parse(http::pairs(raw)?, &catalogue, now)?;
     admit(&caller, &merchant)?;
     let these = Merchants::These(BTreeSet::from([merchant.id.clone()]));
     let stored = app.store.organization_accounts(&merchant.organization_id, &these).await;

@@ -58,7 +58,10 @@ impl App {
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
         let now = self.store.clock().now();
-        http::warm(Box::pin(async { tokio::join!(self.gate.warm(now), self.sheets.warm(now)) })).await;
+        http::warm(Box::pin(async {
+            tokio::join!(self.gate.warm(now), self.sheets.warm(now), self.store.warm_catalogue())
+        }))
+        .await;
     }
 }
 

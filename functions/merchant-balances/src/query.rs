@@ -1,7 +1,8 @@
 //! Parameters of the merchant view, each declared once.
 
 use shared::domain::{
-    Account, AccountId, AccountScope, Asset, MerchantAccountId, MerchantId, Moment, OrganizationId, Timestamp,
+    Account, AccountId, AccountScope, Asset, Catalogue, MerchantAccountId, MerchantId, Moment,
+    OrganizationId, Timestamp,
 };
 use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
@@ -9,14 +10,14 @@ pub(crate) static ORGANIZATION_ID: Parameter<OrganizationId> = Parameter::new(
     "organizationId",
     "the merchant's organization",
     Expected::VendorId(OrganizationId::PREFIX),
-    |text| OrganizationId::parse(text).ok(),
+    |text, _| OrganizationId::parse(text).ok(),
 );
 static MERCHANT_ID: Parameter<MerchantId> =
-    Parameter::new("merchantId", "the merchant", Expected::VendorId(MerchantId::PREFIX), |text| {
+    Parameter::new("merchantId", "the merchant", Expected::VendorId(MerchantId::PREFIX), |text, _| {
         MerchantId::parse(text).ok()
     });
 static ACCOUNT_ID: Parameter<MerchantAccountId> =
-    Parameter::new("accountId", "the account", Expected::Id(MerchantAccountId::PREFIX), |text| {
+    Parameter::new("accountId", "the account", Expected::Id(MerchantAccountId::PREFIX), |text, _| {
         MerchantAccountId::parse(text).ok()
     });
 static CURRENCY: Parameter<Asset> = Parameter::asset("currency", "accounts in this currency");
@@ -68,8 +69,12 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
-    pub(crate) fn parse(pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, InvalidParameter> {
-        let parameters = Parameters::read(pairs, &OF_LIST)?;
+    pub(crate) fn parse(
+        pairs: Vec<(String, String)>,
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<Self, InvalidParameter> {
+        let parameters = Parameters::read(pairs, &OF_LIST, catalogue)?;
         Ok(Self { asset: parameters.optional(&CURRENCY)?, moment: moment(&parameters, now)? })
     }
 }
@@ -89,7 +94,7 @@ impl SingleQuery {
         now: Timestamp,
     ) -> Result<Self, InvalidParameter> {
         let id = ACCOUNT_ID.parse(account_id)?;
-        let parameters = Parameters::read(pairs, &OF_SINGLE)?;
+        let parameters = Parameters::read(pairs, &OF_SINGLE, &Catalogue::default())?;
         Ok(Self { id: id.into(), moment: moment(&parameters, now)? })
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use shared::clock::Clock;
 use shared::config::{RatesConfig, StoreConfig};
 use shared::cost::{costed, costed_line};
-use shared::domain::{AgeLimits, Moment, QuoteBook, Timestamp};
+use shared::domain::{AgeLimits, Catalogue, Moment, QuoteBook, Timestamp};
 use shared::rates::{Answers, Composition, Rules, Sources, compose};
 use shared::store::{Kept, Store, StoreError};
 use std::collections::BTreeMap;
@@ -72,21 +72,27 @@ impl Job {
 
     async fn made(&self, now: Timestamp) -> Result<ReportBody, JobError> {
         let started = Instant::now();
-        let answers = self.sources.ask(now).await;
+        let catalogue = self.store.catalogue().await?;
+        let answers = self.sources.ask(&catalogue, now).await;
         // A sheet is of the time when it was made: nobody's past changes.
         let now = now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or_default());
-        Ok(ReportBody::new(&answers, &self.write(&answers, now).await?))
+        Ok(ReportBody::new(&answers, &self.write(&answers, &catalogue, now).await?))
     }
 
     /// The book is read again before each attempt, so that of two runs at once the second builds on
     /// the first.
-    async fn write(&self, answers: &Answers, now: Timestamp) -> Result<Composition, JobError> {
+    async fn write(
+        &self,
+        answers: &Answers,
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<Composition, JobError> {
         for _ in 0..MAX_ATTEMPTS {
             let stored = self.store.quote_book().await?;
             let last = self.store.sheet_at(Moment::as_of(now), self.rules.limits).await?;
-            let book =
-                stored.book.clone().or_else(|| last.as_ref().map(QuoteBook::of_sheet)).unwrap_or_default();
-            let composition = compose(book, last.as_ref(), answers, now, self.rules);
+            let of_last = || last.as_ref().map(|last| QuoteBook::of_sheet(last, catalogue));
+            let book = stored.book.clone().or_else(of_last).unwrap_or_default();
+            let composition = compose(book, last.as_ref(), answers, catalogue, now, self.rules);
             if composition.book.answers.values().all(BTreeMap::is_empty) {
                 return Err(JobError::NoQuotes);
             }

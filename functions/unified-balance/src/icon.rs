@@ -2,11 +2,12 @@
 //!
 //! Public, because pages show it in an `<img>`, which carries no credential.
 
-use axum::extract::RawQuery;
+use crate::App;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use shared::domain::Asset;
 use shared::http::{self, ApiError, Segments};
-use shared::query::{Parameter, Parameters};
+use shared::query::Parameter;
 
 pub(crate) static CODE: Parameter<Asset> =
     Parameter::asset("code", "the asset, by its ASCII code, in any case");
@@ -16,10 +17,11 @@ const HUES: u32 = 360;
 
 pub(crate) async fn get(
     Segments(code): Segments<String>,
+    State(app): State<App>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
-    let asset = CODE.parse(&code)?;
-    Parameters::read(http::pairs(raw)?, &[])?;
+    let asset = CODE.value(&code, &app.store.catalogue().await?)?;
+    http::no_parameters(raw)?;
     Ok(http::image(svg(asset)))
 }
 
@@ -28,9 +30,10 @@ pub(crate) fn url(asset: Asset) -> String {
     format!("/v2/assets/{}/icon.svg", asset.ascii_code())
 }
 
-/// Codes and names are our own tables' and hold no character that XML would mind but `&`.
+/// A code holds no character that XML would mind; a name may hold any.
 fn svg(asset: Asset) -> String {
-    let (code, name) = (asset.code(), asset.name().replace('&', "&amp;"));
+    let code = asset.code();
+    let name = asset.name().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let radius = if asset.is_crypto() { 32 } else { 12 };
     let size = match code.chars().count() {
         ..=3 => 22,

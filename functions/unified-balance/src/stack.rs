@@ -4,6 +4,6 @@ use shared::query::{Expected, Parameter};
 
 /// `currency` is all there is to group by.
 pub(crate) static STACK: Parameter<()> =
-    Parameter::new("stack", "groups by currency", Expected::OneOf(|| vec!["currency"]), |text| {
+    Parameter::new("stack", "groups by currency", Expected::OneOf(|| vec!["currency"]), |text, _| {
         (text == "currency").then_some(())
     });

@@ -53,7 +53,8 @@ pub(crate) async fn run(
     let BalanceArguments { customer, currency, as_of, known_at, partial } = arguments;
     let customer_id =
         CustomerId::parse(&customer).map_err(|error| CliError::argument("--customer", error))?;
-    let target = Asset::parse(&currency).map_err(|error| CliError::argument("--currency", error))?;
+    let catalogue = connection.store.catalogue().await?;
+    let target = catalogue.asset(&currency).map_err(|error| CliError::argument("--currency", error))?;
     let moment = moment(as_of.as_deref(), known_at.as_deref(), connection.now())?;
     let sums = sums(&connection.store, customer_id, moment).await?;
     let sheet = connection.store.sheet_at(moment, connection.age_limits).await?;

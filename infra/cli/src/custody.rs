@@ -8,11 +8,11 @@ use crate::output::{self, Output, table};
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::{
-    ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName,
-    Timestamp,
+    Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, CustomerId, ProviderAccount,
+    ProviderName, Timestamp,
 };
 use shared::store::{CorruptRow, CustodyState};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -21,7 +21,10 @@ struct Registered {
     customer_id: String,
     provider: &'static str,
     provider_account: String,
+    /// Chain and code of each; the word `all` for an account that shows whatever is held.
     assets: Vec<String>,
+    /// Holdings that the account does not show, in the provider's own words.
+    unlisted: Vec<String>,
     last_synced: Option<String>,
     /// Syncs that have failed since one succeeded.
     failures: u32,
@@ -47,7 +50,8 @@ pub(crate) async fn run(
 ) -> Result<Ending, CliError> {
     match command {
         CustodyCommand::Add { id, customer, provider, provider_account, assets } => {
-            let account = account(&id, &customer, &provider, &provider_account, &assets)?;
+            let catalogue = connection.store.catalogue().await?;
+            let account = account(&id, &customer, &provider, &provider_account, &assets, &catalogue)?;
             connection.store.register_custody_account(&account, connection.now()).await?;
             let state = connection.store.custody_account(account.id).await?;
             let state =
@@ -78,42 +82,61 @@ fn account(
     provider: &str,
     provider_account: &str,
     assets: &[String],
+    catalogue: &Catalogue,
 ) -> Result<CustodyAccount, CliError> {
     let provider = ProviderName::parse(provider).map_err(|error| CliError::argument("--provider", error))?;
-    let mut positions = BTreeMap::new();
+    let mut listed = BTreeSet::new();
     for asset in assets {
         let (blockchain, token) = asset.split_once(':').unwrap_or_default();
-        let chain_asset = ChainAsset::parse(blockchain, token)
+        let chain_asset = catalogue
+            .chain_asset(blockchain, token)
             .map_err(|error| CliError::argument("--asset", format!("{asset:?} is {error}")))?;
-        if positions.insert(chain_asset, Position::default()).is_some() {
+        if !listed.insert(chain_asset) {
             return Err(CliError::argument("--asset", format!("{asset} is given twice")));
         }
     }
+    let coverage = if listed.is_empty() { Coverage::All } else { Coverage::Listed(listed) };
     Ok(CustodyAccount {
         id: CustodyAccountId::parse(id).map_err(|error| CliError::argument("--id", error))?,
         customer_id: CustomerId::parse(customer).map_err(|error| CliError::argument("--customer", error))?,
         provider,
         provider_account: ProviderAccount::parse(provider, provider_account)
             .map_err(|error| CliError::argument("--provider-account", error))?,
-        positions,
+        coverage,
+        positions: BTreeMap::new(),
+        unlisted: BTreeMap::new(),
         synced_at: None,
     })
 }
 
 fn registered(state: &CustodyState) -> Registered {
-    let CustodyAccount { id, customer_id, provider, provider_account, positions, synced_at } = &state.account;
+    let CustodyAccount {
+        id,
+        customer_id,
+        provider,
+        provider_account,
+        coverage,
+        positions: _,
+        unlisted,
+        synced_at,
+    } = &state.account;
     Registered {
         id: id.to_string(),
         customer_id: customer_id.to_string(),
         provider: provider.name(),
         provider_account: provider_account.name().to_owned(),
-        assets: positions
-            .keys()
-            .map(|chain_asset| format!("{}:{}", chain_asset.blockchain.name(), chain_asset.asset.code()))
-            .collect(),
+        assets: match coverage {
+            Coverage::All => vec!["all".to_owned()],
+            Coverage::Listed(listed) => listed.iter().map(chain_asset_name).collect(),
+        },
+        unlisted: unlisted.iter().map(|(id, holding)| format!("{} {id}", holding.balance)).collect(),
         last_synced: synced_at.map(Timestamp::to_millis_text),
         failures: state.failures,
     }
+}
+
+fn chain_asset_name(chain_asset: &ChainAsset) -> String {
+    format!("{}:{}", chain_asset.blockchain.name(), chain_asset.asset.code())
 }
 
 async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> Result<(), CliError> {
@@ -134,18 +157,27 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
     accounts.sort_by(|one, other| one.id.cmp(&other.id));
     output.document(&accounts, |accounts| {
         let rows = accounts.iter().map(|account| {
-            let Registered { id, customer_id, provider, provider_account, assets, last_synced, failures } =
-                account;
+            let Registered {
+                id,
+                customer_id,
+                provider,
+                provider_account,
+                assets,
+                unlisted,
+                last_synced,
+                failures,
+            } = account;
             let synced = last_synced.clone().unwrap_or_else(|| "never".to_owned());
             [
                 id.clone(),
                 customer_id.clone(),
                 format!("{provider} {provider_account}"),
                 assets.join(" "),
+                unlisted.join(", "),
                 synced,
                 failures.to_string(),
             ]
         });
-        table(["id", "customer", "kept by", "assets", "last synced", "failures"], rows)
+        table(["id", "customer", "kept by", "assets", "not shown", "last synced", "failures"], rows)
     })
 }

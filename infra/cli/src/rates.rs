@@ -8,7 +8,7 @@ use crate::moment::moment;
 use crate::output::{self, Output, table};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use shared::domain::{AgeLimits, Asset, Rate};
+use shared::domain::{AgeLimits, Rate};
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ struct Sheet {
 
 #[derive(Serialize)]
 struct Entry {
-    currency: &'static str,
+    currency: String,
     usd: String,
     source: String,
     method: &'static str,
@@ -55,13 +55,17 @@ async fn show(
     let sheet = connection.store.sheet_at(moment, AgeLimits::NONE).await?;
     let sheet = sheet
         .ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", at.to_millis_text())))?;
-    let entry = |(asset, rate): (&Asset, &Rate)| Entry {
-        currency: asset.code(),
+    let catalogue = connection.store.catalogue().await?;
+    let is_usable = |code: &str| {
+        catalogue.asset(code).is_ok_and(|asset| sheet.usable(asset, at, connection.age_limits).is_some())
+    };
+    let entry = |(code, rate): (&String, &Rate)| Entry {
+        currency: code.clone(),
         usd: rate.usd.to_string(),
         source: rate.source.clone(),
         method: rate.method.name(),
         observed_at: rate.observed_at.to_millis_text(),
-        usable: sheet.usable(*asset, at, connection.age_limits).is_some(),
+        usable: is_usable(code),
     };
     let shown = Sheet {
         observed_at: sheet.observed_at.to_millis_text(),
@@ -72,7 +76,7 @@ async fn show(
             sheet.entries.iter().map(|Entry { currency, usd, source, method, observed_at, usable }| {
                 let usable = if *usable { "" } else { "too old, or not permitted" };
                 [
-                    (*currency).to_owned(),
+                    currency.clone(),
                     usd.clone(),
                     source.clone(),
                     (*method).to_owned(),

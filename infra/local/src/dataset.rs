@@ -4,11 +4,12 @@
 use crate::sandbox::VaultEntry;
 use balance_ingest::{AccountEntry, EntryError, EntrySource};
 use serde::Deserialize;
+use shared::asset_row::{self, CatalogueRow, Replacing};
 use shared::auth::{GrantClaims, is_api_key, sha256_hex};
 use shared::domain::moment::MAX_AHEAD;
 use shared::domain::{
-    AccountUpdate, AgeLimits, Asset, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Method,
-    Position, ProviderAccount, ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
+    AccountUpdate, AgeLimits, Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, CustomerId,
+    Method, ProviderAccount, ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
 };
 use shared::store::{ApiKey, RecordError, RegisterError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,8 @@ pub enum LoadError {
 pub struct Dataset {
     /// Turns the rates' age limits off.
     pub rates_never_expire: bool,
+    /// Rows of the catalogue beside the built-in ones.
+    pub assets: Vec<CatalogueRow>,
     /// Rate sheets.
     pub rate_sheets: Vec<SheetEntry>,
     /// Accounts with their history.
@@ -116,7 +119,15 @@ pub struct CustodyEntry {
     customer_id: String,
     provider: String,
     provider_account: String,
-    assets: Vec<CustodyAssetEntry>,
+    assets: CoverageEntry,
+}
+
+/// The word `all`, or a list.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum CoverageEntry {
+    Named(String),
+    Listed(Vec<CustodyAssetEntry>),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -175,21 +186,32 @@ impl Dataset {
         if self.rates_never_expire { AgeLimits::NONE } else { AgeLimits::STANDARD }
     }
 
+    /// The catalogue with the dataset's own rows.
+    pub fn catalogue(&self) -> Result<Catalogue, LoadError> {
+        let rows = asset_row::merged(&[], &self.assets, Replacing::Rows);
+        let catalogue = rows.and_then(|rows| asset_row::catalogue(&rows));
+        catalogue.map_err(|error| LoadError::Value { path: "assets".to_owned(), problem: error.to_string() })
+    }
+
     /// The accounts, parsed, each with its entries, oldest first.
-    pub fn accounts(&self) -> Result<Vec<Vec<AccountUpdate>>, LoadError> {
-        let accounts = parsed(&self.accounts, "accounts", |entry, path| account(entry, path, self.start))?;
+    pub fn accounts(&self, catalogue: &Catalogue) -> Result<Vec<Vec<AccountUpdate>>, LoadError> {
+        let accounts =
+            parsed(&self.accounts, "accounts", |entry, path| account(entry, path, catalogue, self.start))?;
         distinct(accounts, "accounts", "id", |updates| updates.first().map(|update| update.id))
     }
 
     /// The rate sheets, parsed.
-    pub fn sheets(&self) -> Result<Vec<RateSheet>, LoadError> {
-        let sheets = parsed(&self.rate_sheets, "rate_sheets", |entry, path| sheet(entry, path, self.start))?;
+    pub fn sheets(&self, catalogue: &Catalogue) -> Result<Vec<RateSheet>, LoadError> {
+        let sheets = parsed(&self.rate_sheets, "rate_sheets", |entry, path| {
+            sheet(entry, path, catalogue, self.start)
+        })?;
         distinct(sheets, "rate_sheets", "observed_at", |sheet| (sheet.observed_at, sheet.recorded_at))
     }
 
     /// The custody accounts, parsed.
-    pub fn custody_accounts(&self) -> Result<Vec<CustodyAccount>, LoadError> {
-        let accounts = parsed(&self.custody_accounts, "custody_accounts", custody_account)?;
+    pub fn custody_accounts(&self, catalogue: &Catalogue) -> Result<Vec<CustodyAccount>, LoadError> {
+        let account = |entry: &CustodyEntry, path: &str| custody_account(entry, path, catalogue);
+        let accounts = parsed(&self.custody_accounts, "custody_accounts", account)?;
         distinct(accounts, "custody_accounts", "id", |account| account.id)
     }
 
@@ -234,10 +256,15 @@ fn distinct<T, K: Ord>(
 /// Records the dataset, all of which is checked before any of it is written. What is there already stays:
 /// recording is safe to repeat.
 pub(crate) async fn load(store: &Store, dataset: &Dataset) -> Result<(), LoadError> {
-    let (sheets, keys, accounts) = (dataset.sheets()?, dataset.api_keys()?, dataset.accounts()?);
+    let added = store.add_assets(&dataset.assets, Replacing::Rows).await;
+    added.map_err(|error| LoadError::Value { path: "assets".to_owned(), problem: error.to_string() })?;
+    let catalogue = store.catalogue().await?;
+    let sheets = dataset.sheets(&catalogue)?;
+    let keys = dataset.api_keys()?;
+    let accounts = dataset.accounts(&catalogue)?;
     let now = store.clock().now();
     dataset.vaults()?;
-    for (index, account) in dataset.custody_accounts()?.iter().enumerate() {
+    for (index, account) in dataset.custody_accounts(&catalogue)?.iter().enumerate() {
         let registered = store.register_custody_account(account, now).await;
         registered
             .map_err(|source| LoadError::Register { path: format!("custody_accounts[{index}]"), source })?;
@@ -278,8 +305,13 @@ fn optional<T, E: std::fmt::Display>(
 }
 
 /// The account's entries, oldest first.
-fn account(entry: &AccountEntry, path: &str, start: Timestamp) -> Result<Vec<AccountUpdate>, LoadError> {
-    let updates = entry.updates(EntrySource::Dataset { start });
+fn account(
+    entry: &AccountEntry,
+    path: &str,
+    catalogue: &Catalogue,
+    start: Timestamp,
+) -> Result<Vec<AccountUpdate>, LoadError> {
+    let updates = entry.updates(EntrySource::Dataset { start }, catalogue);
     updates.map_err(|error| match error {
         EntryError::UnknownField { name, known } => LoadError::Value {
             path: format!("{path}.{name}"),
@@ -289,7 +321,12 @@ fn account(entry: &AccountEntry, path: &str, start: Timestamp) -> Result<Vec<Acc
     })
 }
 
-fn sheet(entry: &SheetEntry, path: &str, start: Timestamp) -> Result<RateSheet, LoadError> {
+fn sheet(
+    entry: &SheetEntry,
+    path: &str,
+    catalogue: &Catalogue,
+    start: Timestamp,
+) -> Result<RateSheet, LoadError> {
     let instant = |text: &str| Timestamp::parse_relative(text, start);
     let observed_at = value(instant(&entry.observed_at), path, "observed_at")?;
     let recorded_at =
@@ -301,31 +338,32 @@ fn sheet(entry: &SheetEntry, path: &str, start: Timestamp) -> Result<RateSheet, 
     for (index, rate) in entry.entries.iter().enumerate() {
         let path = format!("{path}.entries[{index}]");
         let RateEntry { currency, usd, source, method, observed_at: own } = rate;
-        let asset = value(Asset::parse(currency), &path, "currency")?;
+        let asset = value(catalogue.asset(currency), &path, "currency")?;
         let rate = Rate {
             usd: value(UsdPrice::parse(usd), &path, "usd")?,
             source: source.clone(),
             method: value(Method::parse(method), &path, "method")?,
             observed_at: optional(own.as_ref(), instant, &path, "observed_at")?.unwrap_or(observed_at),
         };
-        if entries.insert(asset, rate).is_some() {
+        if entries.insert(asset.code().to_owned(), rate).is_some() {
             return value(Err("listed twice in one sheet"), &path, "currency");
         }
     }
     Ok(RateSheet { observed_at, recorded_at, entries })
 }
 
-fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, LoadError> {
+fn custody_account(
+    entry: &CustodyEntry,
+    path: &str,
+    catalogue: &Catalogue,
+) -> Result<CustodyAccount, LoadError> {
     let CustodyEntry { id, customer_id, provider, provider_account, assets } = entry;
     let provider = value(ProviderName::parse(provider), path, "provider")?;
-    let mut positions = BTreeMap::new();
-    for (index, CustodyAssetEntry { blockchain, token }) in assets.iter().enumerate() {
-        let chain_asset =
-            value(ChainAsset::parse(blockchain, token), &format!("{path}.assets[{index}]"), "token")?;
-        if positions.insert(chain_asset, Position::default()).is_some() {
-            return value(Err("listed twice"), &format!("{path}.assets[{index}]"), "token");
-        }
-    }
+    let coverage = match assets {
+        CoverageEntry::Named(name) if name == "all" => Coverage::All,
+        CoverageEntry::Named(_) => return value(Err("a list of assets, or \"all\""), path, "assets"),
+        CoverageEntry::Listed(assets) => Coverage::Listed(listed(assets, path, catalogue)?),
+    };
     Ok(CustodyAccount {
         id: value(CustodyAccountId::parse(id), path, "id")?,
         customer_id: value(CustomerId::parse(customer_id), path, "customer_id")?,
@@ -335,9 +373,27 @@ fn custody_account(entry: &CustodyEntry, path: &str) -> Result<CustodyAccount, L
             path,
             "provider_account",
         )?,
-        positions,
+        positions: BTreeMap::new(),
+        coverage,
+        unlisted: BTreeMap::new(),
         synced_at: None,
     })
+}
+
+fn listed(
+    assets: &[CustodyAssetEntry],
+    path: &str,
+    catalogue: &Catalogue,
+) -> Result<BTreeSet<ChainAsset>, LoadError> {
+    let mut listed = BTreeSet::new();
+    for (index, CustodyAssetEntry { blockchain, token }) in assets.iter().enumerate() {
+        let path = format!("{path}.assets[{index}]");
+        let chain_asset = value(catalogue.chain_asset(blockchain, token), &path, "token")?;
+        if !listed.insert(chain_asset) {
+            return value(Err("listed twice"), &path, "token");
+        }
+    }
+    Ok(listed)
 }
 
 fn api_key(entry: &ApiKeyEntry, path: &str, start: Timestamp) -> Result<ApiKey, LoadError> {

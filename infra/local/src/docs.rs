@@ -79,7 +79,8 @@ fn settings(issuer: &Issuer, now: Timestamp, claims: Map<String, Value>, is_demo
 
 /// Claims that see what the dataset brings, as far as one token can.
 pub(crate) fn claims(dataset: &Dataset) -> Result<Map<String, Value>, LoadError> {
-    let (accounts, custody) = (dataset.accounts()?, dataset.custody_accounts()?);
+    let catalogue = dataset.catalogue()?;
+    let (accounts, custody) = (dataset.accounts(&catalogue)?, dataset.custody_accounts(&catalogue)?);
     let states = || accounts.iter().flatten();
     let customers =
         states().map(|state| state.customer_id).chain(custody.iter().map(|account| account.customer_id));

@@ -50,12 +50,13 @@ impl Example {
 
 /// A few requests that this dataset answers with 200.
 pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadError> {
-    let (accounts, sheets) = (dataset.accounts()?, dataset.sheets()?);
+    let catalogue = dataset.catalogue()?;
+    let (accounts, sheets) = (dataset.accounts(&catalogue)?, dataset.sheets(&catalogue)?);
     let states: Vec<&AccountUpdate> = accounts.iter().flatten().collect();
     let sheet = sheets.iter().filter(|sheet| sheet.observed_at <= now).max_by_key(|sheet| sheet.observed_at);
     let limits = dataset.age_limits();
     let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
-    let custody = dataset.custody_accounts()?;
+    let custody = dataset.custody_accounts(&catalogue)?;
     let custody = custody.first().map(|account| of_custody(account, has_rate));
     let customers = of_customers(&states, has_rate, now);
     let merchants = of_merchants(&states, now).chain(of_organization(&states, has_rate));
@@ -171,7 +172,7 @@ fn balance(customer_id: CustomerId, own: &[&AccountUpdate], has_rate: impl Fn(As
 /// Parameters that convert into euro where that can be done, and ask for a partial answer where a rate may be
 /// missing, so that the answer is a 200.
 fn conversion(own: &[&AccountUpdate], has_rate: impl Fn(Asset) -> bool) -> String {
-    let target = Asset::parse("EUR").ok().filter(|euro| has_rate(*euro)).unwrap_or(Asset::USD);
+    let target = if has_rate(Asset::EUR) { Asset::EUR } else { Asset::USD };
     let is_priced = own.iter().all(|state| has_rate(state.asset));
     let partial = if is_priced { "" } else { PARTIAL };
     format!("currency={}{partial}", target.code())

@@ -19,7 +19,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use shared::clock::Clock;
-use shared::domain::{Asset, Timestamp};
+use shared::domain::{Catalogue, Timestamp};
 use shared::http::{self, ApiError, ErrorCode, MAX_BODY_BYTES, MissingRate, Operation, REQUEST_ID};
 use std::time::Duration;
 use tower::ServiceExt;
@@ -109,7 +109,7 @@ pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, Referen
 /// declares it.
 fn unaskable() -> [(&'static str, ApiError); 3] {
     let unpriced = ApiError::UnpricedAssets {
-        currencies: Asset::crypto().take(1).collect(),
+        currencies: Catalogue::default().crypto().take(1).collect(),
         missing: MissingRate::Holdings,
     };
     [

@@ -3,12 +3,12 @@
 use schemars::Schema;
 use serde_json::{Map, Value};
 use shared::domain::amount::{FRACTION_DIGITS, INTEGER_DIGITS};
-use shared::domain::{Asset, MAX_VENDOR_ID};
+use shared::domain::{Asset, Catalogue, MAX_VENDOR_ID};
 use shared::http::schema::names;
 use shared::query::Expected;
 use std::collections::BTreeSet;
 
-/// Where the codes of all assets are listed once.
+/// The form of an asset's code, named once.
 const ASSET_CODE: &str = "AssetCode";
 /// The same for a path, which is never decoded.
 const ASCII_ASSET_CODE: &str = "AsciiAssetCode";
@@ -65,20 +65,21 @@ fn reference(name: &str) -> Schema {
     Schema::new_ref(format!("#/components/schemas/{name}"))
 }
 
-/// The lists of codes, canonical and as a path has them.
+/// A code as a query and an answer have it, and as a path has it. A deployment adds assets of its own, so a code
+/// is a pattern, and the built-in codes are its examples.
 pub(crate) fn asset_codes() -> [(String, Value); 2] {
-    let listed =
-        |name: &str, code: fn(Asset) -> &'static str| (name.to_owned(), every_asset(code).to_value());
-    [listed(ASSET_CODE, Asset::code), listed(ASCII_ASSET_CODE, Asset::ascii_code)]
-}
-
-fn every_asset(code: fn(Asset) -> &'static str) -> Schema {
-    let letters = || 'A'..='Z';
-    let texts = letters()
-        .flat_map(|a| letters().flat_map(move |b| letters().map(move |c| String::from_iter([a, b, c]))));
-    let fiat = texts.filter_map(|text| Asset::parse(&text).ok());
-    let codes: BTreeSet<&'static str> = Asset::crypto().chain(fiat).map(code).collect();
-    names(codes.into_iter().collect())
+    let code = |pattern: &str, code: fn(Asset) -> &'static str| {
+        let catalogue = Catalogue::default();
+        let assets = Catalogue::fiat().chain(catalogue.crypto());
+        let codes: BTreeSet<&'static str> = assets.map(code).collect();
+        let codes: Vec<Value> = codes.into_iter().map(Value::from).collect();
+        schema(&[("type", "string".into()), ("pattern", pattern.into()), ("examples", codes.into())])
+            .to_value()
+    };
+    [
+        (ASSET_CODE.to_owned(), code("^[A-Za-z0-9][A-Za-z0-9.Ø_-]{1,19}$", Asset::code)),
+        (ASCII_ASSET_CODE.to_owned(), code("^[A-Za-z0-9][A-Za-z0-9._-]{1,19}$", Asset::ascii_code)),
+    ]
 }
 
 /// Says of a body's schema what the types cannot: a field that may be left out is never null, and a width in

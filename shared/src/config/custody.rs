@@ -24,8 +24,6 @@ pub struct ProviderConfig {
 pub struct CustodyConfig {
     /// Fireblocks, if it is used.
     pub fireblocks: Option<ProviderConfig>,
-    /// More of its asset ids: `ID=BLOCKCHAIN:TOKEN`, separated by commas.
-    pub fireblocks_assets: String,
     /// BitGo, if it is used.
     pub bitgo: Option<ProviderConfig>,
     /// Calls to one provider in a clock minute, over all instances; 0 is no limit.
@@ -62,7 +60,6 @@ impl CustodyConfig {
                 "FIREBLOCKS_SECRET",
                 "FIREBLOCKS_SECRET_ARN",
             )?,
-            fireblocks_assets: variables.optional("FIREBLOCKS_ASSETS").unwrap_or_default(),
             bitgo: provider("BITGO_BASE_URL", "https://app.bitgo.com", "BITGO_SECRET", "BITGO_SECRET_ARN")?,
             provider_calls_per_minute: variables
                 .number("PROVIDER_CALLS_PER_MINUTE", DEFAULT_PROVIDER_CALLS_PER_MINUTE)?,

@@ -20,6 +20,7 @@ pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// An allotment is renewed with every scheduled run.
 const ALLOTMENT_SECONDS: i64 = 60;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const MAX_RETRIES: usize = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A provider that asks for a longer pause is not waited for.
@@ -123,7 +124,11 @@ pub(super) async fn get<T: DeserializeOwned>(
         match answer.status {
             200..300 => Ok((parse(&answer)?, answer.headers)),
             429 => Err(ProviderError::Throttled { retry_after: retry_after(&answer) }),
-            500.. => Err(ProviderError::Unavailable(format!("status {}", answer.status))),
+            408 | 500.. => Err(ProviderError::Unavailable(format!("status {}", answer.status))),
+            // Somebody between the provider and us: nothing that it says is about the account.
+            _ if is_page(&answer) => {
+                Err(ProviderError::Unavailable(format!("status {}, a web page", answer.status)))
+            }
             _ => Err(refusal(&answer)),
         }
     };
@@ -132,10 +137,15 @@ pub(super) async fn get<T: DeserializeOwned>(
     attempt.retry(pauses).when(is_passing).adjust(pause).await
 }
 
+fn is_page(answer: &Answer) -> bool {
+    answer.body.trim_ascii_start().starts_with(b"<")
+}
+
 /// A body that is no JSON is somebody else's page, or cut: another try may bring the real one. JSON of
 /// another shape is meant.
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, ProviderError> {
-    serde_json::from_slice(&answer.body).map_err(|error| match error.classify() {
+    let body = answer.body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&answer.body);
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => ProviderError::Nonsense(format!("line {} column {}", error.line(), error.column())),
         Category::Io | Category::Syntax | Category::Eof => {
             ProviderError::Unavailable("the body is not JSON, or cut".to_owned())

@@ -55,7 +55,7 @@ fn pause(id: CustodyAccountId, failures: u32) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Amount, ProviderAccount, ProviderName};
+    use crate::domain::{Amount, Catalogue, Coverage, ProviderAccount, ProviderName};
     use uuid::Uuid;
 
     fn at(text: &str) -> Timestamp {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     fn chain_asset(token: &str) -> ChainAsset {
-        ChainAsset::parse("ETH", token).unwrap()
+        Catalogue::default().chain_asset("ETH", token).unwrap()
     }
 
     fn account(synced_at: Option<&str>) -> CustodyAccount {
@@ -85,6 +85,8 @@ mod tests {
             positions: positions
                 .map(|(token, total, moved)| (chain_asset(token), position(total, moved)))
                 .into(),
+            coverage: Coverage::All,
+            unlisted: BTreeMap::new(),
             synced_at: synced_at.map(at),
         }
     }

@@ -16,13 +16,23 @@ pub use providers::Providers;
 pub use sweep::{Report, Share, Sweep};
 pub use sync::{REQUEST_INTERVAL, SyncError, SyncRequest, Syncs};
 
-use crate::domain::{ChainAsset, CustodyAccount, Position, Timestamp};
+use crate::domain::{
+    Amount, Catalogue, ChainAsset, Coverage, CustodyAccount, Position, ProviderAsset, Timestamp, Unlisted,
+    UnlistedHolding, UnlistedReason,
+};
 use crate::secret::SecretError;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
+
+/// Characters that are kept of an amount that nothing here can read.
+const MAX_UNLISTED_CHARACTERS: usize = 80;
+/// Characters that are kept of a vendor's own words.
+const MAX_WORDS: usize = 160;
+/// A longer word may be a token or an address.
+const MAX_WORD: usize = 24;
 
 /// Why a provider did not say what is held. The texts are for the log: they name no account, key or amount.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -33,9 +43,9 @@ pub enum ProviderError {
     /// The provider does not know the account: the registration is wrong.
     #[error("the provider does not know the account: {0}")]
     UnknownAccount(String),
-    /// It has no wallet of that kind: nothing is held.
-    #[error("the provider has no such wallet")]
-    NoWallet,
+    /// Our own side failed before the provider was asked: its secret, or its configuration.
+    #[error("the provider was not asked: {0}")]
+    Ours(String),
     /// We ask too often.
     #[error("the provider limits our calls")]
     Throttled {
@@ -61,11 +71,15 @@ pub enum ProviderError {
 
 impl From<SecretError> for ProviderError {
     fn from(error: SecretError) -> Self {
-        Self::Credentials(error.to_string())
+        Self::Ours(error.to_string())
     }
 }
 
 impl ProviderError {
+    fn nonsense(error: impl std::fmt::Display) -> Self {
+        Self::Nonsense(error.to_string())
+    }
+
     /// A read that was under way when its time was up.
     pub(crate) fn too_slow() -> Self {
         Self::Unavailable("no answer in time".to_owned())
@@ -73,26 +87,83 @@ impl ProviderError {
 
     /// Whether it says nothing of the account: the attempt is given back, as if it had not been made.
     pub(crate) const fn is_not_the_accounts(&self) -> bool {
-        matches!(self, Self::OverBudget { .. } | Self::NotReached)
+        matches!(self, Self::OverBudget { .. } | Self::NotReached | Self::Ours(_))
     }
+}
+
+/// A vendor's own words for a log line: one line of plain text, without words long enough to be a token or an
+/// address.
+fn plain_words(text: &str) -> String {
+    let plain = |word: &str| match word.chars().count() {
+        0..=MAX_WORD => word.chars().filter(|character| !character.is_control()).collect(),
+        _ => "…".to_owned(),
+    };
+    let words: Vec<String> = text.split_whitespace().map(plain).collect();
+    words.join(" ").chars().take(MAX_WORDS).collect()
 }
 
 /// What a provider says of one account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holdings {
-    /// Positions of assets that the account lists; one that is missing is zero.
+    /// Positions of assets that the account covers; one that is missing is zero.
     pub positions: BTreeMap<ChainAsset, Position>,
-    /// How many assets the provider holds that the account does not list.
-    pub unlisted: usize,
+    /// Everything else that is held.
+    pub unlisted: Unlisted,
+}
+
+impl Holdings {
+    /// Adds a position. Two ids can stand for one asset, such as a bridged and a native token: their amounts
+    /// are added up.
+    fn add(&mut self, chain_asset: &ChainAsset, more: Position) -> Result<(), ProviderError> {
+        let known = self.positions.get(chain_asset).copied().unwrap_or_default();
+        let sum = |left: Amount, right: Amount| Amount::from_wide(left.wide() + right.wide());
+        let sums = sum(known.balance(), more.balance())
+            .and_then(|total| Ok((total, sum(known.available(), more.available())?)));
+        let (total, available) = sums.map_err(ProviderError::nonsense)?;
+        let position = Position::new(total, available).map_err(ProviderError::nonsense)?;
+        self.positions.insert(chain_asset.clone(), position);
+        Ok(())
+    }
+
+    /// Notes a holding that the account does not show, unless it is zero.
+    fn leave_out(&mut self, id: &str, balance: &str, reason: UnlistedReason) {
+        // An amount may have more digits than ours, so zero is told by its digits.
+        let is_zero = !balance.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+        if !is_zero {
+            let balance = balance.chars().take(MAX_UNLISTED_CHARACTERS).collect();
+            self.unlisted.insert(id.to_owned(), UnlistedHolding { balance, reason });
+        }
+    }
+}
+
+/// How an account takes an id of its provider's.
+enum Place<'a> {
+    /// It shows the asset that the id stands for, which counts in base units of so many digits.
+    Shown(&'a ChainAsset, u32),
+    /// It does not.
+    LeftOut(UnlistedReason),
+}
+
+fn place<'a>(account: &CustodyAccount, id: &str, catalogue: &'a Catalogue) -> Place<'a> {
+    match (catalogue.provider_asset(account.provider, id), &account.coverage) {
+        (Some(ProviderAsset::Named { chain_asset, digits }), coverage) if coverage.covers(chain_asset) => {
+            Place::Shown(chain_asset, *digits)
+        }
+        (_, Coverage::Listed(_)) => Place::LeftOut(UnlistedReason::NotCovered),
+        (Some(ProviderAsset::Ignored), Coverage::All) => Place::LeftOut(UnlistedReason::Ignored),
+        (_, Coverage::All) => Place::LeftOut(UnlistedReason::Unknown),
+    }
 }
 
 /// A custody provider. Accounts come in batches, because providers can answer for hundreds of them in one
 /// call.
 pub trait Provider: Send + Sync + std::fmt::Debug {
-    /// What each account holds, in the accounts' order; no account is waited for beyond `deadline`.
+    /// What each account holds, in the accounts' order, its assets named by `catalogue`; no account is waited
+    /// for beyond `deadline`.
     fn holdings<'a>(
         &'a self,
         accounts: &'a [CustodyAccount],
+        catalogue: &'a Catalogue,
         deadline: Instant,
     ) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>>;
 
@@ -102,6 +173,7 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         &'a self,
         account: &'a CustodyAccount,
         assets: &'a [ChainAsset],
+        catalogue: &'a Catalogue,
         since: Timestamp,
     ) -> BoxFuture<'a, Result<BTreeMap<ChainAsset, Timestamp>, ProviderError>>;
 }

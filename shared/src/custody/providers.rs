@@ -3,7 +3,6 @@
 use super::bitgo::BitGo;
 use super::call::{Allotment, Budget, SweepAllotment};
 use super::fireblocks::Fireblocks;
-use super::fireblocks::assets::AssetIds;
 use super::{Provider, ProviderError};
 use crate::config::{CustodyConfig, StoreConfig};
 use crate::domain::ProviderName;
@@ -28,7 +27,7 @@ pub struct Providers {
 impl Providers {
     /// The configured adapters. Nothing is connected and no secret is read yet.
     pub fn new(config: &CustodyConfig, aws: &StoreConfig, store: &Store) -> Result<Self, String> {
-        let CustodyConfig { fireblocks, fireblocks_assets, bitgo, provider_calls_per_minute, .. } = config;
+        let CustodyConfig { fireblocks, bitgo, provider_calls_per_minute, .. } = config;
         let limiter = RateLimiter::new(store.clone(), BUDGET_GROUP, *provider_calls_per_minute);
         let mut allotments = Vec::new();
         let mut adapters = BTreeMap::<ProviderName, Arc<dyn Provider>>::new();
@@ -39,10 +38,7 @@ impl Providers {
         };
         if let Some(config) = fireblocks {
             let secret = Secret::new(config.secret.clone(), aws);
-            let ids = AssetIds::parse(fireblocks_assets)
-                .map_err(|error| format!("FIREBLOCKS_ASSETS is {error}"))?;
-            let adapter =
-                Fireblocks::new(config.base_url.clone(), secret, ids, budget(ProviderName::Fireblocks));
+            let adapter = Fireblocks::new(config.base_url.clone(), secret, budget(ProviderName::Fireblocks));
             adapters.insert(ProviderName::Fireblocks, Arc::new(adapter.map_err(|error| error.to_string())?));
         }
         if let Some(config) = bitgo {
@@ -66,7 +62,7 @@ impl Providers {
     }
 
     pub(super) fn get(&self, name: ProviderName) -> Result<&Arc<dyn Provider>, ProviderError> {
-        let missing = || ProviderError::Credentials(format!("{} is not configured", name.name()));
+        let missing = || ProviderError::Ours(format!("{} is not configured", name.name()));
         self.adapters.get(&name).ok_or_else(missing)
     }
 }

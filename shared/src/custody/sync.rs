@@ -6,7 +6,10 @@
 
 use super::call::within;
 use super::{Holdings, ProviderError, Providers, change};
-use crate::domain::{Amount, ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
+use crate::domain::{
+    Amount, Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, Position, Timestamp,
+    UnlistedReason,
+};
 use crate::store::{
     Attempts, LeaseClaim, LeasedWrite, RateLimiter, RequestClaim, SnapshotError, Store, StoreError, SyncLease,
 };
@@ -37,6 +40,8 @@ const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// An account's syncs on request are this far apart.
 pub const REQUEST_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
+/// Ids of assets in one log line.
+const MAX_LOGGED_ASSETS: usize = 20;
 /// Accounts of a batch that are stored at once.
 const CONCURRENT_WRITES: usize = 8;
 
@@ -256,7 +261,10 @@ impl Syncs {
         let all = |error: ProviderError| accounts.iter().map(|_| Err(error.clone())).collect();
         let Some(first) = accounts.first() else { return Vec::new() };
         match self.providers.get(first.provider) {
-            Ok(provider) => provider.holdings(accounts, deadline.into()).await,
+            Ok(provider) => match self.store.catalogue().await {
+                Ok(catalogue) => provider.holdings(accounts, &catalogue, deadline.into()).await,
+                Err(error) => all(ProviderError::Ours(error.to_string())),
+            },
             Err(error) => all(error),
         }
     }
@@ -317,35 +325,60 @@ impl Syncs {
         now: Timestamp,
         mode: Mode,
     ) -> Result<CustodyAccount, ProviderError> {
+        let catalogue =
+            self.store.catalogue().await.map_err(|error| ProviderError::Ours(error.to_string()))?;
         let Holdings { positions: reported, unlisted } = holdings;
-        if unlisted > 0 {
-            tracing::warn!(
-                unlisted,
-                provider = stored.provider.name(),
-                account_id = %stored.id,
-                "the provider holds assets that the account does not list"
-            );
-        }
         let mut positions: BTreeMap<ChainAsset, Position> = BTreeMap::new();
-        for (asset, old) in &stored.positions {
-            // A covered asset that a valid answer does not name is not held.
-            let new = reported.get(asset).copied().unwrap_or_default();
+        for asset in stored.positions.keys().chain(reported.keys()) {
+            let old = stored.positions.get(asset).copied().unwrap_or_default();
+            let new = match reported.get(asset) {
+                Some(new) => *new,
+                None => absent(stored, asset, &catalogue)?,
+            };
             let held_now = Some(now).filter(|_| new.balance() != Amount::ZERO);
             let new = new.with_last_transaction(old.last_transaction_at());
             positions.insert(asset.clone(), new.with_held_since(old.held_since()).with_held_since(held_now));
         }
-        let asked: Vec<_> = change::changed(stored, &positions).cloned().collect();
-        if !asked.is_empty() {
-            let provider = self.providers.get(stored.provider)?;
-            let read = provider.last_transactions(stored, &asked, change::look_back(stored, &asked, now));
-            let moves =
-                timeout(mode.time_for_moves()?, read).await.map_err(|_| ProviderError::too_slow())??;
-            for (asset, at) in moves.into_iter().filter(|(_, at)| *at <= now.plus(MAX_AHEAD)) {
-                let known = positions.entry(asset);
-                known.and_modify(|position| *position = position.with_last_transaction(Some(at)));
-            }
+        self.add_last_transactions(stored, &mut positions, &catalogue, now, mode).await?;
+        let account = CustodyAccount { positions, unlisted, synced_at: Some(now), ..stored.clone() };
+        warn_of_unknown(&account);
+        Ok(account)
+    }
+
+    /// Asks when the assets whose amounts are new last moved. The amounts are worth more than that time: if
+    /// the provider does not tell it, the time of before stays.
+    async fn add_last_transactions(
+        &self,
+        stored: &CustodyAccount,
+        positions: &mut BTreeMap<ChainAsset, Position>,
+        catalogue: &Catalogue,
+        now: Timestamp,
+        mode: Mode,
+    ) -> Result<(), ProviderError> {
+        let asked: Vec<_> = change::changed(stored, positions).cloned().collect();
+        if asked.is_empty() {
+            return Ok(());
         }
-        Ok(CustodyAccount { positions, synced_at: Some(now), ..stored.clone() })
+        let provider = self.providers.get(stored.provider)?;
+        let since = change::look_back(stored, &asked, now);
+        let read = provider.last_transactions(stored, &asked, catalogue, since);
+        let moves =
+            timeout(mode.time_for_moves()?, read).await.unwrap_or_else(|_| Err(ProviderError::too_slow()));
+        match moves {
+            Ok(moves) => {
+                for (asset, at) in moves.into_iter().filter(|(_, at)| *at <= now.plus(MAX_AHEAD)) {
+                    let known = positions.entry(asset);
+                    known.and_modify(|position| *position = position.with_last_transaction(Some(at)));
+                }
+            }
+            Err(cause) => tracing::warn!(
+                %cause,
+                account_id = %stored.id,
+                provider = stored.provider.name(),
+                "the last transactions of a custody account were not read"
+            ),
+        }
+        Ok(())
     }
 
     async fn store(
@@ -356,7 +389,7 @@ impl Syncs {
         until: Instant,
     ) -> Result<CustodyAccount, SyncError> {
         let next_sync_at = now.plus(self.interval);
-        let written = if lease.state.stands(&account.positions, now) {
+        let written = if lease.state.stands(&account, now) {
             self.store.confirm_snapshot(lease, now, next_sync_at).await?
         } else {
             self.store.record_snapshot(lease, &account, now, next_sync_at, until).await?
@@ -365,6 +398,39 @@ impl Syncs {
             LeasedWrite::Written => Ok(account),
             LeasedWrite::Lost => Err(SyncError::LeaseLost),
         }
+    }
+}
+
+/// The position of an asset that a valid answer leaves out: nothing, if the provider has an id of the asset and
+/// so could have named it.
+fn absent(
+    account: &CustodyAccount,
+    asset: &ChainAsset,
+    catalogue: &Catalogue,
+) -> Result<Position, ProviderError> {
+    let is_zero = account.positions.get(asset).is_none_or(|old| old.balance() == Amount::ZERO);
+    let is_listed = matches!(account.coverage, Coverage::Listed(_));
+    if (is_listed || !is_zero) && catalogue.provider_ids(account.provider, asset).is_empty() {
+        let (blockchain, code) = (asset.blockchain.name(), asset.asset.code());
+        let problem = format!("no id of the provider's stands for {blockchain}:{code} in the catalogue");
+        return Err(ProviderError::Nonsense(problem));
+    }
+    Ok(Position::default())
+}
+
+/// Logs what an account that covers everything holds and no row of the catalogue names: an alarm counts the
+/// line, and the ids say which rows are missing.
+fn warn_of_unknown(account: &CustodyAccount) {
+    let unknown = account.unlisted.iter().filter(|(_, holding)| holding.reason == UnlistedReason::Unknown);
+    let ids: Vec<&str> = unknown.map(|(id, _)| id.as_str()).collect();
+    if !ids.is_empty() {
+        tracing::warn!(
+            unlisted = ids.len(),
+            provider = account.provider.name(),
+            account_id = %account.id,
+            assets = ids.into_iter().take(MAX_LOGGED_ASSETS).collect::<Vec<_>>().join(" "),
+            "a custody account holds assets that the catalogue does not name"
+        );
     }
 }
 

@@ -1,34 +1,17 @@
-//! The assets that can be held: ISO 4217 money and a table of crypto assets.
+//! The assets that can be held: money and crypto assets, each a row of the catalogue.
 //!
-//! Adding a crypto asset is one row of `CRYPTO`, which also says where a price is to be had. Prices, networks
-//! and icons are not known here.
+//! An [`Asset`] points at its row. Which assets there are is the [`catalogue`](super::catalogue)'s business;
+//! prices, networks and icons are not known here.
 
-use super::Amount;
 use super::amount::FRACTION_DIGITS;
-use iso_currency::Currency;
+use super::catalogue::built_in;
+use super::{Amount, ProviderName};
 use std::cmp::Ordering;
-use thiserror::Error;
 
 /// Most fraction digits a conversion into a crypto asset is rounded to.
 const CRYPTO_MINOR_DIGITS: u32 = 8;
 /// Fewest fraction digits of a printed amount, unless the asset has fewer.
 const PRINTED_FRACTION_DIGITS: u32 = 2;
-
-/// A code that is neither ISO 4217 money nor a row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not a known asset")]
-pub struct UnknownAsset;
-
-/// The worth that a token promises.
-#[derive(Debug, Clone, Copy)]
-enum Peg {
-    /// It floats.
-    None,
-    /// One US dollar.
-    Usd,
-    /// One euro.
-    Eur,
-}
 
 /// Whether a sheet may price a token at its peg, labelled `par`, where no market price is to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,221 +22,165 @@ pub enum Par {
     Refused,
 }
 
+/// Money or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssetKind {
+    /// Money.
+    Fiat,
+    /// A crypto asset.
+    Crypto,
+}
+
 /// Whose quotes price an asset, and in which order; `rates` knows the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Market {
     /// Money: authorities before exchanges.
     Fiat,
-    /// Traded everywhere: an exchange's own rate before an index. `CoinGecko` knows it by this id.
-    Major(&'static str),
-    /// A token known by its id at `CoinGecko`, because several share a ticker; that index before an exchange.
-    Token(&'static str),
-    /// No quote of it is known: what exchanges trade under its code is another issuer's.
-    None,
+    /// Traded everywhere: an exchange's own rate before an index.
+    Major,
+    /// A token, of which an index by id counts before an exchange, because several tokens share a ticker.
+    Token,
 }
 
-/// One row of the crypto table.
-#[derive(Debug)]
-pub struct CryptoAsset {
-    code: &'static str,
-    /// Another spelling that is understood, for codes that are not ASCII.
-    alias: Option<&'static str>,
-    name: &'static str,
-    issuer: Option<&'static str>,
-    decimals: u32,
-    peg: Peg,
-    par: Par,
-    market: Market,
+/// One row of the catalogue.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AssetRow {
+    /// The canonical spelling of the code.
+    pub code: &'static str,
+    /// Another spelling that is understood, in ASCII.
+    pub alias: Option<&'static str>,
+    /// The English name.
+    pub name: &'static str,
+    /// Money or not.
+    pub kind: AssetKind,
+    /// The issuer, if one company issues it.
+    pub issuer: Option<&'static str>,
+    /// Digits after the point of its smallest unit, on the chain where they are most.
+    pub decimals: u32,
+    /// The fiat money of which it promises to be worth one.
+    pub peg: Option<&'static str>,
+    /// Whether it may be priced at its peg.
+    pub par: Par,
+    /// How old its quotes may be, in hours; `None` is the limit of all crypto assets.
+    pub quote_hours: Option<u32>,
+    /// Its id at `CoinGecko`.
+    pub coingecko: Option<&'static str>,
+    /// Its ticker at Coinbase.
+    pub coinbase: Option<&'static str>,
+    /// Whether the exchange counts before the index.
+    pub exchange_first: bool,
+    /// Its ids at custody providers.
+    pub custody: &'static [CustodyId],
 }
 
-const fn coin(code: &'static str, name: &'static str, decimals: u32, id: &'static str) -> CryptoAsset {
-    let market = Market::Major(id);
-    CryptoAsset { code, alias: None, name, issuer: None, decimals, peg: Peg::None, par: Par::Refused, market }
+/// A custody provider's own id of an asset on one blockchain.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CustodyId {
+    /// Whose id it is.
+    pub provider: ProviderName,
+    /// The id.
+    pub id: &'static str,
+    /// The blockchain's name.
+    pub blockchain: &'static str,
+    /// Digits of a base unit there, for providers that count in base units.
+    pub digits: u32,
 }
-
-/// A pegged token that is traded, and so never taken to be worth its peg.
-const fn token(
-    code: &'static str,
-    name: &'static str,
-    issuer: &'static str,
-    peg: Peg,
-    decimals: u32,
-    market: Market,
-) -> CryptoAsset {
-    CryptoAsset { code, alias: None, name, issuer: Some(issuer), decimals, peg, par: Par::Refused, market }
-}
-
-/// A pegged token without a market of its own.
-const fn at_par(code: &'static str, name: &'static str, issuer: &'static str, peg: Peg) -> CryptoAsset {
-    CryptoAsset { par: Par::Allowed, ..token(code, name, issuer, peg, 18, Market::None) }
-}
-
-/// Every crypto asset. The issuers are the reference's; EURR and USDR lost their pegs and must never be
-/// priced at par.
-static CRYPTO: &[CryptoAsset] = &[
-    coin("BTC", "Bitcoin", 8, "bitcoin"),
-    coin("ETH", "Ether", 18, "ethereum"),
-    coin("SOL", "Solana", 9, "solana"),
-    coin("TRX", "TRON", 6, "tron"),
-    coin("BNB", "BNB", 18, "binancecoin"),
-    // 6 decimals on Ethereum and Tron, 18 on BSC: the larger keeps every chain's amounts exact.
-    token("USDT", "Tether USD", "Tether", Peg::Usd, 18, Market::Major("tether")),
-    token("USDC", "USD Coin", "Circle", Peg::Usd, 6, Market::Major("usd-coin")),
-    token("EURC", "Euro Coin", "Circle", Peg::Eur, 6, Market::Token("euro-coin")),
-    token("EURI", "Eurite", "Banking Circle", Peg::Eur, 18, Market::Token("eurite")),
-    at_par("USD1", "USD1", "Crypto.com", Peg::Usd),
-    at_par("ENEUR", "ENEUR", "Fiat Republic", Peg::Eur),
-    token("EURe", "EURe", "Membrane Finance", Peg::Eur, 18, Market::Token("monerium-eur-money-2")),
-    at_par("eUSD", "eUSD", "Membrane Finance", Peg::Usd),
-    token("EURD", "EURD", "Quantoz Payments", Peg::Eur, 6, Market::Token("quantoz-eurd")),
-    token("EURQ", "EURQ", "Quantoz Payments", Peg::Eur, 6, Market::Token("quantoz-eurq")),
-    token("USDQ", "USDQ", "Quantoz Payments", Peg::Usd, 6, Market::Token("quantoz-usdq")),
-    CryptoAsset {
-        alias: Some("EUROP"),
-        ..token("EURØP", "EURØP", "Schuman Financial", Peg::Eur, 6, Market::Token("schuman-europ"))
-    },
-    token(
-        "EURCV",
-        "EUR CoinVertible",
-        "SG Forge",
-        Peg::Eur,
-        18,
-        Market::Token("societe-generale-forge-eurcv"),
-    ),
-    token("EURR", "StablR Euro", "StablR", Peg::Eur, 6, Market::Token("stablr-euro")),
-    token("USDR", "StablR USD", "StablR", Peg::Usd, 6, Market::Token("stablr-usd")),
-    at_par("EURSM", "EURSM", "Stable Mint", Peg::Eur),
-];
 
 /// Something an account can hold, compared and ordered by the UTF-8 bytes of its code.
 ///
 /// ```
-/// use shared::domain::{Amount, Asset};
-/// let token = Asset::parse("europ")?;
+/// use shared::domain::{Amount, Catalogue};
+/// let catalogue = Catalogue::default();
+/// let token = catalogue.asset("europ")?;
 /// assert_eq!((token.code(), token.is_crypto()), ("EURØP", true));
-/// let yen = Asset::parse("JPY")?;
+/// let yen = catalogue.asset("JPY")?;
 /// assert_eq!(yen.print(Amount::parse("1000").unwrap()), "1000");
-/// # Ok::<(), shared::domain::asset::UnknownAsset>(())
+/// # Ok::<(), shared::domain::catalogue::UnknownAsset>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub enum Asset {
-    /// ISO 4217 money.
-    Fiat(Currency),
-    /// A row of the crypto table.
-    Crypto(&'static CryptoAsset),
-}
+pub struct Asset(&'static AssetRow);
 
 impl Asset {
     /// US dollar, the unit of every rate sheet.
-    pub const USD: Self = Self::Fiat(Currency::USD);
+    pub const USD: Self = Self(&built_in::FIAT[built_in::USD]);
     /// Euro, which some tokens promise to be worth.
-    pub const EUR: Self = Self::Fiat(Currency::EUR);
+    pub const EUR: Self = Self(&built_in::FIAT[built_in::EUR]);
 
-    /// Every crypto asset, in the table's order.
-    pub fn crypto() -> impl Iterator<Item = Self> {
-        CRYPTO.iter().map(Self::Crypto)
+    /// The asset of a row.
+    #[must_use]
+    pub const fn of_row(row: &'static AssetRow) -> Self {
+        Self(row)
     }
 
-    /// Finds an asset by its code or alias, in any case.
-    ///
-    /// ISO 4217's metals, baskets and test codes have no minor unit and are not money one can hold: unknown.
-    pub fn parse(text: &str) -> Result<Self, UnknownAsset> {
-        let crypto = CRYPTO.iter().find(|row| {
-            is_spelling(text, row.code) || row.alias.is_some_and(|alias| is_spelling(text, alias))
-        });
-        let fiat = || {
-            Currency::from_code(&text.to_ascii_uppercase()).filter(|currency| currency.exponent().is_some())
-        };
-        crypto.map(Self::Crypto).or_else(|| fiat().map(Self::Fiat)).ok_or(UnknownAsset)
+    /// Its row.
+    #[must_use]
+    pub const fn row(self) -> &'static AssetRow {
+        self.0
     }
 
     /// The canonical spelling of the code.
     #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Fiat(currency) => currency.code(),
-            Self::Crypto(row) => row.code,
-        }
+    pub const fn code(self) -> &'static str {
+        self.0.code
     }
 
     /// The code in ASCII, for paths: the alias where the code itself is not.
     #[must_use]
     pub fn ascii_code(self) -> &'static str {
-        match self {
-            Self::Crypto(CryptoAsset { alias: Some(alias), .. }) => alias,
-            Self::Crypto(_) | Self::Fiat(_) => self.code(),
-        }
+        self.0.alias.filter(|_| !self.0.code.is_ascii()).unwrap_or(self.0.code)
     }
 
     /// Whether it is crypto rather than fiat money.
     #[must_use]
     pub const fn is_crypto(self) -> bool {
-        matches!(self, Self::Crypto(_))
+        matches!(self.0.kind, AssetKind::Crypto)
     }
 
     /// Its English name.
     #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Fiat(currency) => currency.name(),
-            Self::Crypto(row) => row.name,
-        }
+    pub const fn name(self) -> &'static str {
+        self.0.name
     }
 
     /// Its issuer, if one company issues it.
     #[must_use]
     pub const fn issuer(self) -> Option<&'static str> {
-        match self {
-            Self::Fiat(_) => None,
-            Self::Crypto(row) => row.issuer,
-        }
+        self.0.issuer
     }
 
     /// The money of which it promises to be worth one, if it does.
     #[must_use]
-    pub const fn peg(self) -> Option<Self> {
-        match self {
-            Self::Fiat(_) => None,
-            Self::Crypto(row) => match row.peg {
-                Peg::None => None,
-                Peg::Usd => Some(Self::USD),
-                Peg::Eur => Some(Self::EUR),
-            },
-        }
+    pub fn peg(self) -> Option<Self> {
+        built_in::fiat(self.0.peg?)
     }
 
     /// Whether it may be priced at its peg.
     #[must_use]
     pub const fn par(self) -> Par {
-        match self {
-            Self::Fiat(_) => Par::Refused,
-            Self::Crypto(row) => row.par,
-        }
+        self.0.par
     }
 
     /// Whose quotes price it.
     #[must_use]
     pub const fn market(self) -> Market {
-        match self {
-            Self::Fiat(_) => Market::Fiat,
-            Self::Crypto(row) => row.market,
+        match (self.0.kind, self.0.exchange_first) {
+            (AssetKind::Fiat, _) => Market::Fiat,
+            (AssetKind::Crypto, true) => Market::Major,
+            (AssetKind::Crypto, false) => Market::Token,
         }
     }
 
     /// Digits after the point of its smallest unit.
     #[must_use]
-    pub fn decimals(self) -> u32 {
-        match self {
-            Self::Fiat(currency) => currency.exponent().map_or(PRINTED_FRACTION_DIGITS, u32::from),
-            Self::Crypto(row) => row.decimals,
-        }
+    pub const fn decimals(self) -> u32 {
+        self.0.decimals
     }
 
     /// Whether the amount has more digits after the point than the asset.
     ///
     /// ```
-    /// use shared::domain::{Amount, Asset};
-    /// let (euro, yen) = (Asset::parse("EUR")?, Asset::parse("JPY")?);
+    /// use shared::domain::{Amount, Asset, Catalogue};
+    /// let (euro, yen) = (Asset::EUR, Catalogue::default().asset("JPY")?);
     /// assert!(!euro.is_coarser_than(Amount::parse("1.50")?));
     /// assert!(euro.is_coarser_than(Amount::parse("1.234")?));
     /// assert!(yen.is_coarser_than(Amount::parse("1.5")?));
@@ -280,12 +207,6 @@ impl Asset {
     }
 }
 
-/// Compares in any case; Ø is the one letter of the table that ASCII folding leaves out.
-fn is_spelling(text: &str, code: &str) -> bool {
-    text.eq_ignore_ascii_case(code)
-        || (text.contains('ø') && text.replace('ø', "Ø").eq_ignore_ascii_case(code))
-}
-
 impl PartialEq for Asset {
     fn eq(&self, other: &Self) -> bool {
         self.code() == other.code()
@@ -309,38 +230,10 @@ impl Ord for Asset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Catalogue;
 
-    #[test]
-    fn codes_match_in_any_case_and_come_back_canonical() {
-        let rows = [
-            ("eur", "EUR", false),
-            ("EURE", "EURe", true),
-            ("Eusd", "eUSD", true),
-            ("EURØP", "EURØP", true),
-            ("eurøp", "EURØP", true),
-            ("Europ", "EURØP", true),
-            ("usd1", "USD1", true),
-            ("ars", "ARS", false),
-            ("btc", "BTC", true),
-        ];
-        for (text, code, is_crypto) in rows {
-            let asset = Asset::parse(text).unwrap();
-            assert_eq!((asset.code(), asset.is_crypto()), (code, is_crypto), "{text}");
-        }
-        for text in
-            ["", "EU", "EURO", "XAU", "XXX", "XTS", "DOGE", " EUR", "EUR ", "EURØ", "EUR\u{d8}\u{301}P"]
-        {
-            assert_eq!(Asset::parse(text), Err(UnknownAsset), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn every_row_is_found_by_its_own_code_and_shadows_no_money() {
-        for row in CRYPTO {
-            assert_eq!(Asset::parse(row.code).unwrap().code(), row.code);
-            assert!(row.decimals <= 18, "{}", row.code);
-            assert!(Currency::from_code(&row.code.to_uppercase()).is_none(), "{}", row.code);
-        }
+    fn asset(code: &str) -> Asset {
+        Catalogue::default().asset(code).unwrap()
     }
 
     #[test]
@@ -358,11 +251,7 @@ mod tests {
             ("CLP", "-0", "0"),
         ];
         for (code, amount, printed) in rows {
-            assert_eq!(
-                Asset::parse(code).unwrap().print(Amount::parse(amount).unwrap()),
-                printed,
-                "{code} {amount}"
-            );
+            assert_eq!(asset(code).print(Amount::parse(amount).unwrap()), printed, "{code} {amount}");
         }
     }
 
@@ -379,14 +268,14 @@ mod tests {
             ("TRX", 6),
             ("USDT", 8),
         ] {
-            assert_eq!(Asset::parse(code).unwrap().minor_digits(), digits, "{code}");
+            assert_eq!(asset(code).minor_digits(), digits, "{code}");
         }
     }
 
     #[test]
     fn tokens_that_lost_their_peg_are_never_at_par() {
         for code in ["EURR", "USDR"] {
-            assert_eq!(Asset::parse(code).unwrap().par(), Par::Refused);
+            assert_eq!(asset(code).par(), Par::Refused);
         }
     }
 }

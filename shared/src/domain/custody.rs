@@ -6,7 +6,7 @@ use super::{
     Account, AccountId, AccountLabels, AccountScope, AccountState, Amount, Asset, CustodyAccountId,
     CustomerId, EntryKey, Network, Status, Timestamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -46,20 +46,6 @@ pub struct ChainAsset {
     pub blockchain: Blockchain,
     /// What it is.
     pub asset: Asset,
-}
-
-/// A text that is no asset on a blockchain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not a blockchain and a crypto asset on it")]
-pub struct ChainAssetError;
-
-impl ChainAsset {
-    /// The position of this name and code; the asset must be crypto.
-    pub fn parse(blockchain: &str, token: &str) -> Result<Self, ChainAssetError> {
-        let blockchain = Blockchain::parse(blockchain).map_err(|_| ChainAssetError)?;
-        let asset = Asset::parse(token).ok().filter(|asset| asset.is_crypto()).ok_or(ChainAssetError)?;
-        Ok(Self { blockchain, asset })
-    }
 }
 
 /// Amounts that a provider cannot mean: negative, or more available than there is.
@@ -208,6 +194,89 @@ impl ProviderAccount {
     }
 }
 
+/// Which of a provider's holdings an account shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Coverage {
+    /// Whatever the provider reports and the catalogue names.
+    All,
+    /// These, held or not.
+    Listed(BTreeSet<ChainAsset>),
+}
+
+impl Coverage {
+    /// Whether the account shows a holding of this asset.
+    #[must_use]
+    pub fn covers(&self, asset: &ChainAsset) -> bool {
+        match self {
+            Self::All => true,
+            Self::Listed(listed) => listed.contains(asset),
+        }
+    }
+
+    /// The listed assets; none for an account that covers everything.
+    pub fn listed(&self) -> impl Iterator<Item = &ChainAsset> {
+        let listed = match self {
+            Self::All => None,
+            Self::Listed(listed) => Some(listed),
+        };
+        listed.into_iter().flatten()
+    }
+
+    /// Whether an account may hold the asset without saying so before its first sync.
+    #[must_use]
+    pub fn may_hold(&self, asset: Asset) -> bool {
+        match self {
+            Self::All => asset.is_crypto(),
+            Self::Listed(listed) => listed.iter().any(|own| own.asset == asset),
+        }
+    }
+}
+
+/// Why an account does not show a holding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnlistedReason {
+    /// The account covers everything, and no row of the catalogue names the holding: the total is not
+    /// complete.
+    Unknown,
+    /// The catalogue ignores it.
+    Ignored,
+    /// The account's list leaves it out on purpose.
+    NotCovered,
+}
+
+impl UnlistedReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Unknown, Self::Ignored, Self::NotCovered];
+
+    /// The name in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Ignored => "ignored",
+            Self::NotCovered => "not_covered",
+        }
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == text)
+    }
+}
+
+/// A holding that is not zero and that the account does not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnlistedHolding {
+    /// The amount as the provider writes it; base units where the provider counts in those.
+    pub balance: String,
+    /// Why it is not shown.
+    pub reason: UnlistedReason,
+}
+
+/// Holdings that an account does not show, by the provider's own id of the asset.
+pub type Unlisted = BTreeMap<String, UnlistedHolding>;
+
 /// A custody account as it is registered, with what its provider last said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustodyAccount {
@@ -219,13 +288,24 @@ pub struct CustodyAccount {
     pub provider: ProviderName,
     /// What the provider calls it.
     pub provider_account: ProviderAccount,
-    /// Everything it supports; zero until a sync says otherwise.
+    /// What it shows.
+    pub coverage: Coverage,
+    /// The position of every asset that it lists, zero until a sync says otherwise; of an account that covers
+    /// everything, of every asset that was ever held.
     pub positions: BTreeMap<ChainAsset, Position>,
+    /// Holdings that it does not show.
+    pub unlisted: Unlisted,
     /// When the provider was last asked and answered.
     pub synced_at: Option<Timestamp>,
 }
 
 impl CustodyAccount {
+    /// Whether everything that the provider holds is shown or left out on purpose.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.unlisted.values().all(|holding| holding.reason != UnlistedReason::Unknown)
+    }
+
     /// The id of the account by which the unified view shows one position: the same at every sync.
     #[must_use]
     pub fn position_id(&self, asset: &ChainAsset) -> AccountId {
@@ -281,6 +361,7 @@ impl PositionOwner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Catalogue;
 
     fn amount(text: &str) -> Amount {
         Amount::parse(text).unwrap()
@@ -309,11 +390,13 @@ mod tests {
 
     #[test]
     fn names_are_canonical_and_safe_in_a_url() {
-        assert_eq!(ChainAsset::parse("eth", "usdt").unwrap(), ChainAsset::parse("ETH", "USDT").unwrap());
+        let catalogue = Catalogue::default();
+        let chain_asset = |blockchain: &str, token: &str| catalogue.chain_asset(blockchain, token);
+        assert_eq!(chain_asset("eth", "usdt").unwrap(), chain_asset("ETH", "USDT").unwrap());
         for (blockchain, token) in
-            [("", "USDT"), ("E H", "USDT"), ("ETH", "EUR"), ("ETH", "DOGE"), ("ÉTH", "USDT")]
+            [("", "USDT"), ("E H", "USDT"), ("ETH", "EUR"), ("ETH", "NOPE"), ("ÉTH", "USDT")]
         {
-            assert_eq!(ChainAsset::parse(blockchain, token), Err(ChainAssetError), "{blockchain} {token}");
+            assert!(chain_asset(blockchain, token).is_err(), "{blockchain} {token}");
         }
         let rows = [
             (ProviderName::Fireblocks, "12", true),

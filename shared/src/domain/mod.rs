@@ -6,6 +6,7 @@
 pub mod account;
 pub mod amount;
 pub mod asset;
+pub mod catalogue;
 pub mod custody;
 mod decimal;
 pub mod grant;
@@ -23,8 +24,10 @@ pub use account::{
 };
 pub use amount::{Amount, TooLarge};
 pub use asset::Asset;
+pub use catalogue::{Catalogue, ProviderAsset};
 pub use custody::{
-    Blockchain, ChainAsset, CustodyAccount, Position, PositionOwner, ProviderAccount, ProviderName,
+    Blockchain, ChainAsset, Coverage, CustodyAccount, Position, PositionOwner, ProviderAccount, ProviderName,
+    Unlisted, UnlistedHolding, UnlistedReason,
 };
 pub use grant::{Grants, Permission};
 pub use id::{

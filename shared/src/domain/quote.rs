@@ -3,7 +3,7 @@
 //!
 //! How a source is asked is not known here, nor which of them is believed.
 
-use super::{Asset, RateSheet, Timestamp, UsdPrice};
+use super::{Asset, Catalogue, RateSheet, Timestamp, UsdPrice};
 use std::collections::BTreeMap;
 
 /// A source of rates.
@@ -74,13 +74,14 @@ impl QuoteBook {
     /// A book that knows no more than a sheet does: its entries of sources that are asked are those sources'
     /// last answers.
     #[must_use]
-    pub fn of_sheet(sheet: &RateSheet) -> Self {
+    pub fn of_sheet(sheet: &RateSheet, catalogue: &Catalogue) -> Self {
         let mut book = Self::default();
-        for (asset, rate) in &sheet.entries {
-            book.accepted.insert(*asset, rate.usd);
+        for (code, rate) in &sheet.entries {
+            let Ok(asset) = catalogue.asset(code) else { continue };
+            book.accepted.insert(asset, rate.usd);
             if let Some(source) = SourceName::parse(&rate.source) {
                 let quote = Quote { usd: rate.usd, observed_at: rate.observed_at };
-                book.answers.entry(source).or_default().insert(*asset, quote);
+                book.answers.entry(source).or_default().insert(asset, quote);
             }
         }
         book

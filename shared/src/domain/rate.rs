@@ -67,8 +67,9 @@ pub struct RateSheet {
     pub observed_at: Timestamp,
     /// When it was recorded: questions known at an earlier time are answered without it.
     pub recorded_at: Timestamp,
-    /// The entries, at most one per asset.
-    pub entries: BTreeMap<Asset, Rate>,
+    /// The entries by the codes of assets. A sheet knows codes alone, so that it can be kept while assets are
+    /// added.
+    pub entries: BTreeMap<String, Rate>,
 }
 
 /// How old an entry may be and still price something; `None` is no limit.
@@ -76,7 +77,7 @@ pub struct RateSheet {
 pub struct AgeLimits {
     /// Fiat money, which has no rates on weekends.
     pub fiat: Option<SignedDuration>,
-    /// Crypto assets.
+    /// Crypto assets whose rows have no limit of their own.
     pub crypto: Option<SignedDuration>,
 }
 
@@ -102,7 +103,9 @@ impl AgeLimits {
     /// Whether what was observed of an asset may still price it at `at`.
     #[must_use]
     pub fn admit(self, asset: Asset, observed_at: Timestamp, at: Timestamp) -> bool {
-        let limit = if asset.is_crypto() { self.crypto } else { self.fiat };
+        let own = || asset.row().quote_hours.map(|hours| SignedDuration::from_hours(hours.into()));
+        let limit =
+            if asset.is_crypto() { self.crypto.map(|limit| own().unwrap_or(limit)) } else { self.fiat };
         limit.is_none_or(|limit| observed_at.age_at(at) <= limit)
     }
 }
@@ -117,7 +120,7 @@ impl RateSheet {
         if asset == Asset::USD {
             return Some(Cow::Owned(self.dollar()));
         }
-        let rate = self.entries.get(&asset)?;
+        let rate = self.entries.get(asset.code())?;
         let is_permitted = rate.method != Method::Par || asset.par() == Par::Allowed;
         (limits.admit(asset, rate.observed_at, at) && is_permitted).then_some(Cow::Borrowed(rate))
     }
@@ -130,7 +133,7 @@ impl RateSheet {
             observed_at: self.observed_at,
         };
         self.entries
-            .get(&Asset::USD)
+            .get(Asset::USD.code())
             .map_or_else(defined, |listed| Rate { usd: UsdPrice::ONE, ..listed.clone() })
     }
 }
@@ -173,6 +176,7 @@ impl<'a> Pricing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Catalogue;
 
     #[test]
     fn a_rate_is_usable_within_its_limit_and_where_par_is_allowed() {
@@ -182,7 +186,7 @@ mod tests {
             observed_at: asked,
             recorded_at: asked,
             entries: [(
-                Asset::parse(code).unwrap(),
+                code.to_owned(),
                 Rate {
                     usd: UsdPrice::parse("1.1").unwrap(),
                     source: "test".to_owned(),
@@ -203,8 +207,9 @@ mod tests {
             ("USDC", Method::Par, "2026-06-10T12:00:00Z", AgeLimits::STANDARD, false),
         ];
         for (code, method, observed_at, limits, expected) in rows {
-            let is_usable =
-                sheet(code, method, observed_at).usable(Asset::parse(code).unwrap(), asked, limits).is_some();
+            let is_usable = sheet(code, method, observed_at)
+                .usable(Catalogue::default().asset(code).unwrap(), asked, limits)
+                .is_some();
             assert_eq!(is_usable, expected, "{code} {method:?} {observed_at}");
         }
         let sheet = sheet("USD", Method::Reference, "2020-01-01T00:00:00Z");

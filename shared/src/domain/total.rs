@@ -172,6 +172,10 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
+    fn asset(code: &str) -> Asset {
+        crate::domain::Catalogue::default().asset(code).unwrap()
+    }
+
     const PRICES: [(&str, &str); 5] = [
         ("EUR", "1.1353"),
         ("USDC", "0.99991"),
@@ -194,7 +198,7 @@ mod tests {
             method: Method::Market,
             observed_at: at(),
         };
-        let entries = PRICES.iter().map(|(code, usd)| (Asset::parse(code).unwrap(), rate(usd))).collect();
+        let entries = PRICES.iter().map(|(code, usd)| ((*code).to_owned(), rate(usd))).collect();
         RateSheet { observed_at: at(), recorded_at: at(), entries }
     }
 
@@ -203,7 +207,7 @@ mod tests {
         Account {
             id: AccountId::from(Uuid::nil()),
             customer_id: CustomerId::from(Uuid::nil()),
-            asset: Asset::parse(code).unwrap(),
+            asset: asset(code),
             entry: EntryKey { balance_at: at(), version: Version::default() },
             state: AccountState { balance, available: balance, active: true, status: Status::Active },
             created_at: at(),
@@ -239,14 +243,14 @@ mod tests {
             target in 0_usize..PRICES.len(),
         ) {
             let sheet = sheet();
-            let pricing = Pricing { target: Asset::parse(PRICES[target].0).unwrap(), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
+            let pricing = Pricing { target: asset(PRICES[target].0), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
             prop_assert_eq!(summarize(&accounts, pricing).unwrap(), summarize(&shuffled, pricing).unwrap());
         }
 
         #[test]
         fn totals_foot_with_stacks_and_sums_are_native_and_exact(accounts in accounts(), target in 0_usize..PRICES.len()) {
             let sheet = sheet();
-            let pricing = Pricing { target: Asset::parse(PRICES[target].0).unwrap(), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
+            let pricing = Pricing { target: asset(PRICES[target].0), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
             let summary = summarize(&accounts, pricing).unwrap();
             let in_base = |is_crypto: bool| {
                 sum(summary.stacks.iter().filter(|stack| stack.asset.is_crypto() == is_crypto).map(|stack| stack.balance_in_base.unwrap()))
@@ -267,12 +271,7 @@ mod tests {
     #[test]
     fn a_thousand_largest_balances_are_summed_without_wrapping() {
         let largest = account("EUR", 10_i128.pow(36) - 1);
-        let pricing = Pricing {
-            target: Asset::parse("EUR").unwrap(),
-            sheet: None,
-            at: at(),
-            limits: AgeLimits::STANDARD,
-        };
+        let pricing = Pricing { target: Asset::EUR, sheet: None, at: at(), limits: AgeLimits::STANDARD };
         let many = std::iter::repeat_n(&largest, 1_000);
         assert_eq!(summarize(many, pricing), Err(TooLarge));
         // A sum that leaves the range on the way and comes back is exact, within a currency and across.

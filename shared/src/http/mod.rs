@@ -25,7 +25,7 @@ pub use gate::{API_KEY, Authenticated, Gate};
 pub use number::Number;
 pub use observe::{Deadline, REQUEST_ID, RequestTime};
 pub use operation::{Answer, Operation};
-pub use params::pairs;
+pub use params::{no_parameters, pairs};
 pub use path::Segments;
 pub use receipt::RateReceipt;
 pub use reply::{KNOWN_AT, MAX_BODY_BYTES, image, json, json_of_now, known_at};

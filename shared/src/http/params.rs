@@ -2,7 +2,8 @@
 //!
 //! No form deserialiser is strict enough: they pass over empty pairs and let broken escapes through as text.
 
-use crate::query::InvalidParameter;
+use crate::domain::Catalogue;
+use crate::query::{InvalidParameter, Parameters};
 use percent_encoding::percent_decode_str;
 
 /// Longest query that is read; the longest useful one, a comma list of ids, is far below.
@@ -21,6 +22,11 @@ pub fn pairs(raw: Option<String>) -> Result<Vec<(String, String)>, InvalidParame
         return Ok(Vec::new());
     }
     raw.split('&').map(pair).collect()
+}
+
+/// Refuses a query of a route that has no parameters.
+pub fn no_parameters(raw: Option<String>) -> Result<(), InvalidParameter> {
+    Parameters::read(pairs(raw)?, &[], &Catalogue::default()).map(drop)
 }
 
 fn pair(raw: &str) -> Result<(String, String), InvalidParameter> {

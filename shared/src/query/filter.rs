@@ -3,7 +3,7 @@
 
 use super::expected::Expected;
 use super::parameter::{InvalidParameter, Parameter, Parameters, parse_boolean, parse_list};
-use crate::domain::{Account, AccountId, Amount, Asset, CustomerId, Label, Status};
+use crate::domain::{Account, AccountId, Amount, Asset, Catalogue, CustomerId, Label, Status};
 use std::collections::BTreeSet;
 
 /// How a balance is compared with a bound.
@@ -125,7 +125,7 @@ const fn list(
     name: &'static str,
     about: &'static str,
     expects: Expected,
-    parse: fn(&str) -> Option<Condition>,
+    parse: fn(&str, &Catalogue) -> Option<Condition>,
 ) -> Operator {
     Operator { parameter: Parameter::new(name, about, expects, parse), is_of_balance: false }
 }
@@ -135,7 +135,7 @@ const fn both(
     name: &'static str,
     about: &'static str,
     expects: Expected,
-    parse: fn(&str) -> Option<Condition>,
+    parse: fn(&str, &Catalogue) -> Option<Condition>,
 ) -> Operator {
     Operator { is_of_balance: true, ..list(name, about, expects, parse) }
 }
@@ -155,72 +155,72 @@ static OPERATORS: &[Operator] = &[
         "a text found, in any case, in the id, currency, IBAN, account number, external id, address or \
             description",
         Expected::Text,
-        |text| Some(Condition::Anywhere(Needle::new(text))),
+        |text, _| Some(Condition::Anywhere(Needle::new(text))),
     ),
-    list("search.id", "this account", Expected::Id(AccountId::PREFIX), |text| {
+    list("search.id", "this account", Expected::Id(AccountId::PREFIX), |text, _| {
         one(AccountId::parse(text)).map(Condition::Id)
     }),
-    list("search.id.in", "these accounts", Expected::Ids, |text| {
+    list("search.id.in", "these accounts", Expected::Ids, |text, _| {
         parse_list(text, AccountId::parse).map(Condition::Id)
     }),
-    list("search.customer_id", "accounts of this customer", Expected::Id(CustomerId::PREFIX), |text| {
+    list("search.customer_id", "accounts of this customer", Expected::Id(CustomerId::PREFIX), |text, _| {
         one(CustomerId::parse(text)).map(Condition::Customer)
     }),
-    list("search.customer_id.in", "accounts of these customers", Expected::Ids, |text| {
+    list("search.customer_id.in", "accounts of these customers", Expected::Ids, |text, _| {
         parse_list(text, CustomerId::parse).map(Condition::Customer)
     }),
-    both("search.currency", "accounts in this currency", Expected::Asset, |text| {
-        one(Asset::parse(text)).map(Condition::Asset)
+    both("search.currency", "accounts in this currency", Expected::Asset, |text, catalogue| {
+        one(catalogue.asset(text)).map(Condition::Asset)
     }),
-    list("search.currency.in", "accounts in these currencies", Expected::Assets, |text| {
-        parse_list(text, Asset::parse).map(Condition::Asset)
+    list("search.currency.in", "accounts in these currencies", Expected::Assets, |text, catalogue| {
+        parse_list(text, |code| catalogue.asset(code)).map(Condition::Asset)
     }),
-    list("search.iban", "this IBAN, as it is stored", Expected::Text, |text| {
+    list("search.iban", "this IBAN, as it is stored", Expected::Text, |text, _| {
         Some(Condition::Iban(text.to_owned()))
     }),
-    list("search.iban.like", "a text found, in any case, in the IBAN", Expected::Text, |text| {
+    list("search.iban.like", "a text found, in any case, in the IBAN", Expected::Text, |text, _| {
         Some(Condition::IbanLike(Needle::new(text)))
     }),
-    list("search.main_wallet_address", "this address, as it is stored", Expected::Text, |text| {
+    list("search.main_wallet_address", "this address, as it is stored", Expected::Text, |text, _| {
         Some(Condition::Address(text.to_owned()))
     }),
     list(
         "search.main_wallet_address.like",
         "a text found, in any case, in the address",
         Expected::Text,
-        |text| Some(Condition::AddressLike(Needle::new(text))),
+        |text, _| Some(Condition::AddressLike(Needle::new(text))),
     ),
     list(
         "search.balance",
         "a balance of exactly this, in the account's own currency",
         Expected::Decimal,
-        |text| balance(Comparison::Equal, text),
+        |text, _| balance(Comparison::Equal, text),
     ),
     both(
         "search.balance.gt",
         "a balance above this, in the account's own currency",
         Expected::Decimal,
-        |text| balance(Comparison::Greater, text),
+        |text, _| balance(Comparison::Greater, text),
     ),
-    both("search.balance.gte", "a balance of at least this", Expected::Decimal, |text| {
+    both("search.balance.gte", "a balance of at least this", Expected::Decimal, |text, _| {
         balance(Comparison::GreaterOrEqual, text)
     }),
-    both("search.balance.lt", "a balance below this", Expected::Decimal, |text| {
+    both("search.balance.lt", "a balance below this", Expected::Decimal, |text, _| {
         balance(Comparison::Less, text)
     }),
-    both("search.balance.lte", "a balance of at most this", Expected::Decimal, |text| {
+    both("search.balance.lte", "a balance of at most this", Expected::Decimal, |text, _| {
         balance(Comparison::LessOrEqual, text)
     }),
-    both("search.is_crypto", "crypto assets only, or fiat accounts only", Expected::Boolean, |text| {
+    both("search.is_crypto", "crypto assets only, or fiat accounts only", Expected::Boolean, |text, _| {
         parse_boolean(text).map(Condition::IsCrypto)
     }),
     both(
         "search.active",
         "the account's own `active` flag, independent of its status",
         Expected::Boolean,
-        |text| parse_boolean(text).map(Condition::Active),
+        |text, _| parse_boolean(text).map(Condition::Active),
     ),
-    both("search.status", "accounts of this status", STATUS, |text| {
+    both("search.status", "accounts of this status", STATUS, |text, _| {
         Status::parse(text).ok().map(Condition::Status)
     }),
 ];

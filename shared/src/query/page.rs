@@ -27,21 +27,21 @@ pub static LIMIT: Parameter<usize> = Parameter::new(
     "limit",
     "items of a page, 50 unless given",
     Expected::Whole { min: 1, max: MAX_LIMIT },
-    |text| parse_whole_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit)),
+    |text, _| parse_whole_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit)),
 );
 /// How many items are passed over.
 pub static OFFSET: Parameter<usize> = Parameter::new(
     "offset",
     "items to pass over, 0 unless given",
     Expected::Whole { min: 0, max: MAX_OFFSET },
-    |text| parse_whole_number(text).filter(|offset| *offset <= MAX_OFFSET),
+    |text, _| parse_whole_number(text).filter(|offset| *offset <= MAX_OFFSET),
 );
 /// Where the page before ended.
 pub static CURSOR: Parameter<Cursor> = Parameter::new(
     "cursor",
     "`next_cursor` of the page before, with the same other parameters",
     Expected::Cursor { max_bytes: MAX_CURSOR_BYTES },
-    Cursor::parse,
+    |text, _| Cursor::parse(text),
 );
 
 /// A place in the list of one query.
@@ -173,14 +173,16 @@ pub struct Turned<T> {
 mod tests {
     use super::super::Declared;
     use super::*;
+    use crate::domain::Catalogue;
 
     static COLOUR: Parameter<String> =
-        Parameter::new("colour", "", Expected::Text, |text| Some(text.to_owned()));
+        Parameter::new("colour", "", Expected::Text, |text, _| Some(text.to_owned()));
 
     fn read(view: &str, given: &[(&str, &str)]) -> Result<Page, String> {
         let declared: [&dyn Declared; 4] = [&COLOUR, &LIMIT, &OFFSET, &CURSOR];
         let pairs = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let parameters = Parameters::read(pairs, &declared).map_err(|error| error.parameter)?;
+        let parameters =
+            Parameters::read(pairs, &declared, &Catalogue::default()).map_err(|error| error.parameter)?;
         Page::read(&parameters, Binding::new(view, &parameters)).map_err(|error| error.parameter)
     }
 

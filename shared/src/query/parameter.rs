@@ -3,7 +3,7 @@
 //! A mistyped filter that is ignored makes a confident wrong total, so there is no lenient mode.
 
 use super::expected::Expected;
-use crate::domain::{Asset, CustomerId, Timestamp};
+use crate::domain::{Asset, Catalogue, CustomerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -34,7 +34,7 @@ pub struct Parameter<T> {
     /// The form of a value.
     pub expects: Expected,
     is_required: bool,
-    parse: fn(&str) -> Option<T>,
+    parse: fn(&str, &Catalogue) -> Option<T>,
 }
 
 /// A parameter without its type, for lists of what a route knows.
@@ -73,7 +73,7 @@ impl<T> Parameter<T> {
         name: &'static str,
         about: &'static str,
         expects: Expected,
-        parse: fn(&str) -> Option<T>,
+        parse: fn(&str, &Catalogue) -> Option<T>,
     ) -> Self {
         Self { name, about, expects, is_required: false, parse }
     }
@@ -84,9 +84,14 @@ impl<T> Parameter<T> {
         Self { is_required: true, ..self }
     }
 
-    /// A value of it, such as a path's segment.
+    /// A value of it; `catalogue` knows the codes of assets.
+    pub fn value(&self, text: &str, catalogue: &Catalogue) -> Result<T, InvalidParameter> {
+        (self.parse)(text, catalogue).ok_or_else(|| self.malformed())
+    }
+
+    /// A value of a parameter that names no asset, such as a path's id.
     pub fn parse(&self, text: &str) -> Result<T, InvalidParameter> {
-        (self.parse)(text).ok_or_else(|| self.malformed())
+        self.value(text, &Catalogue::default())
     }
 
     /// A refusal of this parameter because of what it expects.
@@ -100,7 +105,7 @@ impl Parameter<bool> {
     /// A flag.
     #[must_use]
     pub const fn boolean(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, Expected::Boolean, parse_boolean)
+        Self::new(name, about, Expected::Boolean, |text, _| parse_boolean(text))
     }
 }
 
@@ -108,7 +113,7 @@ impl Parameter<Asset> {
     /// An asset's code.
     #[must_use]
     pub const fn asset(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, Expected::Asset, |text| Asset::parse(text).ok())
+        Self::new(name, about, Expected::Asset, |text, catalogue| catalogue.asset(text).ok())
     }
 }
 
@@ -116,7 +121,7 @@ impl Parameter<CustomerId> {
     /// A customer's id.
     #[must_use]
     pub const fn customer_id(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, Expected::Id(CustomerId::PREFIX), |text| CustomerId::parse(text).ok())
+        Self::new(name, about, Expected::Id(CustomerId::PREFIX), |text, _| CustomerId::parse(text).ok())
     }
 }
 
@@ -124,7 +129,7 @@ impl Parameter<Timestamp> {
     /// A past instant.
     #[must_use]
     pub const fn instant(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, about, Expected::PastInstant, |text| Timestamp::parse(text).ok())
+        Self::new(name, about, Expected::PastInstant, |text, _| Timestamp::parse(text).ok())
     }
 }
 
@@ -154,11 +159,16 @@ pub fn parse_list<T: Ord, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -
 #[derive(Debug)]
 pub struct Parameters {
     values: BTreeMap<&'static str, String>,
+    catalogue: Catalogue,
 }
 
 impl Parameters {
-    /// Checks decoded name–value pairs against what the route declares.
-    pub fn read(pairs: Vec<(String, String)>, declared: &[&dyn Declared]) -> Result<Self, InvalidParameter> {
+    /// Checks decoded name–value pairs against what the route declares; `catalogue` knows the codes of assets.
+    pub fn read(
+        pairs: Vec<(String, String)>,
+        declared: &[&dyn Declared],
+        catalogue: &Catalogue,
+    ) -> Result<Self, InvalidParameter> {
         let mut values = BTreeMap::new();
         for (name, value) in pairs {
             let Some(known) = declared.iter().find(|known| known.name() == name) else {
@@ -177,7 +187,7 @@ impl Parameters {
                 ));
             }
         }
-        Ok(Self { values })
+        Ok(Self { values, catalogue: catalogue.clone() })
     }
 
     /// The given values by name.
@@ -187,7 +197,7 @@ impl Parameters {
 
     /// The parameter's value, if it was given.
     pub fn optional<T>(&self, parameter: &Parameter<T>) -> Result<Option<T>, InvalidParameter> {
-        self.values.get(parameter.name).map(|text| parameter.parse(text)).transpose()
+        self.values.get(parameter.name).map(|text| parameter.value(text, &self.catalogue)).transpose()
     }
 
     /// The instant, if it was given, cut to whole milliseconds; it must not lie after `now`.

@@ -1,6 +1,7 @@
 //! The order of a list: several keys, ties broken by id, and the place of one account in it.
 
 use crate::domain::{Account, AccountId, Amount, Asset, Status, Timestamp};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 /// The fields by which a list can be ordered, as the `sort` parameter names them.
@@ -33,9 +34,9 @@ impl SortField {
     fn value(self, account: &Account) -> SortValue {
         match self {
             Self::Id => SortValue::Id(account.id),
-            Self::Currency => SortValue::Name(account.asset.code()),
+            Self::Currency => SortValue::Name(account.asset.code().into()),
             Self::Balance => SortValue::Balance(account.state.balance),
-            Self::Status => SortValue::Name(account.state.status.name()),
+            Self::Status => SortValue::Name(account.state.status.name().into()),
             Self::CreatedAt => SortValue::Instant(account.created_at),
             Self::UpdatedAt => SortValue::Instant(account.entry.balance_at),
         }
@@ -44,21 +45,22 @@ impl SortField {
     fn parse_value(self, text: &str) -> Option<SortValue> {
         match self {
             Self::Id => AccountId::parse(text).ok().map(SortValue::Id),
-            Self::Currency => Asset::parse(text).ok().map(|asset| SortValue::Name(asset.code())),
+            // The code of an asset that was removed is a place too.
+            Self::Currency => Some(SortValue::Name(text.to_owned().into())),
             Self::Balance => Amount::parse(text).ok().map(SortValue::Balance),
-            Self::Status => Status::parse(text).ok().map(|status| SortValue::Name(status.name())),
+            Self::Status => Status::parse(text).ok().map(|status| SortValue::Name(status.name().into())),
             Self::CreatedAt | Self::UpdatedAt => Timestamp::parse(text).ok().map(SortValue::Instant),
         }
     }
 }
 
 /// One value of a place. Values of one key are of one kind, so they compare as their fields do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SortValue {
     /// An id.
     Id(AccountId),
     /// A currency's code or a status's name.
-    Name(&'static str),
+    Name(Cow<'static, str>),
     /// A balance.
     Balance(Amount),
     /// An instant.
@@ -77,7 +79,7 @@ impl std::fmt::Display for SortValue {
 }
 
 /// One value of a place, which compares as its key is ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlaceValue {
     /// Smaller values come first.
     Ascending(SortValue),
@@ -174,7 +176,7 @@ impl Sort {
     /// Where a currency stands in an order of currencies alone.
     #[must_use]
     pub fn place_of_currency(&self, asset: Asset) -> Place {
-        self.keys.iter().map(|key| key.directed(SortValue::Name(asset.code()))).collect()
+        self.keys.iter().map(|key| key.directed(SortValue::Name(asset.code().into()))).collect()
     }
 
     /// A place as [`PlaceValue`] prints its values.

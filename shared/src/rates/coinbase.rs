@@ -2,16 +2,19 @@
 //! <https://docs.cdp.coinbase.com/coinbase-app/track-apis/exchange-rates>
 
 use super::{Answer, Source, SourceError, read};
-use crate::domain::asset::Market;
-use crate::domain::{Asset, SourceName, Timestamp, UsdPrice};
+use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
 use crate::entries::Entries;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::Client;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 const PATH: &str = "/v2/exchange-rates?currency=USD";
+
+/// Codes of money that are tickers of tokens there: Ethernity and Mantle, not nakfa and tugrik.
+const TOKENS: [&str; 2] = ["ERN", "MNT"];
 
 /// A client of the exchange.
 #[derive(Debug)]
@@ -32,8 +35,12 @@ impl Source for Coinbase {
         SourceName::Coinbase
     }
 
-    fn quotes(&self, now: Timestamp) -> BoxFuture<'_, Result<Answer, SourceError>> {
-        async move { parse(&read::document(|| self.client.get(&self.url)).await?, now) }.boxed()
+    fn quotes<'a>(
+        &'a self,
+        catalogue: &'a Catalogue,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Answer, SourceError>> {
+        async move { parse(&read::document(|| self.client.get(&self.url)).await?, catalogue, now) }.boxed()
     }
 }
 
@@ -49,7 +56,7 @@ struct Data {
 }
 
 /// The document's rates in dollars, `1 ÷ units per dollar`, as of `now`.
-pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
+pub fn parse(document: &[u8], catalogue: &Catalogue, now: Timestamp) -> Result<Answer, SourceError> {
     let nonsense = |what: String| SourceError::Nonsense(what);
     let Envelope { data: Data { currency, rates } } = serde_json::from_slice(document).map_err(|error| {
         nonsense(format!("not the document: line {} column {}", error.line(), error.column()))
@@ -57,18 +64,18 @@ pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
     if currency != Asset::USD.code() {
         return Err(nonsense("not the rates of the dollar".to_owned()));
     }
+    let by_ticker: BTreeMap<&str, Asset> =
+        catalogue.crypto().filter_map(|asset| Some((asset.row().coinbase?, asset))).collect();
     let mut answer = Answer::default();
-    for (code, rate) in rates.0 {
-        if let Some(asset) = Asset::parse(&code).ok().filter(|asset| is_meant(*asset)) {
+    for (ticker, rate) in rates.0 {
+        // Money by its code, a crypto asset by the ticker in its row alone: several tokens share a ticker.
+        let money = || Catalogue::money(&ticker).filter(|_| !TOKENS.contains(&ticker.as_str()));
+        let asset = by_ticker.get(ticker.as_str()).copied().or_else(money);
+        if let Some(asset) = asset.filter(|asset| *asset != Asset::USD) {
             // A rate is a string; what is none is no price.
             let rate = serde_json::from_str::<String>(rate.get()).unwrap_or_default();
             answer.add(asset, UsdPrice::quoted("1", &rate), now);
         }
     }
     Ok(answer)
-}
-
-/// Whether what trades there under an asset's code is that asset.
-fn is_meant(asset: Asset) -> bool {
-    asset != Asset::USD && asset.market() != Market::None
 }

@@ -2,8 +2,7 @@
 //! <https://docs.coingecko.com/reference/simple-price>
 
 use super::{Answer, Source, SourceError, read};
-use crate::domain::asset::Market;
-use crate::domain::{Asset, SourceName, Timestamp, UsdPrice};
+use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
 use crate::entries::Entries;
 use crate::secret::Secret;
 use futures::FutureExt;
@@ -13,8 +12,11 @@ use reqwest::Client;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet};
 
 const PATH: &str = "/api/v3/simple/price?vs_currencies=usd&include_last_updated_at=true&precision=full&ids=";
+/// Ids of one call: a URL of a few kilobytes.
+const IDS_PER_CALL: usize = 250;
 const API_KEY: &str = "x-cg-demo-api-key";
 /// Their clock and ours.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -30,15 +32,26 @@ pub struct CoinGecko {
 impl CoinGecko {
     /// A client of the server at `base_url`, which answers a few calls a minute without a key.
     pub fn new(base_url: &str, api_key: Option<Secret>) -> Result<Self, String> {
-        let ids: Vec<_> = Asset::crypto().filter_map(id).collect();
-        Ok(Self {
-            url: format!("{base_url}{PATH}{}", ids.join(",")),
-            client: read::client(base_url)?,
-            api_key,
-        })
+        Ok(Self { url: format!("{base_url}{PATH}"), client: read::client(base_url)?, api_key })
     }
 
-    async fn ask(&self, now: Timestamp) -> Result<Answer, SourceError> {
+    async fn ask(&self, catalogue: &Catalogue, now: Timestamp) -> Result<Answer, SourceError> {
+        let ids: BTreeSet<&str> = catalogue.crypto().filter_map(|asset| asset.row().coingecko).collect();
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let mut answer = Answer::default();
+        for ids in ids.chunks(IDS_PER_CALL) {
+            answer.extend(self.ask_for(ids, catalogue, now).await?);
+        }
+        Ok(answer)
+    }
+
+    async fn ask_for(
+        &self,
+        ids: &[&str],
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<Answer, SourceError> {
+        let url = format!("{}{}", self.url, ids.join(","));
         let api_key = match &self.api_key {
             Some(secret) => {
                 Some(secret.text(now).await.map_err(|error| SourceError::Unavailable(error.to_string()))?)
@@ -46,13 +59,13 @@ impl CoinGecko {
             None => None,
         };
         let request = || {
-            let request = self.client.get(&self.url);
+            let request = self.client.get(&url);
             match &api_key {
                 Some(key) => request.header(API_KEY, key.expose_secret()),
                 None => request,
             }
         };
-        parse(&read::document(request).await?, now)
+        parse(&read::document(request).await?, catalogue, now)
     }
 }
 
@@ -61,8 +74,12 @@ impl Source for CoinGecko {
         SourceName::CoinGecko
     }
 
-    fn quotes(&self, now: Timestamp) -> BoxFuture<'_, Result<Answer, SourceError>> {
-        self.ask(now).boxed()
+    fn quotes<'a>(
+        &'a self,
+        catalogue: &'a Catalogue,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Answer, SourceError>> {
+        self.ask(catalogue, now).boxed()
     }
 }
 
@@ -75,14 +92,18 @@ struct Price {
 
 /// The document's prices, each as of the time it names. A price without one, or of the future, is not
 /// believed.
-pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
+pub fn parse(document: &[u8], catalogue: &Catalogue, now: Timestamp) -> Result<Answer, SourceError> {
     let Entries(prices): Entries<Box<RawValue>> = serde_json::from_slice(document).map_err(|error| {
         SourceError::Nonsense(format!("not the document: line {} column {}", error.line(), error.column()))
     })?;
-    let assets: Vec<(Asset, &str)> = Asset::crypto().filter_map(|asset| Some((asset, id(asset)?))).collect();
+    // Two rows may share an id, such as a token and its wrapped form.
+    let mut assets: BTreeMap<&str, Vec<Asset>> = BTreeMap::new();
+    for asset in catalogue.crypto() {
+        assets.entry(asset.row().coingecko.unwrap_or_default()).or_default().push(asset);
+    }
     let mut answer = Answer::default();
     for (name, price) in prices {
-        let Some((asset, _)) = assets.iter().find(|(_, id)| *id == name) else { continue };
+        let Some(assets) = assets.get(name.as_str()).filter(|_| !name.is_empty()) else { continue };
         let Price { usd, last_updated_at } =
             serde_json::from_str(price.get()).unwrap_or(Price { usd: None, last_updated_at: None });
         let observed_at =
@@ -90,14 +111,9 @@ pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
         let observed_at = observed_at.filter(|at| *at <= now.plus(MAX_AHEAD));
         // A price without a time of its own is no quote.
         let literal = observed_at.and(usd.as_ref()).map_or("", |usd| usd.get());
-        answer.add(*asset, UsdPrice::quoted(literal, "1"), observed_at.unwrap_or(now));
+        for asset in assets {
+            answer.add(*asset, UsdPrice::quoted(literal, "1"), observed_at.unwrap_or(now));
+        }
     }
     Ok(answer)
-}
-
-const fn id(asset: Asset) -> Option<&'static str> {
-    match asset.market() {
-        Market::Major(id) | Market::Token(id) => Some(id),
-        Market::Fiat | Market::None => None,
-    }
 }

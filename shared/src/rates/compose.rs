@@ -8,8 +8,8 @@
 use super::{Answer, SourceError};
 use crate::domain::asset::{Market, Par};
 use crate::domain::{
-    AgeLimits, Asset, Factor, Method, Quote, QuoteBook, Rate, RateSheet, SourceName, Suspect, Timestamp,
-    UsdPrice,
+    AgeLimits, Asset, Catalogue, Factor, Method, Quote, QuoteBook, Rate, RateSheet, SourceName, Suspect,
+    Timestamp, UsdPrice,
 };
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,9 +84,8 @@ pub struct Composition {
 const fn precedence(asset: Asset) -> &'static [SourceName] {
     match asset.market() {
         Market::Fiat => &[SourceName::Ecb, SourceName::Coinbase],
-        Market::Major(_) => &[SourceName::Coinbase, SourceName::CoinGecko],
-        Market::Token(_) => &[SourceName::CoinGecko, SourceName::Coinbase],
-        Market::None => &[],
+        Market::Major => &[SourceName::Coinbase, SourceName::CoinGecko],
+        Market::Token => &[SourceName::CoinGecko, SourceName::Coinbase],
     }
 }
 
@@ -104,6 +103,7 @@ pub fn compose(
     mut book: QuoteBook,
     last: Option<&RateSheet>,
     answers: &BTreeMap<SourceName, Result<Answer, SourceError>>,
+    catalogue: &Catalogue,
     now: Timestamp,
     rules: Rules,
 ) -> Composition {
@@ -124,7 +124,7 @@ pub fn compose(
     for asset in fiat.into_iter().chain(crypto) {
         run.price(asset, last, &heard, rules);
     }
-    for asset in Asset::crypto().filter(|asset| asset.par() == Par::Allowed) {
+    for asset in catalogue.crypto().filter(|asset| asset.par() == Par::Allowed) {
         run.price_at_par(asset, rules);
     }
     run
@@ -163,7 +163,7 @@ impl Composition {
 
     fn report_disagreement(&mut self, asset: Asset, quotes: &[Said]) {
         let differs = |pair: &[Said]| matches!(pair, [one, other] if !one.1.usd.is_within(MAX_DISAGREEMENT, other.1.usd));
-        if matches!(asset.market(), Market::Major(_)) && quotes.windows(2).any(differs) {
+        if asset.market() == Market::Major && quotes.windows(2).any(differs) {
             let quotes = quotes.iter().map(|(source, quote)| (*source, quote.usd)).collect();
             self.disagreements.push(Disagreement { asset, quotes });
         }
@@ -211,7 +211,7 @@ impl Composition {
     fn accept(&mut self, asset: Asset, source: SourceName, Quote { usd, observed_at }: Quote) {
         self.book.accepted.insert(asset, usd);
         let rate = Rate { usd, source: source.name().to_owned(), method: method(source), observed_at };
-        self.sheet.entries.insert(asset, rate);
+        self.sheet.entries.insert(asset.code().to_owned(), rate);
     }
 
     fn reject(&mut self, asset: Asset, source: SourceName, quote: Quote, last: Option<UsdPrice>) {
@@ -232,7 +232,7 @@ impl Composition {
         others: &[Said],
         rules: Rules,
     ) -> Option<UsdPrice> {
-        let in_last = last.and_then(|sheet| sheet.entries.get(&asset)).map(|rate| rate.usd);
+        let in_last = last.and_then(|sheet| sheet.entries.get(asset.code())).map(|rate| rate.usd);
         let accepted = || self.book.accepted.get(&asset).copied();
         let peg = || asset.peg().and_then(|peg| self.peg_price(peg, rules)).map(|rate| rate.usd);
         in_last.or_else(accepted).or_else(peg).or_else(|| others.first().map(|(_, other)| other.usd))
@@ -246,7 +246,7 @@ impl Composition {
             method: Method::Par,
             observed_at: self.sheet.observed_at,
         };
-        self.sheet.entries.entry(asset).or_insert(rate);
+        self.sheet.entries.entry(asset.code().to_owned()).or_insert(rate);
     }
 
     fn peg_price(&self, peg: Asset, rules: Rules) -> Option<Rate> {

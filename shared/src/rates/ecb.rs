@@ -3,7 +3,7 @@
 //! <https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates>
 
 use super::{Answer, Source, SourceError, read};
-use crate::domain::{Asset, SourceName, Timestamp, UsdPrice};
+use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
@@ -35,7 +35,7 @@ impl Source for Ecb {
         SourceName::Ecb
     }
 
-    fn quotes(&self, now: Timestamp) -> BoxFuture<'_, Result<Answer, SourceError>> {
+    fn quotes<'a>(&'a self, _: &'a Catalogue, now: Timestamp) -> BoxFuture<'a, Result<Answer, SourceError>> {
         async move { parse(&read::document(|| self.client.get(&self.url)).await?, now) }.boxed()
     }
 }
@@ -64,7 +64,7 @@ pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
     let mut answer = Answer::default();
     answer.add(Asset::EUR, Ok(euro), observed_at);
     for (currency, rate) in rates {
-        if let Some(asset) = Asset::parse(currency).ok().filter(|asset| !asset.is_crypto()) {
+        if let Some(asset) = Catalogue::money(currency) {
             answer.add(asset, UsdPrice::quoted(dollar, rate), observed_at);
         }
     }

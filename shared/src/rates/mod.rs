@@ -13,7 +13,7 @@ mod sources;
 pub use compose::{Composition, Disagreement, Rejected, Rules, compose};
 pub use sources::{Answers, Sources};
 
-use crate::domain::{Asset, PriceError, Quote, Quotes, SourceName, Timestamp, UsdPrice};
+use crate::domain::{Asset, Catalogue, PriceError, Quote, Quotes, SourceName, Timestamp, UsdPrice};
 use futures::future::BoxFuture;
 use std::collections::btree_map::Entry;
 use std::fmt::Debug;
@@ -43,6 +43,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Takes in another document of the same source, which speaks of other assets.
+    fn extend(&mut self, more: Self) {
+        self.quotes.extend(more.quotes);
+        self.unreadable.extend(more.unreadable);
+    }
+
     /// Takes in what the document says of one asset. What is said twice, or is no price, is not believed in
     /// any form.
     fn add(&mut self, asset: Asset, price: Result<UsdPrice, PriceError>, observed_at: Timestamp) {
@@ -67,6 +73,10 @@ impl Answer {
 pub trait Source: Debug + Send + Sync {
     /// The source's name.
     fn name(&self) -> SourceName;
-    /// Its current quotes.
-    fn quotes(&self, now: Timestamp) -> BoxFuture<'_, Result<Answer, SourceError>>;
+    /// Its current quotes of the catalogue's assets.
+    fn quotes<'a>(
+        &'a self,
+        catalogue: &'a Catalogue,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Answer, SourceError>>;
 }

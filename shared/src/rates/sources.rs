@@ -5,7 +5,7 @@ use super::coingecko::CoinGecko;
 use super::ecb::Ecb;
 use super::{Answer, Source, SourceError};
 use crate::config::{RatesConfig, StoreConfig};
-use crate::domain::{SourceName, Timestamp};
+use crate::domain::{Catalogue, SourceName, Timestamp};
 use crate::secret::Secret;
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -32,11 +32,11 @@ impl Sources {
     }
 
     /// Asks all at once; one that fails keeps nobody waiting longer than its own time-outs.
-    pub async fn ask(&self, now: Timestamp) -> Answers {
+    pub async fn ask(&self, catalogue: &Catalogue, now: Timestamp) -> Answers {
         let asked = self
             .0
             .iter()
-            .map(|source| async move { (source.name(), source.quotes(now).await.and_then(some)) });
+            .map(|source| async move { (source.name(), source.quotes(catalogue, now).await.and_then(some)) });
         join_all(asked).await.into_iter().collect()
     }
 }

@@ -11,7 +11,7 @@ use super::row::{Attributes, Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{
-    Account, AccountId, AccountLabels, AccountScope, AccountState, Asset, CustomerId, EntryKey, Label,
+    Account, AccountId, AccountLabels, AccountScope, AccountState, Catalogue, CustomerId, EntryKey, Label,
     Moment, Timestamp,
 };
 
@@ -83,7 +83,7 @@ impl Store {
     ) -> Result<Option<StoredAccount>, StoreError> {
         let request = self.client.get_item().table_name(self.table(Table::Accounts)).consistent_read(true);
         let answer = request.set_key(Some(key(customer_id, id))).send().await?;
-        answer.item().map(from_item).transpose()
+        self.mapped(|catalogue| answer.item().map(|item| from_item(item, catalogue)).transpose()).await
     }
 }
 
@@ -167,7 +167,7 @@ fn short_entry_text(EntryKey { balance_at, version }: EntryKey) -> String {
     format!("{}#{}", balance_at.to_stored_text(), version.number())
 }
 
-pub(super) fn from_item(item: &impl Attributes) -> Result<StoredAccount, StoreError> {
+pub(super) fn from_item(item: &impl Attributes, catalogue: &Catalogue) -> Result<StoredAccount, StoreError> {
     let row = Row { table: Table::Accounts, item };
     let entry = row.parsed("entry", entry_from_text)?;
     let labels_entry = |text: &str| if text == NEWEST { Ok(entry) } else { entry_from_text(text) };
@@ -175,7 +175,7 @@ pub(super) fn from_item(item: &impl Attributes) -> Result<StoredAccount, StoreEr
         account: Account {
             id: row.parsed("account_id", AccountId::parse)?,
             customer_id: row.parsed("customer_id", CustomerId::parse)?,
-            asset: row.parsed("currency", Asset::parse)?,
+            asset: row.parsed("currency", |code| catalogue.asset(code))?,
             entry,
             state: state_of(row)?,
             created_at: row.optional("created_at", Timestamp::parse)?.unwrap_or(entry.balance_at),

@@ -10,15 +10,11 @@ use super::custody_snapshot::StoredSnapshot;
 use super::row::{Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
-use crate::domain::{
-    ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, Position, ProviderAccount, ProviderName,
-    Timestamp,
-};
+use crate::domain::{CustodyAccount, CustodyAccountId, CustomerId, ProviderAccount, ProviderName, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::SignedDuration;
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Parts of the due index, whatever the number of instances that share them.
@@ -126,9 +122,10 @@ impl CustodyState {
 
     /// Whether a provider's answer at an instant says what the newest entry says of that instant.
     #[must_use]
-    pub fn stands(&self, positions: &BTreeMap<ChainAsset, Position>, at: Timestamp) -> bool {
+    pub fn stands(&self, answer: &CustodyAccount, at: Timestamp) -> bool {
         let is_past = self.snapshot.entry.is_some_and(|(entry, _)| entry.balance_at <= at);
-        is_past && self.account.positions == *positions
+        let stored = &self.account;
+        is_past && stored.positions == answer.positions && stored.unlisted == answer.unlisted
     }
 }
 
@@ -161,7 +158,9 @@ impl Store {
             customer_id,
             provider,
             provider_account,
+            coverage: snapshot.coverage.clone(),
             positions,
+            unlisted: snapshot.state.unlisted.clone(),
             synced_at: confirmed_at,
         };
         Ok(CustodyState { account, attempts, failures, snapshot })
@@ -386,7 +385,7 @@ fn shard_of(id: CustodyAccountId) -> u32 {
 
 /// The control item of an account that has never been synced and is due at once.
 pub(super) fn new_item(account: &CustodyAccount, now: Timestamp) -> Item {
-    let CustodyAccount { id, customer_id, provider, provider_account, positions: _, synced_at: _ } = account;
+    let CustodyAccount { id, customer_id, provider, provider_account, .. } = account;
     let attributes = [
         ("account_id", text(id.to_string())),
         ("customer_id", text(customer_id.to_string())),

@@ -6,8 +6,8 @@
 
 use super::custody::{self, CONFIRMATION, LeasedWrite, NEWEST_LEASE, SyncLease};
 use super::custody_snapshot::{
-    Positions, RecordedSnapshot, StoredSnapshot, history_id, history_item, id_owner, recorded_from_item,
-    to_item,
+    Positions, RecordedSnapshot, SnapshotState, StoredSnapshot, history_id, history_item, id_owner,
+    recorded_from_item, to_item,
 };
 use super::record::pauses;
 use super::row::{Item, instant, number, text};
@@ -68,22 +68,23 @@ impl Store {
         until: Instant,
     ) -> Result<LeasedWrite, SnapshotError> {
         // Positions of assets that are no longer covered stay, at zero, so that their accounts stay.
-        let mut holdings = lease.state.snapshot.holdings.clone();
+        let mut holdings = lease.state.snapshot.state.holdings.clone();
         holdings.extend(with_a_past(&account.positions));
-        let count = holdings.values().filter(|position| position.balance() != Amount::ZERO).count();
-        if count > MAX_HOLDINGS {
+        let state = SnapshotState { holdings, unlisted: account.unlisted.clone() };
+        let count = state.holdings.values().filter(|position| position.balance() != Amount::ZERO).count();
+        if count + state.unlisted.len() > MAX_HOLDINGS {
             return Err(SnapshotError::TooLarge);
         }
-        let keys = self.keys_to_write(&lease.state.snapshot, &holdings, now).await?;
+        let keys = self.keys_to_write(&lease.state.snapshot, &state, now).await?;
         if keys.is_empty() {
             return Ok(self.confirm_snapshot(lease, now, next_sync_at).await?);
         }
-        self.reserve_ids(&lease.state.snapshot, &holdings).await?;
+        self.reserve_ids(&lease.state.snapshot, &state.holdings).await?;
         let mut pauses = pauses().build();
         loop {
             let recorded_at = self.clock.now();
             let confirmation = self.confirmation(lease, now, next_sync_at)?;
-            let mut writes = self.snapshot_writes(&lease.state.snapshot, &holdings, &keys, recorded_at)?;
+            let mut writes = self.snapshot_writes(&lease.state.snapshot, &state, &keys, recorded_at)?;
             writes.push(confirmation);
             let cause = match self.transact(writes).await {
                 Ok(Transaction::Committed) => {
@@ -114,7 +115,7 @@ impl Store {
     fn snapshot_writes(
         &self,
         read: &StoredSnapshot,
-        holdings: &Positions,
+        state: &SnapshotState,
         keys: &[EntryKey],
         recorded_at: Timestamp,
     ) -> Result<Vec<TransactWriteItem>, SnapshotError> {
@@ -122,7 +123,7 @@ impl Store {
         let snapshot = StoredSnapshot {
             // A later entry may have these holdings already. That entry then stays the newest.
             entry: written.max(read.entry),
-            holdings: holdings.clone(),
+            state: state.clone(),
             first_confirmed_at: keys.iter().map(|key| key.balance_at).chain(read.first_confirmed_at).min(),
             revision: read.revision + 1,
             ..read.clone()
@@ -165,7 +166,7 @@ impl Store {
     async fn keys_to_write(
         &self,
         read: &StoredSnapshot,
-        holdings: &Positions,
+        state: &SnapshotState,
         now: Timestamp,
     ) -> Result<Vec<EntryKey>, SnapshotError> {
         let own = EntryKey { balance_at: now, version: Version::default() };
@@ -174,11 +175,11 @@ impl Store {
         }
         let id = history_id(read.owner.id);
         let said_now = self.entry_item_at(id, Moment::as_of(now)).await?;
-        let said_now = said_now.map(|item| recorded_from_item(&item)).transpose()?;
+        let said_now = self.recorded_snapshot(said_now.as_ref()).await?;
         let mut keys = Vec::new();
-        for (balance_at, last) in self.last_said_from(id, holdings, now).await? {
+        for (balance_at, last) in self.last_said_from(id, state, now).await? {
             let differs = match (balance_at == now, &said_now) {
-                (true, Some(said_now)) => said_now.holdings != *holdings,
+                (true, Some(said_now)) => said_now.state != *state,
                 (true, None) => true,
                 (false, _) => last.is_some_and(|last| last.differs),
             };
@@ -195,15 +196,17 @@ impl Store {
     async fn last_said_from(
         &self,
         id: AccountId,
-        holdings: &Positions,
+        state: &SnapshotState,
         now: Timestamp,
     ) -> Result<BTreeMap<Timestamp, Option<LastSaid>>, StoreError> {
         let mut last_said = BTreeMap::from([(now, None)]);
         // A page holds 1 MB, which can be few snapshots: pages are read to the end.
         let mut items = self.entries_from(id, now).into_paginator().items().send();
         while let Some(item) = items.next().await {
-            let RecordedSnapshot { key, holdings: said, .. } = recorded_from_item(&item?)?;
-            let last = LastSaid { version: key.version, differs: said != *holdings };
+            let item = item?;
+            let recorded = self.mapped(|catalogue| recorded_from_item(&item, catalogue)).await?;
+            let RecordedSnapshot { key, state: said, .. } = recorded;
+            let last = LastSaid { version: key.version, differs: said != *state };
             // Entries come in their order, so the highest version of an instant is the last.
             last_said.insert(key.balance_at, Some(last));
         }
@@ -217,7 +220,7 @@ impl Store {
         holdings: &Positions,
     ) -> Result<(), SnapshotError> {
         let was_held = |asset: &ChainAsset| {
-            snapshot.holdings.get(asset).is_some_and(|position| position.held_since().is_some())
+            snapshot.state.holdings.get(asset).is_some_and(|position| position.held_since().is_some())
         };
         let new: Vec<AccountId> = holdings
             .iter()
@@ -262,7 +265,7 @@ fn with_a_past(positions: &Positions) -> Positions {
 #[derive(Clone, Copy)]
 struct LastSaid {
     version: Version,
-    /// Whether its holdings are others than a sync's.
+    /// Whether its state is another than a sync's.
     differs: bool,
 }
 

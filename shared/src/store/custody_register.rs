@@ -12,7 +12,8 @@ use super::{CustodyState, Store, StoreError, history};
 use crate::config::Table;
 use crate::domain::custody::MAX_HOLDINGS;
 use crate::domain::{
-    Amount, ChainAsset, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName, Timestamp,
+    Amount, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, Position, ProviderAccount, ProviderName,
+    Timestamp,
 };
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use thiserror::Error;
@@ -24,6 +25,18 @@ pub enum RegisterError {
     /// A snapshot is one item, written whole.
     #[error("more than {MAX_HOLDINGS} assets")]
     TooManyAssets,
+    /// The provider could hold the asset and no row would recognise it, so it would be shown as zero.
+    #[error(
+        "no id of {}'s stands for {}:{} in the catalogue: add it to the asset's row (ballast assets), or leave \
+         the asset out",
+        .provider.name(), .asset.blockchain.name(), .asset.asset.code()
+    )]
+    Nameless {
+        /// The asset.
+        asset: ChainAsset,
+        /// The provider.
+        provider: ProviderName,
+    },
     /// An account keeps its customer, provider and provider's account for ever.
     #[error("the account is registered with another customer, provider or provider account")]
     OtherOwner,
@@ -48,8 +61,13 @@ impl Store {
         account: &CustodyAccount,
         now: Timestamp,
     ) -> Result<(), RegisterError> {
-        if account.positions.len() > MAX_HOLDINGS {
+        if account.coverage.listed().count() > MAX_HOLDINGS {
             return Err(RegisterError::TooManyAssets);
+        }
+        let catalogue = self.catalogue().await?;
+        let is_nameless = |asset: &&ChainAsset| catalogue.provider_ids(account.provider, asset).is_empty();
+        if let Some(asset) = account.coverage.listed().find(is_nameless) {
+            return Err(RegisterError::Nameless { asset: asset.clone(), provider: account.provider });
         }
         if let Some(state) = self.custody_account(account.id).await? {
             return self.change_coverage(&state, account, now).await;
@@ -120,17 +138,18 @@ impl Store {
             return Err(RegisterError::OtherOwner);
         }
         let is_lost = |asset: &&ChainAsset| {
-            let balance = read.holdings.get(*asset).map_or(Amount::ZERO, Position::balance);
-            !account.positions.contains_key(*asset) && balance != Amount::ZERO
+            let balance = read.state.holdings.get(*asset).map_or(Amount::ZERO, Position::balance);
+            !account.coverage.covers(asset) && balance != Amount::ZERO
         };
         if let Some(asset) = stored.positions.keys().find(is_lost) {
             return Err(RegisterError::StillHeld(asset.clone()));
         }
-        let coverage = account.positions.keys().cloned().collect();
+        let coverage = account.coverage.clone();
         if read.coverage == coverage {
             return Ok(());
         }
-        let has_more = coverage.difference(&read.coverage).next().is_some();
+        let has_more =
+            coverage == Coverage::All || coverage.listed().any(|asset| !read.coverage.covers(asset));
         let snapshot = StoredSnapshot { coverage, revision: read.revision + 1, ..read.clone() };
         let writes = [
             replace(self.table(Table::Accounts), custody_snapshot::to_item(&snapshot), read.revision)?,

@@ -14,17 +14,20 @@ use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::custody::position_id;
 use crate::domain::{
-    Account, AccountId, ChainAsset, CustodyAccount, CustodyAccountId, CustomerId, EntryKey, Moment, Position,
-    PositionOwner, ProviderName, Timestamp,
+    Account, AccountId, Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, CustomerId,
+    EntryKey, Moment, Position, PositionOwner, ProviderName, Timestamp, Unlisted, UnlistedHolding,
+    UnlistedReason,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Begins the sort key of a snapshot; `#` sorts before every account's id.
 const SNAPSHOT: &str = "#custody#";
 /// The attributes of a snapshot that no account has.
-pub(super) const ATTRIBUTES: [&str; 5] =
-    ["provider", "coverage", "holdings", "registered_at", "first_confirmed_at"];
+pub(super) const ATTRIBUTES: [&str; 6] =
+    ["provider", "coverage", "holdings", "unlisted", "registered_at", "first_confirmed_at"];
+/// Stands for the coverage of everything.
+const ALL: &str = "all";
 /// Positions by asset.
 pub(super) type Positions = BTreeMap<ChainAsset, Position>;
 
@@ -35,17 +38,25 @@ pub struct StoredSnapshot {
     pub owner: PositionOwner,
     /// The newest entry and when it was recorded; `None` before the first sync.
     pub entry: Option<(EntryKey, Timestamp)>,
-    /// Assets that the account covers, held or not.
-    pub(super) coverage: BTreeSet<ChainAsset>,
-    /// The newest entry's positions: those of which something is or was held, or of which a transaction is
-    /// known.
-    pub(super) holdings: Positions,
+    /// What the account shows.
+    pub(super) coverage: Coverage,
+    /// The newest entry's state.
+    pub(super) state: SnapshotState,
     /// When the account was registered.
     pub(super) registered_at: Timestamp,
     /// The earliest instant of any entry: nothing is known of the time before.
     pub(super) first_confirmed_at: Option<Timestamp>,
     /// Counts the writes of the item, so that a write made of an older reading is refused.
     pub(super) revision: u64,
+}
+
+/// What an entry of a custody account says is held.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SnapshotState {
+    /// Positions of which something is or was held, or of which a transaction is known.
+    pub(super) holdings: Positions,
+    /// Holdings that the account does not show.
+    pub(super) unlisted: Unlisted,
 }
 
 /// An entry of a custody account's history.
@@ -55,16 +66,16 @@ pub struct RecordedSnapshot {
     pub key: EntryKey,
     /// When it was recorded.
     pub recorded_at: Timestamp,
-    /// Its positions.
-    pub(super) holdings: Positions,
+    /// Its state.
+    pub(super) state: SnapshotState,
 }
 
 impl StoredSnapshot {
     /// Whether the item repeats the newest entry of its history.
     #[must_use]
     pub fn repeats(&self, newest: Option<&RecordedSnapshot>) -> bool {
-        let recorded = newest.map(|newest| ((newest.key, newest.recorded_at), &newest.holdings));
-        recorded == self.entry.map(|entry| (entry, &self.holdings))
+        let recorded = newest.map(|newest| ((newest.key, newest.recorded_at), &newest.state));
+        recorded == self.entry.map(|entry| (entry, &self.state))
     }
 
     /// The snapshot of an account that is being registered.
@@ -73,18 +84,25 @@ impl StoredSnapshot {
         Self {
             owner: PositionOwner { id: *id, customer_id: *customer_id, provider: *provider },
             entry: None,
-            coverage: account.positions.keys().cloned().collect(),
-            holdings: Positions::new(),
+            coverage: account.coverage.clone(),
+            state: SnapshotState::default(),
             registered_at: now,
             first_confirmed_at: None,
             revision: 0,
         }
     }
 
-    /// The position of every asset that is covered, zero included.
+    /// The position of every asset that is listed, zero included; or of every asset of which something is or
+    /// was held.
     pub(super) fn positions(&self) -> Positions {
-        let position = |asset: &ChainAsset| self.holdings.get(asset).copied().unwrap_or_default();
-        self.coverage.iter().map(|asset| (asset.clone(), position(asset))).collect()
+        match &self.coverage {
+            Coverage::All => self.state.holdings.clone(),
+            Coverage::Listed(listed) => {
+                let position =
+                    |asset: &ChainAsset| self.state.holdings.get(asset).copied().unwrap_or_default();
+                listed.iter().map(|asset| (asset.clone(), position(asset))).collect()
+            }
+        }
     }
 
     /// The accounts of the unified view in one entry's state, ordered by id.
@@ -98,7 +116,7 @@ impl StoredSnapshot {
 
     /// The accounts that show its positions now.
     pub fn position_ids(&self) -> impl Iterator<Item = AccountId> + use<'_> {
-        let held = self.holdings.iter().filter(|(_, position)| position.held_since().is_some());
+        let held = self.state.holdings.iter().filter(|(_, position)| position.held_since().is_some());
         held.map(|(asset, _)| position_id(self.owner.id, asset))
     }
 
@@ -125,7 +143,7 @@ impl Store {
     ) -> Result<Option<StoredSnapshot>, StoreError> {
         let request = self.client.get_item().table_name(self.table(Table::Accounts)).consistent_read(true);
         let answer = request.set_key(Some(snapshot_key(customer_id, id))).send().await?;
-        answer.item().map(from_item).transpose()
+        self.mapped(|catalogue| answer.item().map(|item| from_item(item, catalogue)).transpose()).await
     }
 
     /// The accounts that a snapshot stands for at a moment, ordered by id.
@@ -135,15 +153,25 @@ impl Store {
         moment: Moment,
     ) -> Result<Vec<Account>, StoreError> {
         match (snapshot.whereabouts(moment), snapshot.entry) {
-            (Whereabouts::Newest, Some((entry, _))) => Ok(snapshot.accounts(entry, &snapshot.holdings)),
+            (Whereabouts::Newest, Some((entry, _))) => Ok(snapshot.accounts(entry, &snapshot.state.holdings)),
             (Whereabouts::History, _) => {
                 let item = self.entry_item_at(history_id(snapshot.owner.id), moment).await?;
-                let recorded = item.map(|item| recorded_from_item(&item)).transpose()?;
-                Ok(recorded
-                    .map_or_else(Vec::new, |recorded| snapshot.accounts(recorded.key, &recorded.holdings)))
+                let recorded = self.recorded_snapshot(item.as_ref()).await?;
+                Ok(recorded.map_or_else(Vec::new, |recorded| {
+                    snapshot.accounts(recorded.key, &recorded.state.holdings)
+                }))
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// The entry of a custody account in an item of its history.
+    pub(super) async fn recorded_snapshot(
+        &self,
+        item: Option<&Item>,
+    ) -> Result<Option<RecordedSnapshot>, StoreError> {
+        let recorded = |catalogue: &_| item.map(|item| recorded_from_item(item, catalogue)).transpose();
+        self.mapped(recorded).await
     }
 
     /// At most `limit` entries of a custody account, the newest first.
@@ -153,7 +181,7 @@ impl Store {
         limit: u16,
     ) -> Result<Vec<RecordedSnapshot>, StoreError> {
         let items = self.entry_items(history_id(id), history::HistoryEnd::Newest, limit).await?;
-        items.iter().map(recorded_from_item).collect()
+        self.mapped(|catalogue| items.iter().map(|item| recorded_from_item(item, catalogue)).collect()).await
     }
 
     /// The account that shows a position, as of each of at most `limit` snapshots, the newest first, with
@@ -167,7 +195,7 @@ impl Store {
         let Some(state) = self.custody_account(id).await? else { return Ok(Vec::new()) };
         let entries = self.snapshot_entries(id, limit).await?;
         let account = |entry: &RecordedSnapshot| {
-            let accounts = state.snapshot.accounts(entry.key, &entry.holdings);
+            let accounts = state.snapshot.accounts(entry.key, &entry.state.holdings);
             let account = accounts.into_iter().find(|account| account.id == account_id)?;
             Some((account, entry.recorded_at))
         };
@@ -202,7 +230,7 @@ pub(super) fn snapshot_id(sort_key: &str) -> Option<CustodyAccountId> {
 }
 
 pub(super) fn to_item(snapshot: &StoredSnapshot) -> Item {
-    let StoredSnapshot { owner, entry, coverage, holdings, registered_at, first_confirmed_at, revision } =
+    let StoredSnapshot { owner, entry, coverage, state, registered_at, first_confirmed_at, revision } =
         snapshot;
     let mut item = snapshot_key(owner.customer_id, owner.id);
     let optional = [
@@ -212,17 +240,17 @@ pub(super) fn to_item(snapshot: &StoredSnapshot) -> Item {
     ];
     let attributes = [
         ("provider", text(owner.provider.name())),
-        ("coverage", coverage_to_list(coverage)),
-        ("holdings", holdings_to_map(holdings)),
+        ("coverage", coverage_to_attribute(coverage)),
         ("registered_at", instant(*registered_at)),
         ("revision", number(revision)),
     ];
     let optional = optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+    item.extend(state_to_attributes(state));
     item.extend(attributes.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)));
     item
 }
 
-pub(super) fn from_item(item: &Item) -> Result<StoredSnapshot, StoreError> {
+pub(super) fn from_item(item: &Item, catalogue: &Catalogue) -> Result<StoredSnapshot, StoreError> {
     let row = Row { table: Table::Accounts, item };
     let id = row.parsed("account_id", |key| snapshot_id(key).ok_or(()))?;
     let entry = row.optional("entry", entry_from_text)?;
@@ -234,8 +262,8 @@ pub(super) fn from_item(item: &Item) -> Result<StoredSnapshot, StoreError> {
             provider: row.parsed("provider", ProviderName::parse)?,
         },
         entry: entry.zip(recorded_at),
-        coverage: row.list("coverage", parse_asset)?,
-        holdings: holdings_of(row)?,
+        coverage: coverage_of(row, catalogue)?,
+        state: state_of(row, catalogue)?,
         registered_at: row.instant("registered_at")?,
         first_confirmed_at: row.optional("first_confirmed_at", Timestamp::parse)?,
         revision: row.number("revision", str::parse)?,
@@ -245,17 +273,17 @@ pub(super) fn from_item(item: &Item) -> Result<StoredSnapshot, StoreError> {
 pub(super) fn history_item(snapshot: &StoredSnapshot, key: EntryKey, recorded_at: Timestamp) -> Item {
     let mut item = history::key(history_id(snapshot.owner.id), key);
     item.insert("recorded_at".to_owned(), instant(recorded_at));
-    item.insert("coverage".to_owned(), coverage_to_list(&snapshot.coverage));
-    item.insert("holdings".to_owned(), holdings_to_map(&snapshot.holdings));
+    item.insert("coverage".to_owned(), coverage_to_attribute(&snapshot.coverage));
+    item.extend(state_to_attributes(&snapshot.state));
     item
 }
 
-pub(super) fn recorded_from_item(item: &Item) -> Result<RecordedSnapshot, StoreError> {
+pub(super) fn recorded_from_item(item: &Item, catalogue: &Catalogue) -> Result<RecordedSnapshot, StoreError> {
     let row = Row { table: Table::History, item };
     Ok(RecordedSnapshot {
         key: row.parsed("entry", entry_from_text)?,
         recorded_at: row.instant("recorded_at")?,
-        holdings: holdings_of(row)?,
+        state: state_of(row, catalogue)?,
     })
 }
 
@@ -263,13 +291,56 @@ fn asset_name(asset: &ChainAsset) -> String {
     format!("{}#{}", asset.blockchain.name(), asset.asset.code())
 }
 
-fn parse_asset(name: &str) -> Option<ChainAsset> {
+fn parse_asset(name: &str, catalogue: &Catalogue) -> Option<ChainAsset> {
     let (blockchain, token) = name.split_once('#')?;
-    ChainAsset::parse(blockchain, token).ok()
+    catalogue.chain_asset(blockchain, token).ok()
 }
 
-fn coverage_to_list(coverage: &BTreeSet<ChainAsset>) -> AttributeValue {
-    AttributeValue::L(coverage.iter().map(|asset| text(asset_name(asset))).collect())
+fn coverage_to_attribute(coverage: &Coverage) -> AttributeValue {
+    match coverage {
+        Coverage::All => text(ALL),
+        Coverage::Listed(listed) => {
+            AttributeValue::L(listed.iter().map(|asset| text(asset_name(asset))).collect())
+        }
+    }
+}
+
+fn coverage_of(row: Row<'_>, catalogue: &Catalogue) -> Result<Coverage, StoreError> {
+    if matches!(row.item.get("coverage"), Some(AttributeValue::S(all)) if all == ALL) {
+        return Ok(Coverage::All);
+    }
+    row.list("coverage", |name| parse_asset(name, catalogue)).map(Coverage::Listed)
+}
+
+fn state_to_attributes(state: &SnapshotState) -> [(String, AttributeValue); 2] {
+    let SnapshotState { holdings, unlisted } = state;
+    [
+        ("holdings".to_owned(), holdings_to_map(holdings)),
+        ("unlisted".to_owned(), AttributeValue::M(unlisted.iter().map(unlisted_to_attribute).collect())),
+    ]
+}
+
+fn state_of(row: Row<'_>, catalogue: &Catalogue) -> Result<SnapshotState, StoreError> {
+    Ok(SnapshotState { holdings: holdings_of(row, catalogue)?, unlisted: unlisted_of(row)? })
+}
+
+fn unlisted_to_attribute((id, holding): (&String, &UnlistedHolding)) -> (String, AttributeValue) {
+    let UnlistedHolding { balance, reason } = holding;
+    let item =
+        Item::from([("balance".to_owned(), text(balance)), ("reason".to_owned(), text(reason.name()))]);
+    (id.clone(), AttributeValue::M(item))
+}
+
+fn unlisted_of(row: Row<'_>) -> Result<Unlisted, StoreError> {
+    let corrupt = || row.corrupt("unlisted");
+    let unlisted = row.item.get("unlisted").and_then(|value| value.as_m().ok()).ok_or_else(corrupt)?;
+    let entry = |(id, value): (&String, &AttributeValue)| {
+        let row = Row { table: row.table, item: value.as_m().map_err(|_| corrupt())? };
+        let reason = row.parsed("reason", |reason| UnlistedReason::parse(reason).ok_or(()))?;
+        let balance = row.text("balance")?.ok_or_else(corrupt)?;
+        Ok((id.clone(), UnlistedHolding { balance, reason }))
+    };
+    unlisted.iter().map(entry).collect()
 }
 
 fn holdings_to_map(holdings: &Positions) -> AttributeValue {
@@ -284,11 +355,11 @@ fn holdings_to_map(holdings: &Positions) -> AttributeValue {
     AttributeValue::M(holdings.iter().map(entry).collect())
 }
 
-fn holdings_of(row: Row<'_>) -> Result<Positions, StoreError> {
+fn holdings_of(row: Row<'_>, catalogue: &Catalogue) -> Result<Positions, StoreError> {
     let corrupt = || row.corrupt("holdings");
     let holdings = row.item.get("holdings").and_then(|value| value.as_m().ok()).ok_or_else(corrupt)?;
     let entry = |(name, value): (&String, &AttributeValue)| {
-        let asset = parse_asset(name).ok_or_else(corrupt)?;
+        let asset = parse_asset(name, catalogue).ok_or_else(corrupt)?;
         let item = value.as_m().map_err(|_| corrupt())?;
         Ok((asset, position_of(Row { table: row.table, item })?))
     };

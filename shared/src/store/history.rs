@@ -14,8 +14,8 @@ use super::row::{Item, Row, instant, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{
-    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Asset, CustodyAccountId, CustomerId,
-    EntryKey, Moment, Timestamp,
+    AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Asset, Catalogue, CustodyAccountId,
+    CustomerId, EntryKey, Moment, Timestamp,
 };
 use aws_lc_rs::digest;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -195,7 +195,8 @@ impl Store {
     pub async fn owner(&self, id: AccountId) -> Result<Option<IdOwner>, StoreError> {
         let request = self.client.get_item().table_name(self.table(Table::History)).consistent_read(true);
         let answer = request.set_key(Some(owner_key(id))).send().await?;
-        answer.item().map(owner_from_item).transpose()
+        let owner = |catalogue: &_| answer.item().map(|item| owner_from_item(item, catalogue)).transpose();
+        self.mapped(owner).await
     }
 
     fn entries_of(&self, id: AccountId, last: &str) -> QueryFluentBuilder {
@@ -266,12 +267,14 @@ pub(super) fn owner_to_item(id: AccountId, owner: IdOwner) -> Item {
     item
 }
 
-pub(super) fn owner_from_item(item: &Item) -> Result<IdOwner, StoreError> {
+pub(super) fn owner_from_item(item: &Item, catalogue: &Catalogue) -> Result<IdOwner, StoreError> {
     let row = Row { table: Table::History, item };
     let customer_id = row.parsed("customer_id", CustomerId::parse)?;
     Ok(match row.optional(CUSTODY, CustodyAccountId::parse)? {
         Some(custody_account_id) => IdOwner::Custody { customer_id, custody_account_id },
-        None => IdOwner::Account { customer_id, asset: row.parsed("currency", Asset::parse)? },
+        None => {
+            IdOwner::Account { customer_id, asset: row.parsed("currency", |code| catalogue.asset(code))? }
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use super::row::{Item, text};
 use super::usage::check_budget;
 use super::{Store, StoreError, StoredAccount, accounts};
 use crate::config::Table;
-use crate::domain::CustomerId;
+use crate::domain::{Catalogue, CustomerId};
 use crate::query::Filter;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
@@ -30,7 +30,7 @@ pub enum StoredHolding {
     /// An account.
     Account(Box<StoredAccount>),
     /// A custody account's snapshot, which stands for an account per position.
-    Snapshot(StoredSnapshot),
+    Snapshot(Box<StoredSnapshot>),
 }
 
 impl StoredHolding {
@@ -68,26 +68,27 @@ impl From<StoredAccount> for StoredHolding {
     }
 }
 
-pub(super) fn from_item(item: &Item) -> Result<StoredHolding, StoreError> {
+pub(super) fn from_item(item: &Item, catalogue: &Catalogue) -> Result<StoredHolding, StoreError> {
     if custody_snapshot::is_snapshot(item) {
-        custody_snapshot::from_item(item).map(StoredHolding::Snapshot)
+        custody_snapshot::from_item(item, catalogue).map(Box::new).map(StoredHolding::Snapshot)
     } else {
-        accounts::from_item(item).map(StoredHolding::from)
+        accounts::from_item(item, catalogue).map(StoredHolding::from)
     }
 }
 
 /// The same of an item of a page.
-fn from_page_item(item: &PageItem<'_>) -> Result<StoredHolding, StoreError> {
+fn from_page_item(item: &PageItem<'_>, catalogue: &Catalogue) -> Result<StoredHolding, StoreError> {
     if custody_snapshot::is_snapshot(item) {
-        from_item(&item.to_item())
+        from_item(&item.to_item(), catalogue)
     } else {
-        accounts::from_item(item).map(StoredHolding::from)
+        accounts::from_item(item, catalogue).map(StoredHolding::from)
     }
 }
 
 /// A customer's items, page by page.
 #[derive(Debug)]
 pub struct CustomerPages {
+    store: Store,
     query: QueryFluentBuilder,
     has_ended: bool,
 }
@@ -98,11 +99,22 @@ impl CustomerPages {
         if self.has_ended {
             return Ok(None);
         }
-        let (holdings, last_key) = query_page(self.query.clone(), from_page_item).await?;
+        let catalogue = self.store.catalogue().await?;
+        let (holdings, last_key) = match self.page(catalogue).await {
+            // The page may name an asset that was added since.
+            Err(StoreError::Corrupt { .. }) => self.page(self.store.renewed_catalogue().await?).await?,
+            page => page?,
+        };
         check_budget(0)?;
         self.has_ended = last_key.is_none();
         self.query = self.query.clone().set_exclusive_start_key(last_key);
-        holdings.into_iter().collect::<Result<_, _>>().map(Some)
+        Ok(Some(holdings))
+    }
+
+    async fn page(&self, catalogue: Catalogue) -> Result<(Vec<StoredHolding>, Option<Item>), StoreError> {
+        let read = move |item: &PageItem<'_>| from_page_item(item, &catalogue);
+        let (holdings, last_key) = query_page(self.query.clone(), read).await?;
+        Ok((holdings.into_iter().collect::<Result<_, _>>()?, last_key))
     }
 }
 
@@ -127,7 +139,7 @@ impl Store {
             let names: Vec<String> = names.map(|name| format!("#{name}")).collect();
             query = query.projection_expression(names.join(","));
         }
-        CustomerPages { query, has_ended: false }
+        CustomerPages { store: self.clone(), query, has_ended: false }
     }
 
     /// All pages together, for a reader that a customer's size cannot hurt.

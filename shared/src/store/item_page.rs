@@ -119,10 +119,10 @@ impl PageValue<'_> {
 /// One page of a Query, each item read by `read`.
 pub(super) async fn query_page<T: Send + 'static>(
     query: QueryFluentBuilder,
-    read: fn(&PageItem<'_>) -> Result<T, StoreError>,
+    read: impl Fn(&PageItem<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
 ) -> Result<ItemPage<T>, StoreError> {
     let items = Arc::new(Mutex::new(Vec::new()));
-    let page_parser = PageParser { items: Arc::clone(&items), read };
+    let page_parser = PageParser { items: Arc::clone(&items), read: Arc::new(read) };
     let answer = query.customize().interceptor(page_parser).send().await?;
     let items = std::mem::take(&mut *items.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((items, answer.last_evaluated_key))
@@ -132,8 +132,10 @@ pub(super) async fn query_page<T: Send + 'static>(
 struct PageParser<T> {
     /// Written when the answer is parsed, and taken by [`query_page`] once the call has ended.
     items: Arc<Mutex<Vec<Result<T, StoreError>>>>,
-    read: fn(&PageItem<'_>) -> Result<T, StoreError>,
+    read: Arc<ReadItem<T>>,
 }
+
+type ReadItem<T> = dyn Fn(&PageItem<'_>) -> Result<T, StoreError> + Send + Sync;
 
 /// The body of a successful answer.
 #[derive(Deserialize)]
@@ -155,7 +157,7 @@ struct PageCapacity<'a> {
 
 impl<T> Clone for PageParser<T> {
     fn clone(&self) -> Self {
-        Self { items: Arc::clone(&self.items), read: self.read }
+        Self { items: Arc::clone(&self.items), read: Arc::clone(&self.read) }
     }
 }
 
@@ -193,7 +195,7 @@ impl<T: Send + 'static> DeserializeResponse for PageParser<T> {
         let body = response.body().bytes().unwrap_or_default();
         let PageBody { items, last_evaluated_key, consumed_capacity } =
             serde_json::from_slice(body).map_err(|error| OrchestratorError::response(error.into()))?;
-        let read = items.iter().map(self.read).collect();
+        let read = items.iter().map(|item| (self.read)(item)).collect();
         *self.items.lock().unwrap_or_else(PoisonError::into_inner) = read;
         let capacity = consumed_capacity.map(|PageCapacity { capacity_units }| {
             let units = serde_json::from_str(capacity_units.get()).ok();

@@ -101,7 +101,9 @@ impl Store {
     async fn holding(&self, place: TablePlace) -> Result<Option<StoredHolding>, StoreError> {
         let request = self.client.get_item().table_name(self.table(Table::Accounts)).consistent_read(true);
         let answer = request.set_key(Some(place.key())).send().await?;
-        answer.item().map(holdings::from_item).transpose()
+        let holding =
+            |catalogue: &_| answer.item().map(|item| holdings::from_item(item, catalogue)).transpose();
+        self.mapped(holding).await
     }
 
     /// The account of this id, if it has an item of its own.
@@ -169,7 +171,11 @@ impl Store {
             .send()
             .await?;
         // A page of a scan bounds the history reads of its accounts.
-        let stored: Vec<_> = answer.items().iter().map(holdings::from_item).collect::<Result<_, _>>()?;
+        let stored = self.mapped(|catalogue| {
+            let stored = answer.items().iter().map(|item| holdings::from_item(item, catalogue));
+            stored.collect::<Result<Vec<_>, _>>()
+        });
+        let stored = stored.await?;
         let shown =
             stream::iter(stored).map(|holding| self.holding_at(holding, moment)).buffered(CONCURRENT_READS);
         let shown: Vec<Vec<Account>> = shown.try_collect().await?;

@@ -9,6 +9,7 @@ mod accounts;
 mod as_of;
 mod attributes;
 mod batch_get;
+mod catalogue;
 mod client;
 mod clock_check;
 mod custody;
@@ -34,6 +35,7 @@ mod walk;
 
 pub use access::{ApiKey, StoredJwks};
 pub use accounts::StoredAccount;
+pub use catalogue::CatalogueError;
 pub use client::https_client;
 pub use clock_check::WrongClock;
 pub use custody::{
@@ -41,7 +43,7 @@ pub use custody::{
 };
 pub use custody_record::SnapshotError;
 pub use custody_register::RegisterError;
-pub use custody_snapshot::{RecordedSnapshot, StoredSnapshot};
+pub use custody_snapshot::{RecordedSnapshot, SnapshotState, StoredSnapshot};
 pub use error::StoreError;
 pub use history::{HistoryEnd, IdOwner, RecordedEntry};
 pub use holdings::{CustomerPages, ItemDetail, StoredHolding};
@@ -58,6 +60,7 @@ pub use walk::{AccountRows, CorruptRow, CustodyPlace, CustodyRows, OwnerPlace, O
 use crate::clock::Clock;
 use crate::config::{StoreConfig, Table, Tables};
 use aws_sdk_dynamodb::{Client, config};
+use catalogue::CatalogueCopy;
 use clock_check::ClockCheck;
 use std::sync::Arc;
 
@@ -68,6 +71,7 @@ pub struct Store {
     tables: Arc<Tables>,
     clock: Clock,
     clock_check: ClockCheck,
+    catalogue: CatalogueCopy,
 }
 
 impl Store {
@@ -76,7 +80,8 @@ impl Store {
     pub fn new(config: &StoreConfig, clock: Clock) -> Self {
         let clock_check = ClockCheck::new(clock.clone());
         let client = client::new(config, clock_check.clone());
-        Self { client, tables: Arc::new(config.tables.clone()), clock, clock_check }
+        let tables = Arc::new(config.tables.clone());
+        Self { client, tables, clock, clock_check, catalogue: CatalogueCopy::default() }
     }
 
     /// A store over a client that was configured elsewhere, with an operator's credentials.
@@ -84,7 +89,8 @@ impl Store {
     pub fn over(config: config::Builder, tables: Tables, clock: Clock) -> Self {
         let clock_check = ClockCheck::new(clock.clone());
         let client = client::observed(config, clock_check.clone());
-        Self { client, tables: Arc::new(tables), clock, clock_check }
+        let tables = Arc::new(tables);
+        Self { client, tables, clock, clock_check, catalogue: CatalogueCopy::default() }
     }
 
     /// The same store with its tables known by these names.

@@ -43,7 +43,11 @@ impl Store {
             .map(|keys| self.batch_get(self.table(Table::Accounts), keys))
             .buffered(CONCURRENT_READS);
         let items: Vec<Vec<Item>> = reads.try_collect().await?;
-        let mut found: Vec<_> = items.iter().flatten().map(accounts::from_item).collect::<Result<_, _>>()?;
+        let found = self.mapped(|catalogue| {
+            let stored = items.iter().flatten().map(|item| accounts::from_item(item, catalogue));
+            stored.collect::<Result<Vec<_>, _>>()
+        });
+        let mut found = found.await?;
         found.sort_unstable_by_key(|stored| stored.account.id);
         Ok(found)
     }

@@ -6,7 +6,7 @@ use super::row::{Item, Row, instant, number, text};
 use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::config::Table;
-use crate::domain::{Asset, Quote, QuoteBook, RateSheet, SourceName, Suspect, UsdPrice};
+use crate::domain::{Asset, Catalogue, Quote, QuoteBook, RateSheet, SourceName, Suspect, UsdPrice};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use std::collections::BTreeMap;
 
@@ -37,7 +37,8 @@ impl Store {
         let answer = request.key(SERIES, text(QUOTES)).key(PLACE, text(QUOTES)).send().await?;
         let Some(item) = answer.item() else { return Ok(StoredBook::default()) };
         let row = Row { table: Table::Rates, item };
-        Ok(StoredBook { book: Some(book(row)?), revision: row.number("revision", str::parse)? })
+        let book = self.mapped(|catalogue| book(row, catalogue)).await?;
+        Ok(StoredBook { book: Some(book), revision: row.number("revision", str::parse)? })
     }
 
     /// Keeps a sheet for ever and remembers the book it was made with, unless another run has written since
@@ -108,22 +109,22 @@ fn suspect_to_item(Suspect { quote, seen_at }: &Suspect) -> AttributeValue {
     )
 }
 
-fn book(row: Row<'_>) -> Result<QuoteBook, StoreError> {
+fn book(row: Row<'_>, catalogue: &Catalogue) -> Result<QuoteBook, StoreError> {
     let map = |attribute| row.item.get(attribute).and_then(|value| value.as_m().ok());
     let known = |answers: &Item| {
         let known = answers.iter().filter_map(|(name, quotes)| Some((SourceName::parse(name)?, quotes)));
         known
-            .map(|(source, quotes)| Some((source, by_asset(quotes.as_m().ok()?, quote)?)))
+            .map(|(source, quotes)| Some((source, by_asset(quotes.as_m().ok()?, catalogue, quote)?)))
             .collect::<Option<_>>()
     };
     let price = |value: &AttributeValue| value.as_n().ok().and_then(|usd| UsdPrice::parse(usd).ok());
     Ok(QuoteBook {
         answers: map("answers").and_then(known).ok_or_else(|| row.corrupt("answers"))?,
         accepted: map("accepted")
-            .and_then(|values| by_asset(values, price))
+            .and_then(|values| by_asset(values, catalogue, price))
             .ok_or_else(|| row.corrupt("accepted"))?,
         suspects: map("suspects")
-            .and_then(|values| by_asset(values, suspect))
+            .and_then(|values| by_asset(values, catalogue, suspect))
             .ok_or_else(|| row.corrupt("suspects"))?,
     })
 }
@@ -141,8 +142,12 @@ fn suspect(value: &AttributeValue) -> Option<Suspect> {
     Some(Suspect { quote: quote(row.item.get("quote")?)?, seen_at: row.instant("seen_at").ok()? })
 }
 
-/// Values by asset; those of assets that have left the table are passed over.
-fn by_asset<T>(values: &Item, parse: impl Fn(&AttributeValue) -> Option<T>) -> Option<BTreeMap<Asset, T>> {
-    let known = values.iter().filter_map(|(code, value)| Some((Asset::parse(code).ok()?, value)));
+/// Values by asset; those of assets that have left the catalogue are passed over.
+fn by_asset<T>(
+    values: &Item,
+    catalogue: &Catalogue,
+    parse: impl Fn(&AttributeValue) -> Option<T>,
+) -> Option<BTreeMap<Asset, T>> {
+    let known = values.iter().filter_map(|(code, value)| Some((catalogue.asset(code).ok()?, value)));
     known.map(|(asset, value)| Some((asset, parse(value)?))).collect()
 }

@@ -11,7 +11,7 @@ use super::row::{Item, Row, instant, number, text};
 use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::config::Table;
-use crate::domain::{AgeLimits, Asset, Method, Moment, Rate, RateSheet, Timestamp, UsdPrice};
+use crate::domain::{AgeLimits, Method, Moment, Rate, RateSheet, Timestamp, UsdPrice};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use backon::BackoffBuilder;
 use std::collections::BTreeMap;
@@ -251,10 +251,8 @@ fn pointer_key() -> Item {
 
 fn to_item(sheet: &RateSheet) -> Item {
     let RateSheet { observed_at, recorded_at, entries } = sheet;
-    let entries = entries
-        .iter()
-        .map(|(asset, rate)| (asset.code().to_owned(), AttributeValue::M(rate_to_item(rate))))
-        .collect();
+    let entries =
+        entries.iter().map(|(code, rate)| (code.clone(), AttributeValue::M(rate_to_item(rate)))).collect();
     Item::from([
         (SERIES.to_owned(), text(format!("{USD_SHEETS}{}", month(*observed_at)))),
         (PLACE.to_owned(), text(place(sheet))),
@@ -278,17 +276,14 @@ fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
     let row = Row { table: Table::Rates, item };
     let entries =
         item.get("entries").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("entries"))?;
-    // A code that is not in this version's table was written by another version; what can be held here needs
-    // none of it.
-    let known = entries.iter().filter_map(|(code, value)| Some((Asset::parse(code).ok()?, value)));
-    let entry = |(asset, value): (Asset, &AttributeValue)| {
+    let entry = |(code, value): (&String, &AttributeValue)| {
         let rate = rate_from_item(value.as_m().map_err(|_| row.corrupt("entries"))?)?;
-        Ok::<_, StoreError>((asset, rate))
+        Ok::<_, StoreError>((code.clone(), rate))
     };
     Ok(RateSheet {
         observed_at: row.instant("observed_at")?,
         recorded_at: row.instant("recorded_at")?,
-        entries: known.map(entry).collect::<Result<BTreeMap<_, _>, _>>()?,
+        entries: entries.iter().map(entry).collect::<Result<BTreeMap<_, _>, _>>()?,
     })
 }
 

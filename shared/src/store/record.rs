@@ -178,8 +178,11 @@ impl Store {
     ) -> Result<HashMap<AccountId, UpdateContext>, StoreError> {
         let keys = updates.iter().map(|update| accounts::key(update.customer_id, update.id)).collect();
         let mut contexts = HashMap::<AccountId, UpdateContext>::with_capacity(updates.len());
-        for item in self.batch_get(self.table(Table::Accounts), keys).await? {
-            let stored = accounts::from_item(&item)?;
+        let items = self.batch_get(self.table(Table::Accounts), keys).await?;
+        let stored = self.mapped(|catalogue| {
+            items.iter().map(|item| accounts::from_item(item, catalogue)).collect::<Result<Vec<_>, _>>()
+        });
+        for stored in stored.await? {
             let id = stored.account.id;
             contexts.entry(id).or_default().account = Some(stored);
         }
@@ -199,7 +202,8 @@ impl Store {
             let id = history::id_of(&item)?;
             let context = contexts.entry(id).or_default();
             if history::is_owner(&item) {
-                context.owner = Some(history::owner_from_item(&item)?);
+                let owner = self.mapped(|catalogue| history::owner_from_item(&item, catalogue)).await?;
+                context.owner = Some(owner);
             } else {
                 context.entry = Some(history::from_item(&item)?);
             }

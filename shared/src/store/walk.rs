@@ -5,7 +5,7 @@ use super::listing::TablePlace;
 use super::row::{Item, Row, text};
 use super::{ApiKey, IdOwner, Store, StoreError, StoredHolding, access, history, holdings};
 use crate::config::Table;
-use crate::domain::AccountId;
+use crate::domain::{AccountId, Catalogue};
 
 /// Where a walk through the history stands.
 #[derive(Debug, Clone)]
@@ -40,12 +40,13 @@ impl Store {
         let answer = request.set_exclusive_start_key(after.map(TablePlace::key)).send().await?;
         let key =
             |item: &Item| format!("{} of customer {}", part(item, "account_id"), part(item, "customer_id"));
-        let row =
-            |item: &Item| holdings::from_item(item).map_err(|error| CorruptRow { key: key(item), error });
-        Ok((
-            answer.items().iter().map(row).collect(),
-            answer.last_evaluated_key().map(TablePlace::of_key).transpose()?,
-        ))
+        let rows = self.rows(|catalogue| {
+            let row = |item: &Item| {
+                holdings::from_item(item, catalogue).map_err(|error| CorruptRow { key: key(item), error })
+            };
+            answer.items().iter().map(row).collect()
+        });
+        Ok((rows.await?, answer.last_evaluated_key().map(TablePlace::of_key).transpose()?))
     }
 
     /// Whose ids history knows, after this place of the table. It reads the whole history for it.
@@ -57,13 +58,27 @@ impl Store {
             .set_exclusive_start_key(after.map(|OwnerPlace(key)| key))
             .send()
             .await?;
-        let owner = |item: &Item| {
-            let row = Row { table: Table::History, item };
-            Ok((history::owner_from_item(item)?, row.parsed("account_id", AccountId::parse)?))
-        };
-        let row =
-            |item: &Item| owner(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error });
-        Ok((answer.items().iter().map(row).collect(), answer.last_evaluated_key.map(OwnerPlace)))
+        let rows = self.rows(|catalogue| {
+            let owner = |item: &Item| {
+                let row = Row { table: Table::History, item };
+                let owner = history::owner_from_item(item, catalogue)?;
+                Ok((owner, row.parsed("account_id", AccountId::parse)?))
+            };
+            let row = |item: &Item| {
+                owner(item).map_err(|error| CorruptRow { key: part(item, "account_id"), error })
+            };
+            answer.items().iter().map(row).collect()
+        });
+        Ok((rows.await?, answer.last_evaluated_key.map(OwnerPlace)))
+    }
+
+    /// Rows as they can be read. If some cannot, they are read once more by the catalogue as it stands now.
+    async fn rows<T>(
+        &self,
+        map: impl Fn(&Catalogue) -> Vec<Result<T, CorruptRow>>,
+    ) -> Result<Vec<Result<T, CorruptRow>>, StoreError> {
+        let rows = map(&self.catalogue().await?);
+        if rows.iter().all(Result::is_ok) { Ok(rows) } else { Ok(map(&self.renewed_catalogue().await?)) }
     }
 
     /// Custody accounts after this one, in the table's order, and where to go on unless the table has ended.

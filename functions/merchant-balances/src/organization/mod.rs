@@ -29,7 +29,8 @@ pub(crate) async fn get(
     Segments(organization): Segments<String>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = OrganizationQuery::parse(&organization, http::pairs(raw)?, now)?;
+    let catalogue = app.store.catalogue().await?;
+    let query = OrganizationQuery::parse(&organization, http::pairs(raw)?, &catalogue, now)?;
     let merchants = admitted(&caller.grants, &query)?;
     let moment = query.moment.unwrap_or(Moment::as_of(now));
     let (accounts, sheet) = tokio::try_join!(accounts(&app, &query, &merchants, moment), async {

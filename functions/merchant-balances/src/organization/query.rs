@@ -1,7 +1,7 @@
 //! The parameters of an organization's balance, each declared once.
 
 use crate::query::{DATE, KNOWN_AT, ORGANIZATION_ID, moment};
-use shared::domain::{Asset, MerchantId, Moment, OrganizationId, Timestamp};
+use shared::domain::{Asset, Catalogue, MerchantId, Moment, OrganizationId, Timestamp};
 use shared::query::parameter::parse_list;
 use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ static MERCHANT_IDS: Parameter<BTreeSet<MerchantId>> = Parameter::new(
     "merchantIds",
     "these merchants alone, at most 100",
     Expected::VendorIds(MerchantId::PREFIX),
-    |text| parse_list(text, MerchantId::parse),
+    |text, _| parse_list(text, MerchantId::parse),
 );
 static PARTIAL: Parameter<bool> =
     Parameter::boolean("partial", "leaves holdings without a rate out of the totals, and names them");
@@ -45,10 +45,11 @@ impl OrganizationQuery {
     pub(super) fn parse(
         organization_id: &str,
         pairs: Vec<(String, String)>,
+        catalogue: &Catalogue,
         now: Timestamp,
     ) -> Result<Self, InvalidParameter> {
         let id = ORGANIZATION_ID.parse(organization_id)?;
-        let parameters = Parameters::read(pairs, &IN_QUERY)?;
+        let parameters = Parameters::read(pairs, &IN_QUERY, catalogue)?;
         let merchants = parameters.optional(&MERCHANT_IDS)?;
         if merchants.as_ref().is_some_and(|merchants| merchants.len() > MAX_MERCHANTS) {
             let message = format!("`merchantIds` names more than {MAX_MERCHANTS} merchants.");

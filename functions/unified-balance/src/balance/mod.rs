@@ -35,7 +35,8 @@ pub(crate) async fn get(
     RequestTime(now): RequestTime,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = BalanceQuery::parse(http::pairs(raw)?, now)?;
+    let catalogue = app.store.catalogue().await?;
+    let query = BalanceQuery::parse(http::pairs(raw)?, &catalogue, now)?;
     if !caller.grants.may_see_customer(query.customer_id) {
         return Err(ApiError::InsufficientPermissions);
     }

@@ -2,7 +2,7 @@
 
 use crate::moment::{AS_OF, KNOWN_AT, moment};
 use crate::stack::STACK;
-use shared::domain::{Asset, CustomerId, Measure, Moment, Timestamp};
+use shared::domain::{Asset, Catalogue, CustomerId, Measure, Moment, Timestamp};
 use shared::query::filter::balance_filters;
 use shared::query::{Declared, Expected, Filter, InvalidParameter, Parameter, Parameters};
 use shared::store::ItemDetail;
@@ -20,7 +20,7 @@ static MEASURE: Parameter<Measure> = Parameter::new(
     "measure",
     "the amount that is summed, converted and compared; `balance` unless given",
     Expected::OneOf(|| Measure::ALL.map(Measure::name).to_vec()),
-    Measure::parse,
+    |text, _| Measure::parse(text),
 );
 
 /// Everything the route knows, in the order its errors list it.
@@ -46,8 +46,12 @@ pub(super) struct BalanceQuery {
 }
 
 impl BalanceQuery {
-    pub(super) fn parse(pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, InvalidParameter> {
-        let parameters = Parameters::read(pairs, &DECLARED)?;
+    pub(super) fn parse(
+        pairs: Vec<(String, String)>,
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<Self, InvalidParameter> {
+        let parameters = Parameters::read(pairs, &DECLARED, catalogue)?;
         Ok(Self {
             customer_id: parameters.required(&CUSTOMER_ID)?,
             target: parameters.required(&CURRENCY)?,

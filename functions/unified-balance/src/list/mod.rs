@@ -33,7 +33,8 @@ pub(crate) async fn get(
     RequestTime(now): RequestTime,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = ListQuery::parse(http::pairs(raw)?, &caller.grants, now)?;
+    let catalogue = app.store.catalogue().await?;
+    let query = ListQuery::parse(http::pairs(raw)?, &catalogue, &caller.grants, now)?;
     if query.filter.named_customers().any(|customer| !caller.grants.may_see_customer(customer)) {
         return Err(ApiError::InsufficientPermissions);
     }

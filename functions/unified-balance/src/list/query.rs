@@ -2,7 +2,7 @@
 
 use crate::moment::{AS_OF, KNOWN_AT, moment};
 use crate::stack::STACK;
-use shared::domain::{CustomerId, Grants, Moment, Timestamp};
+use shared::domain::{Catalogue, CustomerId, Grants, Moment, Timestamp};
 use shared::query::filter::list_filters;
 use shared::query::page::{CURSOR, LIMIT, OFFSET};
 use shared::query::sort::field_names;
@@ -16,7 +16,7 @@ static SORT: Parameter<Sort> = Parameter::new(
     "sort",
     "the order, `id` unless given; ties are broken by id",
     Expected::Order(field_names),
-    Sort::parse,
+    |text, _| Sort::parse(text),
 );
 
 /// Everything the route knows, in the order its errors list it.
@@ -80,10 +80,11 @@ pub(super) struct ListQuery {
 impl ListQuery {
     pub(super) fn parse(
         pairs: Vec<(String, String)>,
+        catalogue: &Catalogue,
         grants: &Grants,
         now: Timestamp,
     ) -> Result<Self, InvalidParameter> {
-        let parameters = Parameters::read(pairs, &DECLARED)?;
+        let parameters = Parameters::read(pairs, &DECLARED, catalogue)?;
         let filter = Filter::read(&parameters, list_filters())?;
         let reach = Reach::new(&filter, grants);
         if matches!(reach, Reach::Everybody) {

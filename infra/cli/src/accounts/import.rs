@@ -53,7 +53,7 @@ pub(super) async fn run(
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
     let ImportArguments { file, format, rejects } = arguments;
-    let mut rows = Rows::open(&file, format)?;
+    let mut rows = Rows::open(&file, format, store.catalogue().await?)?;
     let rejects = Rejects::new(&file, rejects)?;
     let mut import = Import { store, file: &file, tally: Tally::default(), rejects };
     let length =

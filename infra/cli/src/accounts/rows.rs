@@ -8,7 +8,7 @@ use crate::error::CliError;
 use balance_ingest::field::{FieldValue, entry_fields, field_names};
 use balance_ingest::{AccountEntry, EntrySource, Payload, is_ahead};
 use serde_json::{Map, Value};
-use shared::domain::{AccountUpdate, Timestamp};
+use shared::domain::{AccountUpdate, Catalogue, Timestamp};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub(super) struct Row {
 pub(super) struct Rows {
     path: PathBuf,
     records: Records,
+    /// Read when the import begins: it names the assets of all rows.
+    catalogue: Catalogue,
 }
 
 enum Records {
@@ -44,7 +46,11 @@ pub(super) enum RowsEnd {
 
 impl Rows {
     /// Opens a file; a CSV file's header is checked before anything of it is recorded.
-    pub(super) fn open(path: &Path, format: Option<ImportFormat>) -> Result<Self, CliError> {
+    pub(super) fn open(
+        path: &Path,
+        format: Option<ImportFormat>,
+        catalogue: Catalogue,
+    ) -> Result<Self, CliError> {
         let unknown = || CliError::argument("--format", "the file's name does not tell: give csv or jsonl");
         let unreadable = |source| CliError::File { path: path.to_owned(), source };
         let records = match format.or_else(|| by_name(path)).ok_or_else(unknown)? {
@@ -58,7 +64,7 @@ impl Rows {
                 Records::Csv { records, header }
             }
         };
-        Ok(Self { path: path.to_owned(), records })
+        Ok(Self { path: path.to_owned(), records, catalogue })
     }
 
     /// How far into the file reading has come.
@@ -84,7 +90,10 @@ impl Rows {
                 }),
             Records::JsonLines(lines) => json_entry(lines).map_err(file)?,
         };
-        Ok(read.map(|(line, entry)| Row { line, states: entry.and_then(|entry| states(&entry, now)) }))
+        Ok(read.map(|(line, entry)| Row {
+            line,
+            states: entry.and_then(|entry| states(&entry, &self.catalogue, now)),
+        }))
     }
 }
 
@@ -172,8 +181,8 @@ fn without_place(error: &serde_json::Error) -> String {
     text.split_once(" at line ").map_or_else(|| text.clone(), |(problem, _)| problem.to_owned())
 }
 
-fn states(entry: &AccountEntry, now: Timestamp) -> Result<Vec<AccountUpdate>, String> {
-    let updates = entry.updates(EntrySource::Import).map_err(|error| error.to_string())?;
+fn states(entry: &AccountEntry, catalogue: &Catalogue, now: Timestamp) -> Result<Vec<AccountUpdate>, String> {
+    let updates = entry.updates(EntrySource::Import, catalogue).map_err(|error| error.to_string())?;
     match updates.last() {
         Some(newest) if is_ahead(newest.entry.balance_at, now) => {
             Err("balance_at: more than 5 minutes ahead".to_owned())

@@ -5,8 +5,8 @@
 pub mod wire;
 
 use super::call::{self, Budget, CALL_TIMEOUT};
-use super::{Holdings, Provider, ProviderError};
-use crate::domain::{ChainAsset, CustodyAccount, Timestamp};
+use super::{Holdings, Provider, ProviderError, plain_words};
+use crate::domain::{Catalogue, ChainAsset, CustodyAccount, Timestamp};
 use crate::outgoing::{self, Answer};
 use crate::secret::Secret;
 use futures::FutureExt;
@@ -16,7 +16,7 @@ use reqwest::Client;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use tokio::time::{Instant, timeout_at};
-use wire::Wallet;
+use wire::{Failure, Wallet};
 
 const CONCURRENT_CALLS: usize = 4;
 
@@ -39,15 +39,21 @@ impl BitGo {
     async fn wallet_by(
         &self,
         account: &CustodyAccount,
+        catalogue: &Catalogue,
         deadline: Instant,
     ) -> Result<Holdings, ProviderError> {
         if Instant::now() >= deadline {
             return Err(ProviderError::NotReached);
         }
-        timeout_at(deadline, self.wallet(account)).await.unwrap_or_else(|_| Err(ProviderError::too_slow()))
+        let read = timeout_at(deadline, self.wallet(account, catalogue)).await;
+        read.unwrap_or_else(|_| Err(ProviderError::too_slow()))
     }
 
-    async fn wallet(&self, account: &CustodyAccount) -> Result<Holdings, ProviderError> {
+    async fn wallet(
+        &self,
+        account: &CustodyAccount,
+        catalogue: &Catalogue,
+    ) -> Result<Holdings, ProviderError> {
         let (coin, wallet) = account.provider_account.name().split_once('/').unwrap_or_default();
         let token = self.secret.text(self.budget.now()).await?;
         let url = format!("{}/api/v2/{coin}/wallet/{wallet}?allTokens=true", self.base_url);
@@ -57,16 +63,27 @@ impl BitGo {
             self.secret.forget().await;
         }
         let (answer, _) = answer?;
-        answer.holdings(account)
+        answer.holdings(account, catalogue)
     }
 }
 
-/// BitGo names its errors but numbers none, so the status decides.
+/// Sorts an answer that is no success. BitGo names its errors and numbers none, and a 400 can be about the
+/// wallet, the token or the coin.
 fn refusal(answer: &Answer) -> ProviderError {
-    let problem = format!("status {}", answer.status);
+    let Failure { name, error } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let problem = [format!("status {}", answer.status), plain_words(&name), plain_words(&error)];
+    let problem = problem.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    let says = |words: &[&str]| {
+        let text = format!("{name} {error}").to_ascii_lowercase();
+        words.iter().any(|word| text.contains(word))
+    };
     match answer.status {
         401 | 403 => ProviderError::Credentials(problem),
-        400 | 404 => ProviderError::UnknownAccount(problem),
+        400 if says(&["unlock", "ip-restricted", "ip restricted"]) => ProviderError::Credentials(problem),
+        404 => ProviderError::UnknownAccount(problem),
+        400 if says(&["wallet id", "walletnotfound", "wallet not found"]) => {
+            ProviderError::UnknownAccount(problem)
+        }
         _ => ProviderError::Nonsense(problem),
     }
 }
@@ -75,9 +92,11 @@ impl Provider for BitGo {
     fn holdings<'a>(
         &'a self,
         accounts: &'a [CustodyAccount],
+        catalogue: &'a Catalogue,
         deadline: Instant,
     ) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>> {
-        let reads: Vec<_> = accounts.iter().map(|account| self.wallet_by(account, deadline)).collect();
+        let reads: Vec<_> =
+            accounts.iter().map(|account| self.wallet_by(account, catalogue, deadline)).collect();
         stream::iter(reads).buffered(CONCURRENT_CALLS).collect().boxed()
     }
 
@@ -85,6 +104,7 @@ impl Provider for BitGo {
         &'a self,
         _: &'a CustodyAccount,
         _: &'a [ChainAsset],
+        _: &'a Catalogue,
         _: Timestamp,
     ) -> BoxFuture<'a, Result<BTreeMap<ChainAsset, Timestamp>, ProviderError>> {
         ready(Ok(BTreeMap::new())).boxed()

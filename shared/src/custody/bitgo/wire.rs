@@ -1,92 +1,111 @@
-//! BitGo's JSON: balances are strings of base units (wei, satoshi), which a table turns into amounts.
+//! BitGo's JSON: balances are strings of base units (wei, satoshi), whose digits the catalogue knows.
 
-use crate::custody::{Holdings, ProviderError};
+use crate::custody::{Holdings, Place, ProviderError, place};
 use crate::domain::amount::DecimalError;
-use crate::domain::{Amount, ChainAsset, CustodyAccount, Position};
+use crate::domain::{Amount, Catalogue, CustodyAccount, Position};
 use crate::entries::Entries;
 use serde::Deserialize;
-
-/// Coins and tokens as BitGo names them, with the blockchain, the asset and the digits of a base unit on that
-/// chain.
-const KNOWN: [(&str, &str, &str, usize); 13] = [
-    ("btc", "BTC", "BTC", 8),
-    ("eth", "ETH", "ETH", 18),
-    ("usdt", "ETH", "USDT", 6),
-    ("usdc", "ETH", "USDC", 6),
-    ("trx", "TRX", "TRX", 6),
-    ("trx:usdt", "TRX", "USDT", 6),
-    ("sol", "SOL", "SOL", 9),
-    ("sol:usdt", "SOL", "USDT", 6),
-    ("sol:usdc", "SOL", "USDC", 6),
-    ("bsc", "BSC", "BNB", 18),
-    ("bsc:usdt", "BSC", "USDT", 18),
-    ("polygon:usdt", "POLYGON", "USDT", 6),
-    ("polygon:usdc", "POLYGON", "USDC", 6),
-];
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 
 /// One wallet: `GET /api/v2/{coin}/wallet/{walletId}?allTokens=true`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Wallet {
     id: String,
     coin: String,
-    #[serde(flatten)]
-    own: Balance,
+    #[serde(rename = "balanceString", default)]
+    balance: Value,
+    #[serde(rename = "spendableBalanceString", default)]
+    spendable: Value,
+    /// An object; `null` or a list for a wallet without tokens.
     #[serde(default)]
-    tokens: Entries<Balance>,
+    tokens: Option<Box<RawValue>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct Balance {
-    #[serde(rename = "balanceString")]
-    balance: String,
+/// A wallet's own balance, or a token's. Of an asset that the account shows it must be sound.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct UnitBalance {
+    #[serde(rename = "balanceString", default)]
+    balance: Value,
     /// Absent where nothing can be locked.
-    #[serde(rename = "spendableBalanceString")]
-    spendable: Option<String>,
+    #[serde(rename = "spendableBalanceString", default)]
+    spendable: Value,
+}
+
+/// The body of a failure.
+#[derive(Debug, Default, Deserialize)]
+pub struct Failure {
+    /// The kind of failure.
+    #[serde(default)]
+    pub name: String,
+    /// The vendor's own words.
+    #[serde(default)]
+    pub error: String,
 }
 
 impl Wallet {
-    /// What the wallet holds of what the account lists.
-    pub fn holdings(&self, account: &CustodyAccount) -> Result<Holdings, ProviderError> {
+    /// What the wallet holds.
+    pub fn holdings(
+        &self,
+        account: &CustodyAccount,
+        catalogue: &Catalogue,
+    ) -> Result<Holdings, ProviderError> {
         if format!("{}/{}", self.coin, self.id) != account.provider_account.name() {
             return Err(ProviderError::Nonsense("another wallet than was asked for".to_owned()));
         }
-        let mut holdings = Holdings::default();
-        let tokens = self.tokens.0.iter().map(|(name, balance)| (name, balance));
-        for (name, balance) in std::iter::once((&self.coin, &self.own)).chain(tokens) {
-            let known = KNOWN.iter().find(|(known, ..)| known == name);
-            let chain_asset = known.and_then(|(_, blockchain, token, digits)| {
-                Some((ChainAsset::parse(blockchain, token).ok()?, *digits))
-            });
-            match chain_asset.filter(|(chain_asset, _)| account.positions.contains_key(chain_asset)) {
-                Some((chain_asset, digits)) => {
-                    if holdings.positions.insert(chain_asset, balance.position(digits)?).is_some() {
-                        return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
-                    }
+        let own = UnitBalance { balance: self.balance.clone(), spendable: self.spendable.clone() };
+        let (mut holdings, mut seen) = (Holdings::default(), BTreeSet::new());
+        for (name, balance) in std::iter::once((self.coin.clone(), own)).chain(self.tokens()?) {
+            match place(account, &name, catalogue) {
+                Place::Shown(..) if !seen.insert(name.clone()) => {
+                    return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
                 }
-                None => holdings.unlisted += 1,
+                Place::Shown(chain_asset, digits) => {
+                    holdings.add(chain_asset, balance.position(&name, digits)?)?;
+                }
+                Place::LeftOut(reason) => {
+                    holdings.leave_out(&name, balance.balance.as_str().unwrap_or_default(), reason);
+                }
             }
         }
         Ok(holdings)
     }
+
+    /// The tokens by name. A token that is no object has no balance.
+    fn tokens(&self) -> Result<Vec<(String, UnitBalance)>, ProviderError> {
+        let Some(tokens) = self.tokens.as_ref().map(|tokens| tokens.get()) else { return Ok(Vec::new()) };
+        let is_none = |tokens: &str| tokens.trim_matches(|edge: char| edge.is_whitespace()).starts_with('[');
+        if tokens == "null" || is_none(tokens) {
+            return Ok(Vec::new());
+        }
+        let Entries(tokens): Entries<Box<RawValue>> = serde_json::from_str(tokens)
+            .map_err(|error| ProviderError::Nonsense(format!("tokens, column {}", error.column())))?;
+        let balance = |token: &RawValue| serde_json::from_str(token.get()).unwrap_or_default();
+        Ok(tokens.into_iter().map(|(name, token)| (name, balance(&token))).collect())
+    }
 }
 
-impl Balance {
-    fn position(&self, digits: usize) -> Result<Position, ProviderError> {
-        let amount = |text: &str| {
-            from_base_units(text, digits)
-                .map_err(|fault| ProviderError::Nonsense(format!("an amount of base units: {fault}")))
+impl UnitBalance {
+    fn position(&self, name: &str, digits: u32) -> Result<Position, ProviderError> {
+        let amount = |value: &Value| {
+            let text = value.as_str().ok_or(DecimalError::Malformed);
+            text.and_then(|text| from_base_units(text, digits)).map_err(|fault| {
+                ProviderError::Nonsense(format!("an amount of {name} in base units: {fault}"))
+            })
         };
         let total = amount(&self.balance)?;
-        let available = self.spendable.as_deref().map(amount).transpose()?.unwrap_or(total);
-        Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))
+        let available = if self.spendable.is_null() { total } else { amount(&self.spendable)? };
+        Position::new(total, available).map_err(ProviderError::nonsense)
     }
 }
 
 /// A whole number of base units as an amount; a sign, a point or an exponent is refused.
-fn from_base_units(text: &str, digits: usize) -> Result<Amount, DecimalError> {
+fn from_base_units(text: &str, digits: u32) -> Result<Amount, DecimalError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(DecimalError::Malformed);
     }
+    let digits = usize::try_from(digits).map_err(|_| DecimalError::Malformed)?;
     let padded = format!("{text:0>width$}", width = digits + 1);
     let (whole, fraction) = padded.split_at_checked(padded.len() - digits).ok_or(DecimalError::Malformed)?;
     // Leading zeros are no digits of the amount.

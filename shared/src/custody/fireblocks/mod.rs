@@ -2,21 +2,20 @@
 //!
 //! Requests are signed one by one
 //! (<https://developers.fireblocks.com/reference/signing-a-request-jwt-structure>). What an asset id stands
-//! for is a table's business, never a parser's: `USDT_ERC20` and `TRX_USDT_S2UZ` follow no rule.
+//! for is the catalogue's business, never a parser's: `USDT_ERC20` and `TRX_USDT_S2UZ` follow no rule.
 
-pub mod assets;
 mod sign;
 pub mod wire;
 
 use super::call::{self, Budget, CALL_TIMEOUT};
-use super::{Holdings, Provider, ProviderError};
-use crate::domain::{ChainAsset, CustodyAccount, Timestamp};
+use super::{Holdings, Provider, ProviderError, plain_words};
+use crate::domain::{Catalogue, ChainAsset, CustodyAccount, Timestamp};
 use crate::outgoing::{self, Answer};
 use crate::secret::Secret;
-use assets::AssetIds;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
@@ -35,7 +34,13 @@ const MISSING_PER_PAGE: usize = 10;
 /// Transactions of one page; the newest come first, so the first page nearly always tells.
 const PAGE_TRANSACTIONS: usize = 200;
 const MAX_TRANSACTION_PAGES: usize = 5;
+/// Assets that one query for transactions names.
+const MAX_ASSETS_ASKED: usize = 50;
 const CONCURRENT_CALLS: usize = 8;
+/// RFC 3986's unreserved characters stand as they are.
+const NOT_IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// Begins the paths that tell balances.
+const VAULTS: &str = "/v1/vault/accounts";
 const API_KEY: &str = "X-API-Key";
 /// Names the next page of transactions.
 const NEXT_PAGE: &str = "next-page";
@@ -51,20 +56,14 @@ pub struct Fireblocks {
     base_url: String,
     client: Client,
     secret: Secret,
-    ids: AssetIds,
     budget: Budget,
 }
 
 impl Fireblocks {
     /// A client of the API at `base_url`, such as `https://api.fireblocks.io`.
-    pub fn new(
-        base_url: String,
-        secret: Secret,
-        ids: AssetIds,
-        budget: Budget,
-    ) -> Result<Self, ProviderError> {
+    pub fn new(base_url: String, secret: Secret, budget: Budget) -> Result<Self, ProviderError> {
         let client = outgoing::client(CALL_TIMEOUT, &base_url).map_err(ProviderError::Unavailable)?;
-        Ok(Self { base_url, client, secret, ids, budget })
+        Ok(Self { base_url, client, secret, budget })
     }
 
     /// `path` starts with `/v1` and carries the query: it is what is signed.
@@ -76,19 +75,23 @@ impl Fireblocks {
             Ok(request.header(API_KEY, credentials.api_key()).bearer_auth(token))
         };
         let answer = call::get(&self.budget, request, refusal).await;
-        if matches!(answer, Err(ProviderError::Credentials(_))) {
+        // A user may read vaults and no transactions: the secret is right then, and reading it again would not
+        // help.
+        let is_of_vaults = path.starts_with(VAULTS);
+        if is_of_vaults && matches!(answer, Err(ProviderError::Credentials(_))) {
             self.secret.forget().await;
         }
         answer
     }
 
-    async fn vault(&self, account: &CustodyAccount) -> Result<Holdings, ProviderError> {
-        let path = format!("/v1/vault/accounts/{}", account.provider_account.name());
-        match self.get::<Vault>(&path).await {
-            Ok((vault, _)) => vault.holdings(account, &self.ids),
-            Err(ProviderError::NoWallet) => Ok(Holdings::default()),
-            Err(error) => Err(error),
-        }
+    async fn vault(
+        &self,
+        account: &CustodyAccount,
+        catalogue: &Catalogue,
+    ) -> Result<Holdings, ProviderError> {
+        let path = format!("{VAULTS}/{}", account.provider_account.name());
+        let (vault, _) = self.get::<Vault>(&path).await?;
+        vault.holdings(account, catalogue)
     }
 
     /// The batch's vaults as far as the first pages have them, by id. A page is worth its call while ten
@@ -103,7 +106,7 @@ impl Fireblocks {
             found.extend(page.wanted(|id| wanted.contains(id)));
             let missing = wanted.len().saturating_sub(found.len());
             let Some(next) = page.next().filter(|_| missing >= pages * MISSING_PER_PAGE) else { break };
-            after = format!("&after={next}");
+            after = format!("&after={}", encoded(&next));
         }
         Ok(found)
     }
@@ -111,6 +114,7 @@ impl Fireblocks {
     async fn batch(
         &self,
         accounts: &[CustodyAccount],
+        catalogue: &Catalogue,
         deadline: Instant,
     ) -> Vec<Result<Holdings, ProviderError>> {
         let mut paged = Found::new();
@@ -118,27 +122,27 @@ impl Fireblocks {
             match timeout_at(deadline, self.paged_vaults(accounts)).await {
                 Ok(Ok(found)) => paged = found,
                 // Pages that cannot be read are no fault of the vaults.
-                Ok(Err(
-                    ProviderError::Nonsense(_) | ProviderError::UnknownAccount(_) | ProviderError::NoWallet,
-                )) => {}
+                Ok(Err(ProviderError::Nonsense(_) | ProviderError::UnknownAccount(_))) => {}
                 Ok(Err(error)) => return accounts.iter().map(|_| Err(error.clone())).collect(),
                 Err(_) => return accounts.iter().map(|_| Err(ProviderError::NotReached)).collect(),
             }
         }
-        let reads: Vec<_> = accounts.iter().map(|account| self.one(account, &paged, deadline)).collect();
+        let reads: Vec<_> =
+            accounts.iter().map(|account| self.one(account, catalogue, &paged, deadline)).collect();
         stream::iter(reads).buffered(CONCURRENT_CALLS).collect().await
     }
 
     async fn one(
         &self,
         account: &CustodyAccount,
+        catalogue: &Catalogue,
         paged: &Found,
         deadline: Instant,
     ) -> Result<Holdings, ProviderError> {
         match paged.get(account.provider_account.name()) {
-            Some(vault) => vault.clone()?.holdings(account, &self.ids),
+            Some(vault) => vault.clone()?.holdings(account, catalogue),
             None if Instant::now() >= deadline => Err(ProviderError::NotReached),
-            None => timeout_at(deadline, self.vault(account))
+            None => timeout_at(deadline, self.vault(account, catalogue))
                 .await
                 .unwrap_or_else(|_| Err(ProviderError::too_slow())),
         }
@@ -149,59 +153,61 @@ impl Fireblocks {
     async fn newest(
         &self,
         side: &str,
+        account: &CustodyAccount,
         assets: &[ChainAsset],
+        catalogue: &Catalogue,
         since: Timestamp,
     ) -> Result<LastMoves, ProviderError> {
-        let (after, ids) = (since.unix_milliseconds(), self.ids.of(assets).join(","));
-        // None at all would ask for every asset's.
-        if ids.is_empty() {
-            return Ok(LastMoves::new());
-        }
+        let ids = assets.iter().flat_map(|asset| catalogue.provider_ids(account.provider, asset));
+        let ids: BTreeSet<String> = ids.map(encoded).collect();
+        let assets_asked = match ids.len() {
+            0 => return Ok(LastMoves::new()),
+            1..=MAX_ASSETS_ASKED => format!("&assets={}", ids.into_iter().collect::<Vec<_>>().join(",")),
+            // A query without assets asks for every asset's.
+            _ => String::new(),
+        };
+        let after = since.unix_milliseconds();
         let path = format!(
-            "/v1/transactions?after={after}&{side}&assets={ids}&orderBy=createdAt&sort=DESC&limit={PAGE_TRANSACTIONS}"
+            "/v1/transactions?after={after}&{side}{assets_asked}&orderBy=createdAt&sort=DESC\
+             &limit={PAGE_TRANSACTIONS}"
         );
         let (mut newest, mut page) = (BTreeMap::new(), String::new());
         for _ in 0..MAX_TRANSACTION_PAGES {
-            let (transactions, headers) = match self.get::<Vec<Transaction>>(&format!("{path}{page}")).await {
-                Err(ProviderError::NoWallet) => break,
-                answer => answer?,
-            };
+            let (transactions, headers) = self.get::<Vec<Transaction>>(&format!("{path}{page}")).await?;
             let is_last = transactions.len() < PAGE_TRANSACTIONS;
             for (chain_asset, at) in
-                transactions.iter().filter_map(|transaction| transaction.moved(&self.ids))
+                transactions.iter().filter_map(|transaction| transaction.moved(account, catalogue))
             {
-                keep_newest(&mut newest, chain_asset, at);
+                keep_newest(&mut newest, chain_asset.clone(), at);
             }
-            let next =
-                headers.get(NEXT_PAGE).and_then(|next| next.to_str().ok()).filter(|next| is_token(next));
+            let next = headers.get(NEXT_PAGE).and_then(|next| next.to_str().ok()).and_then(wire::cursor);
             let Some(next) = next.filter(|_| !is_last && newest.len() < assets.len()) else { break };
-            page = format!("&next={next}");
+            page = format!("&next={}", encoded(&next));
         }
         Ok(newest)
     }
 }
 
-/// What may stand in a query as it is.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'='))
+/// A value as it stands in a query.
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NOT_IN_A_QUERY).to_string()
 }
 
 impl Provider for Fireblocks {
     fn holdings<'a>(
         &'a self,
         accounts: &'a [CustodyAccount],
+        catalogue: &'a Catalogue,
         deadline: Instant,
     ) -> BoxFuture<'a, Vec<Result<Holdings, ProviderError>>> {
-        self.batch(accounts, deadline).boxed()
+        self.batch(accounts, catalogue, deadline).boxed()
     }
 
     fn last_transactions<'a>(
         &'a self,
         account: &'a CustodyAccount,
         assets: &'a [ChainAsset],
+        catalogue: &'a Catalogue,
         since: Timestamp,
     ) -> BoxFuture<'a, Result<LastMoves, ProviderError>> {
         async move {
@@ -211,8 +217,8 @@ impl Provider for Fireblocks {
                 format!("destType=VAULT_ACCOUNT&destId={vault}"),
             );
             let (mut out, into) = futures::future::try_join(
-                self.newest(&source, assets, since),
-                self.newest(&destination, assets, since),
+                self.newest(&source, account, assets, catalogue, since),
+                self.newest(&destination, account, assets, catalogue, since),
             )
             .await?;
             for (chain_asset, at) in into {
@@ -232,16 +238,13 @@ fn keep_newest(moves: &mut LastMoves, chain_asset: ChainAsset, at: Timestamp) {
 /// Sorts an answer that is no success: by the vendor's code, whatever status it comes with, else by the
 /// status.
 fn refusal(answer: &Answer) -> ProviderError {
-    let Failure { code } = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let problem = format!(
-        "status {}, code {}",
-        answer.status,
-        code.map_or_else(|| "none".to_owned(), |code| code.to_string())
-    );
+    let Failure { code, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let code_text = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    let problem = [format!("status {}, code {code_text}", answer.status), plain_words(&message)];
+    let problem = problem.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     match (answer.status, code) {
         (_, Some(-12..=-1)) | (401 | 403, _) => ProviderError::Credentials(problem),
         (_, Some(1004 | 11001)) => ProviderError::UnknownAccount(problem),
-        (_, Some(1006)) => ProviderError::NoWallet,
         _ => ProviderError::Nonsense(problem),
     }
 }

@@ -1,24 +1,23 @@
 //! Fireblocks' JSON, as far as it matters: liberal in what it passes over, strict in what becomes a number.
 
-use super::assets::AssetIds;
-use crate::custody::{Holdings, ProviderError};
-use crate::domain::{Amount, ChainAsset, CustodyAccount, Position, Timestamp};
+use crate::custody::{Holdings, Place, ProviderError, place};
+use crate::domain::{Amount, Catalogue, ChainAsset, CustodyAccount, Position, ProviderAsset, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One vault: `GET /v1/vault/accounts/{id}`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Vault {
     id: String,
-    assets: Vec<Asset>,
+    assets: Vec<VaultAsset>,
 }
 
-/// One wallet of a vault. Amounts are decimal strings, which is asked only of assets that an account lists;
+/// One wallet of a vault. Amounts are decimal strings, which is asked only of assets that an account shows;
 /// other members vary in type and are not looked at.
 #[derive(Debug, Clone, Deserialize)]
-struct Asset {
+struct VaultAsset {
     id: String,
     #[serde(default)]
     total: Value,
@@ -54,6 +53,10 @@ pub struct Transaction {
     created_at: i64,
     #[serde(default)]
     status: String,
+    #[serde(default)]
+    operation: String,
+    #[serde(default)]
+    amount: Option<Box<RawValue>>,
 }
 
 /// The body of a failure.
@@ -61,68 +64,60 @@ pub struct Transaction {
 pub struct Failure {
     /// The vendor's code.
     pub code: Option<i64>,
+    /// The vendor's own words.
+    #[serde(default)]
+    pub message: String,
 }
 
-/// Transactions of these moved nothing.
-const UNMOVED: [&str; 4] = ["CANCELLED", "REJECTED", "BLOCKED", "FAILED"];
+/// The status of a transaction that has moved something. A transaction without a status is taken for one.
+const COMPLETED: &str = "COMPLETED";
+/// Operations that sign and move nothing.
+const UNMOVING: [&str; 2] = ["TYPED_MESSAGE", "RAW"];
+/// An operation that moves something if it has an amount.
+const CONTRACT_CALL: &str = "CONTRACT_CALL";
 
 impl Vault {
-    /// What the vault holds of what the account lists. An amount that cannot be meant, or an asset told
-    /// twice, makes the account's answer nonsense: half of it could not be trusted either. What is not listed
-    /// is counted and not looked at.
-    pub fn holdings(&self, account: &CustodyAccount, ids: &AssetIds) -> Result<Holdings, ProviderError> {
+    /// What the vault holds. An amount of an asset that the account shows must be sound, and be there once:
+    /// half of an answer could not be trusted either. Other amounts are noted as they are written.
+    pub fn holdings(
+        &self,
+        account: &CustodyAccount,
+        catalogue: &Catalogue,
+    ) -> Result<Holdings, ProviderError> {
         if self.id != account.provider_account.name() {
             return Err(ProviderError::Nonsense("another vault than was asked for".to_owned()));
         }
-        let (mut holdings, mut told) = (Holdings::default(), BTreeSet::new());
+        let (mut holdings, mut seen) = (Holdings::default(), BTreeSet::new());
         for asset in &self.assets {
-            let Some(chain_asset) =
-                ids.get(&asset.id).filter(|chain_asset| account.positions.contains_key(chain_asset))
-            else {
-                holdings.unlisted += 1;
-                continue;
-            };
-            if !told.insert(&asset.id) {
-                return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
+            match place(account, &asset.id, catalogue) {
+                Place::Shown(..) if !seen.insert(&asset.id) => {
+                    return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
+                }
+                Place::Shown(chain_asset, _) => holdings.add(chain_asset, asset.position()?)?,
+                Place::LeftOut(reason) => {
+                    holdings.leave_out(&asset.id, asset.total.as_str().unwrap_or_default(), reason);
+                }
             }
-            add(&mut holdings.positions, chain_asset, asset.position()?)?;
         }
         Ok(holdings)
     }
 }
 
-impl Asset {
+impl VaultAsset {
     fn position(&self) -> Result<Position, ProviderError> {
         let amount = |value: &Value| value.as_str().and_then(|text| Amount::parse(text).ok());
         let amounts = amount(&self.total).zip(amount(&self.available));
-        let (total, available) =
-            amounts.ok_or_else(|| ProviderError::Nonsense("an amount is no decimal".to_owned()))?;
-        Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))
+        let (total, available) = amounts
+            .ok_or_else(|| ProviderError::Nonsense(format!("an amount of {} is no decimal", self.id)))?;
+        Position::new(total, available).map_err(ProviderError::nonsense)
     }
-}
-
-/// Two ids can stand for one asset; their amounts are added up.
-fn add(
-    positions: &mut BTreeMap<ChainAsset, Position>,
-    chain_asset: &ChainAsset,
-    more: Position,
-) -> Result<(), ProviderError> {
-    let known = positions.get(chain_asset).copied().unwrap_or_default();
-    let sum = |left: Amount, right: Amount| Amount::from_wide(left.wide() + right.wide());
-    let sums = sum(known.balance(), more.balance())
-        .and_then(|total| Ok((total, sum(known.available(), more.available())?)));
-    let (total, available) = sums.map_err(|error| ProviderError::Nonsense(error.to_string()))?;
-    let position =
-        Position::new(total, available).map_err(|error| ProviderError::Nonsense(error.to_string()))?;
-    positions.insert(chain_asset.clone(), position);
-    Ok(())
 }
 
 impl VaultPage {
     /// The cursor of the next page, if there is one.
     #[must_use]
     pub fn next(&self) -> Option<String> {
-        self.paging.after.clone().filter(|after| super::is_token(after))
+        self.paging.after.clone().filter(|after| !after.is_empty())
     }
 
     /// Those of its vaults that are wanted, by id, each readable or not.
@@ -146,8 +141,42 @@ impl VaultPage {
 impl Transaction {
     /// What it moved and when, if it moved anything we know.
     #[must_use]
-    pub fn moved(&self, ids: &AssetIds) -> Option<(ChainAsset, Timestamp)> {
-        let chain_asset = ids.get(&self.asset_id).filter(|_| !UNMOVED.contains(&self.status.as_str()))?;
-        Some((chain_asset.clone(), Timestamp::from_unix_milliseconds(self.created_at)?))
+    pub fn moved<'a>(
+        &self,
+        account: &CustodyAccount,
+        catalogue: &'a Catalogue,
+    ) -> Option<(&'a ChainAsset, Timestamp)> {
+        let Some(ProviderAsset::Named { chain_asset, .. }) =
+            catalogue.provider_asset(account.provider, &self.asset_id)
+        else {
+            return None;
+        };
+        if !self.has_moved() {
+            return None;
+        }
+        Some((chain_asset, Timestamp::from_unix_milliseconds(self.created_at)?))
     }
+
+    fn has_moved(&self) -> bool {
+        let is_completed = self.status.is_empty() || self.status == COMPLETED;
+        let has_amount = || {
+            let amount = self.amount.as_ref().map_or("", |amount| amount.get());
+            amount.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
+        };
+        is_completed
+            && !UNMOVING.contains(&self.operation.as_str())
+            && (self.operation != CONTRACT_CALL || has_amount())
+    }
+}
+
+/// The cursor in the header `next-page`, which is a URL by the vendor's own document and a bare cursor
+/// elsewhere.
+#[must_use]
+pub fn cursor(next_page: &str) -> Option<String> {
+    let encoded = match next_page.split_once("next=") {
+        Some((_, rest)) => rest.split('&').next().unwrap_or_default(),
+        None => return Some(next_page.to_owned()).filter(|cursor| !cursor.is_empty()),
+    };
+    let cursor = percent_encoding::percent_decode_str(encoded).decode_utf8().ok()?;
+    Some(cursor.into_owned()).filter(|cursor| !cursor.is_empty())
 }
