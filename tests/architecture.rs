@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of `shared` and the modules it may know.
-const FLOORS: [(&str, &[&str]); 15] = [
+const FLOORS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("asset_row", &["domain"]),
     ("clock", &["domain"]),
@@ -13,13 +13,17 @@ const FLOORS: [(&str, &[&str]); 15] = [
     ("telemetry", &[]),
     ("query", &["domain"]),
     ("store", &["asset_row", "clock", "config", "domain", "query"]),
+    ("balance", &["domain", "query", "store"]),
     ("cost", &["store"]),
     ("outgoing", &["config"]),
     ("secret", &["config", "domain", "store"]),
     ("auth", &["config", "domain", "outgoing", "secret", "store"]),
     ("rates", &["config", "domain", "entries", "outgoing", "secret"]),
     ("custody", &["clock", "config", "domain", "entries", "outgoing", "secret", "store"]),
-    ("http", &["auth", "clock", "config", "cost", "custody", "domain", "query", "store", "telemetry"]),
+    (
+        "http",
+        &["auth", "balance", "clock", "config", "cost", "custody", "domain", "query", "store", "telemetry"],
+    ),
 ];
 
 fn root() -> PathBuf {

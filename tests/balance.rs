@@ -16,14 +16,14 @@ async fn the_published_example_is_answered_to_the_letter() {
     let usdc = with(account(2, "USDC", "17034"), wallet);
     let eur = with(account(1, "EUR", "240.5"), json!({"iban": "DE89370400440532013000"}));
     let app = App::start(dataset(vec![eur, usdc])).await;
-    assert_snapshot!(app.balance("eur", "&stack=currency&details=true").await, @r#"200 {"total_balance":15243.11,"currency":"EUR","fiat_balance":240.50,"crypto_balance":15002.61,"stacks":[{"currency":"EUR","is_crypto":false,"accounts":1,"balance":240.50,"balance_in_base":240.50},{"currency":"USDC","is_crypto":true,"accounts":1,"balance":17034.00,"balance_in_base":15002.61}],"details":{"fiat_accounts":[{"id":"00000000-0000-4000-8000-000000000001","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"EUR","balance":240.50,"balance_in_base":240.50,"is_crypto":false,"active":true,"status":"active","iban":"DE89370400440532013000"}],"crypto_assets":[{"id":"00000000-0000-4000-8000-000000000002","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"USDC","balance":17034.00,"balance_in_base":15002.61,"is_crypto":true,"active":true,"status":"active","main_wallet_address":"0x1","main_wallet_address_tag":""}]},"rates":[{"currency":"EUR","usd":1.1353,"rate":1,"source":"test","method":"market","observed_at":"2026-06-01T00:00:00.000Z"},{"currency":"USDC","usd":0.99991,"rate":0.8807451774861270148859332335,"source":"test","method":"market","observed_at":"2026-06-01T00:00:00.000Z","peg_deviation":-0.00009}]}"#);
+    assert_snapshot!(app.balance("eur", "&stack=currency&details=true").await, @r#"200 {"total_balance":15243.11,"currency":"EUR","fiat_balance":240.50,"crypto_balance":15002.61,"accounts":2,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z","stacks":[{"currency":"EUR","is_crypto":false,"accounts":1,"balance":240.50,"balance_in_base":240.50},{"currency":"USDC","is_crypto":true,"accounts":1,"balance":17034.00,"balance_in_base":15002.61}],"details":{"fiat_accounts":[{"id":"00000000-0000-4000-8000-000000000001","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"EUR","balance":240.50,"balance_in_base":240.50,"is_crypto":false,"active":true,"status":"active","iban":"DE89370400440532013000","balance_at":"2026-06-01T00:00:00.000Z"}],"crypto_assets":[{"id":"00000000-0000-4000-8000-000000000002","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"USDC","balance":17034.00,"balance_in_base":15002.61,"is_crypto":true,"active":true,"status":"active","main_wallet_address":"0x1","main_wallet_address_tag":"","balance_at":"2026-06-01T00:00:00.000Z"}]},"rates":[{"currency":"EUR","usd":1.1353,"rate":1,"source":"test","method":"market","observed_at":"2026-06-01T00:00:00.000Z"},{"currency":"USDC","usd":0.99991,"rate":0.8807451774861270148859332335,"source":"test","method":"market","observed_at":"2026-06-01T00:00:00.000Z","peg_deviation":-0.00009}]}"#);
 }
 
 #[tokio::test]
 async fn a_customer_without_accounts_has_nothing_in_any_currency() {
     let app = App::start(json!({})).await;
-    assert_snapshot!(app.balance("EUR", "&stack=currency&details=true&partial=true").await, @r#"200 {"total_balance":0.00,"currency":"EUR","fiat_balance":0.00,"crypto_balance":0.00,"complete":true,"stacks":[],"details":{"fiat_accounts":null,"crypto_assets":null},"rates":[]}"#);
-    assert_snapshot!(app.balance("JPY", "").await, @r#"200 {"total_balance":0,"currency":"JPY","fiat_balance":0,"crypto_balance":0}"#);
+    assert_snapshot!(app.balance("EUR", "&stack=currency&details=true&partial=true").await, @r#"200 {"total_balance":0.00,"currency":"EUR","fiat_balance":0.00,"crypto_balance":0.00,"accounts":0,"complete":true,"oldest_balance_at":null,"stacks":[],"details":{"fiat_accounts":null,"crypto_assets":null},"rates":[]}"#);
+    assert_snapshot!(app.balance("JPY", "").await, @r#"200 {"total_balance":0,"currency":"JPY","fiat_balance":0,"crypto_balance":0,"accounts":0,"complete":true,"oldest_balance_at":null}"#);
 }
 
 #[tokio::test]
@@ -38,8 +38,8 @@ async fn amounts_keep_every_digit_and_print_with_their_assets() {
         account(7, "USD", "-999999999999999999.999999999999999999"),
     ];
     let app = App::start(dataset(accounts)).await;
-    assert_snapshot!(app.balance("USD", "&search.currency=USD&stack=currency").await, @r#"200 {"total_balance":-999999999999998999.50,"currency":"USD","fiat_balance":-999999999999998999.50,"crypto_balance":0.00,"stacks":[{"currency":"USD","is_crypto":false,"accounts":2,"balance":-999999999999998999.499999999999999999,"balance_in_base":-999999999999998999.50}]}"#);
-    assert_snapshot!(app.balance("USD", "&stack=currency&partial=true").await, @r#"200 {"total_balance":-999999999999987017.50,"currency":"USD","fiat_balance":-999999999999998992.87,"crypto_balance":11975.37,"complete":false,"unpriced":[{"currency":"ETH","balance":0.000000000000000001},{"currency":"EURØP","balance":1.123456789}],"stacks":[{"currency":"BTC","is_crypto":true,"accounts":1,"balance":0.12345678,"balance_in_base":11975.37},{"currency":"ETH","is_crypto":true,"accounts":1,"balance":0.000000000000000001,"balance_in_base":null},{"currency":"EUR","is_crypto":false,"accounts":1,"balance":0.00,"balance_in_base":0.00},{"currency":"EURØP","is_crypto":true,"accounts":1,"balance":1.123456789,"balance_in_base":null},{"currency":"JPY","is_crypto":false,"accounts":1,"balance":1000,"balance_in_base":6.63},{"currency":"USD","is_crypto":false,"accounts":2,"balance":-999999999999998999.499999999999999999,"balance_in_base":-999999999999998999.50}]}"#);
+    assert_snapshot!(app.balance("USD", "&search.currency=USD&stack=currency").await, @r#"200 {"total_balance":-999999999999998999.50,"currency":"USD","fiat_balance":-999999999999998999.50,"crypto_balance":0.00,"accounts":2,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z","stacks":[{"currency":"USD","is_crypto":false,"accounts":2,"balance":-999999999999998999.499999999999999999,"balance_in_base":-999999999999998999.50}]}"#);
+    assert_snapshot!(app.balance("USD", "&stack=currency&partial=true").await, @r#"200 {"total_balance":-999999999999987017.50,"currency":"USD","fiat_balance":-999999999999998992.87,"crypto_balance":11975.37,"accounts":7,"complete":false,"oldest_balance_at":"2026-06-01T00:00:00.000Z","gaps":[{"reason":"unpriced","currency":"ETH","balance":0.000000000000000001},{"reason":"unpriced","currency":"EURØP","balance":1.123456789}],"unpriced":[{"currency":"ETH","balance":0.000000000000000001},{"currency":"EURØP","balance":1.123456789}],"stacks":[{"currency":"BTC","is_crypto":true,"accounts":1,"balance":0.12345678,"balance_in_base":11975.37},{"currency":"ETH","is_crypto":true,"accounts":1,"balance":0.000000000000000001,"balance_in_base":null},{"currency":"EUR","is_crypto":false,"accounts":1,"balance":0.00,"balance_in_base":0.00},{"currency":"EURØP","is_crypto":true,"accounts":1,"balance":1.123456789,"balance_in_base":null},{"currency":"JPY","is_crypto":false,"accounts":1,"balance":1000,"balance_in_base":6.63},{"currency":"USD","is_crypto":false,"accounts":2,"balance":-999999999999998999.499999999999999999,"balance_in_base":-999999999999998999.50}]}"#);
 }
 
 #[tokio::test]
@@ -90,11 +90,11 @@ async fn an_unpriced_holding_is_an_error_until_it_is_asked_to_be_left_out() {
         account(4, "BNB", "-1"),
     ]))
     .await;
-    assert_snapshot!(app.balance("EUR", "").await, @r#"422 {"error":"unpriced_assets","message":"Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.","details":{"currencies":["BNB","SOL"],"request_id":"…"}}"#);
-    assert_snapshot!(app.balance("EUR", "&partial=true&stack=currency").await, @r#"200 {"total_balance":10.00,"currency":"EUR","fiat_balance":10.00,"crypto_balance":0.00,"complete":false,"unpriced":[{"currency":"BNB","balance":-1.00},{"currency":"SOL","balance":3.00}],"stacks":[{"currency":"BNB","is_crypto":true,"accounts":1,"balance":-1.00,"balance_in_base":null},{"currency":"EUR","is_crypto":false,"accounts":1,"balance":10.00,"balance_in_base":10.00},{"currency":"SOL","is_crypto":true,"accounts":1,"balance":3.00,"balance_in_base":null},{"currency":"TRX","is_crypto":true,"accounts":1,"balance":0.00,"balance_in_base":0.00}]}"#);
-    assert_snapshot!(app.balance("EUR", "&partial=true&search.currency=EUR").await, @r#"200 {"total_balance":10.00,"currency":"EUR","fiat_balance":10.00,"crypto_balance":0.00,"complete":true}"#);
+    assert_snapshot!(app.balance("EUR", "").await, @r#"422 {"error":"unpriced_assets","message":"No usable rate: no source had a rate of BNB for the sheet of 2026-06-01T00:00:00.000Z; no source had a rate of SOL for the sheet of 2026-06-01T00:00:00.000Z; with `partial=true` what has no rate is left out of the totals and named.","details":{"currencies":["BNB","SOL"],"gaps":[{"reason":"unpriced","currency":"BNB","balance":-1.00},{"reason":"unpriced","currency":"SOL","balance":3.00}],"request_id":"…"}}"#);
+    assert_snapshot!(app.balance("EUR", "&partial=true&stack=currency").await, @r#"200 {"total_balance":10.00,"currency":"EUR","fiat_balance":10.00,"crypto_balance":0.00,"accounts":4,"complete":false,"oldest_balance_at":"2026-06-01T00:00:00.000Z","gaps":[{"reason":"unpriced","currency":"BNB","balance":-1.00},{"reason":"unpriced","currency":"SOL","balance":3.00}],"unpriced":[{"currency":"BNB","balance":-1.00},{"currency":"SOL","balance":3.00}],"stacks":[{"currency":"BNB","is_crypto":true,"accounts":1,"balance":-1.00,"balance_in_base":null},{"currency":"EUR","is_crypto":false,"accounts":1,"balance":10.00,"balance_in_base":10.00},{"currency":"SOL","is_crypto":true,"accounts":1,"balance":3.00,"balance_in_base":null},{"currency":"TRX","is_crypto":true,"accounts":1,"balance":0.00,"balance_in_base":0.00}]}"#);
+    assert_snapshot!(app.balance("EUR", "&partial=true&search.currency=EUR").await, @r#"200 {"total_balance":10.00,"currency":"EUR","fiat_balance":10.00,"crypto_balance":0.00,"accounts":1,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z"}"#);
     // The target has no rate: whatever is not it cannot be converted.
-    assert_snapshot!(app.balance("SOL", "").await, @r#"422 {"error":"unpriced_assets","message":"The target SOL has no usable rate, so nothing can be converted into it.","details":{"currencies":["SOL"],"request_id":"…"}}"#);
+    assert_snapshot!(app.balance("SOL", "").await, @r#"422 {"error":"unpriced_assets","message":"No usable rate: no source had a rate of SOL for the sheet of 2026-06-01T00:00:00.000Z; with `partial=true` what has no rate is left out of the totals and named.","details":{"currencies":["SOL"],"gaps":[{"reason":"unpriced","currency":"BNB","balance":-1.00},{"reason":"unpriced","currency":"EUR","balance":10.00}],"request_id":"…"}}"#);
 }
 
 #[tokio::test]
@@ -102,8 +102,8 @@ async fn a_currency_that_sums_to_nothing_needs_a_rate_only_for_its_rows() {
     let app =
         App::start(dataset(vec![account(1, "SOL", "3"), account(2, "SOL", "-3"), account(3, "EUR", "1")]))
             .await;
-    assert_snapshot!(app.balance("EUR", "").await, @r#"200 {"total_balance":1.00,"currency":"EUR","fiat_balance":1.00,"crypto_balance":0.00}"#);
-    assert_snapshot!(app.balance("EUR", "&details=true").await, @r#"422 {"error":"unpriced_assets","message":"Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.","details":{"currencies":["SOL"],"request_id":"…"}}"#);
+    assert_snapshot!(app.balance("EUR", "").await, @r#"200 {"total_balance":1.00,"currency":"EUR","fiat_balance":1.00,"crypto_balance":0.00,"accounts":3,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z"}"#);
+    assert_snapshot!(app.balance("EUR", "&details=true").await, @r#"422 {"error":"unpriced_assets","message":"No usable rate: no source had a rate of SOL for the sheet of 2026-06-01T00:00:00.000Z; with `partial=true` what has no rate is left out of the totals and named.","details":{"currencies":["SOL"],"gaps":[{"reason":"unpriced","currency":"SOL","balance":0.00}],"request_id":"…"}}"#);
     let partial = app.balance("EUR", "&details=true&partial=true").await.json();
     assert_eq!(partial["details"]["crypto_assets"][0]["balance_in_base"], Value::Null);
     assert_eq!(partial["unpriced"], json!([{"currency": "SOL", "balance": 0.0}]));
@@ -114,19 +114,19 @@ async fn rates_have_a_limit_of_age_unless_the_dataset_lifts_it() {
     let old = sheet("2020-01-01T00:00:00Z", &[("EUR", "1.1")]);
     let accounts = vec![account(1, "EUR", "10")];
     let strict = App::start(json!({"accounts": accounts, "rate_sheets": [old]})).await;
-    assert_snapshot!(strict.balance("USD", "").await, @r#"422 {"error":"unpriced_assets","message":"There is no rate sheet of that time or of the days before it, so nothing can be converted.","details":{"currencies":["EUR"],"request_id":"…"}}"#);
+    assert_snapshot!(strict.balance("USD", "").await, @r#"422 {"error":"unpriced_assets","message":"There is no rate sheet of that time or of the days before it, so nothing can be converted.","details":{"currencies":["EUR"],"gaps":[{"reason":"unpriced","currency":"EUR","balance":10.00}],"request_id":"…"}}"#);
     let lenient =
         App::start(json!({"accounts": accounts, "rate_sheets": [old], "rates_never_expire": true})).await;
-    assert_snapshot!(lenient.balance("USD", "").await, @r#"200 {"total_balance":11.00,"currency":"USD","fiat_balance":11.00,"crypto_balance":0.00}"#);
+    assert_snapshot!(lenient.balance("USD", "").await, @r#"200 {"total_balance":11.00,"currency":"USD","fiat_balance":11.00,"crypto_balance":0.00,"accounts":1,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z"}"#);
 }
 
 #[tokio::test]
 async fn a_total_that_does_not_fit_is_refused() {
     let largest = "999999999999999999.99";
     let app = App::start(dataset(vec![account(1, "EUR", largest), account(2, "EUR", "0.01")])).await;
-    assert_snapshot!(app.balance("EUR", "").await, @r#"400 {"error":"invalid_request","message":"An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
-    assert_snapshot!(app.balance("JPY", "&search.balance.gt=1").await, @r#"400 {"error":"invalid_request","message":"An amount of the answer has more than 18 digits before the point; ask for another `currency` or narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
-    assert_snapshot!(app.balance("EUR", "&search.balance.gt=1").await, @r#"200 {"total_balance":999999999999999999.99,"currency":"EUR","fiat_balance":999999999999999999.99,"crypto_balance":0.00}"#);
+    assert_snapshot!(app.balance("EUR", "").await, @r#"400 {"error":"invalid_request","message":"The sum of EUR has more than 18 digits before the point; another `currency` does not help: narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
+    assert_snapshot!(app.balance("JPY", "&search.balance.gt=1").await, @r#"400 {"error":"invalid_request","message":"The sum of EUR, converted, has more than 18 digits before the point; ask for another `currency`, or narrow the search.","details":{"parameter":"currency","request_id":"…"}}"#);
+    assert_snapshot!(app.balance("EUR", "&search.balance.gt=1").await, @r#"200 {"total_balance":999999999999999999.99,"currency":"EUR","fiat_balance":999999999999999999.99,"crypto_balance":0.00,"accounts":1,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z"}"#);
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn ten_thousand_accounts_are_exact_and_their_total_is_small() {
     let app = App::start(dataset(accounts)).await;
     let answer = app.balance("EUR", "").await;
     // Σ 0…9999 = 49,995,000, and ten thousand cents.
-    assert_snapshot!(answer, @r#"200 {"total_balance":49995100.00,"currency":"EUR","fiat_balance":49995100.00,"crypto_balance":0.00}"#);
+    assert_snapshot!(answer, @r#"200 {"total_balance":49995100.00,"currency":"EUR","fiat_balance":49995100.00,"crypto_balance":0.00,"accounts":10000,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z"}"#);
     assert!(answer.body.len() < 1024);
     assert_snapshot!(app.balance("EUR", "&details=true&search.balance.lt=1").await.json()["details"]["fiat_accounts"][0]["balance"], @"0.01");
 }

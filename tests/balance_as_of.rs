@@ -44,16 +44,16 @@ async fn every_instant_is_answered_with_its_own_balances_and_rates() {
         assert!(answer.text().starts_with(&format!(r#"{{"total_balance":{expected},"#)), "{at}: {answer}");
     }
     // By June the sheet has lost its pound.
-    assert_snapshot!(app.balance("EUR", "&as_of=2026-06-01T00:00:00Z").await, @r#"422 {"error":"unpriced_assets","message":"Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.","details":{"currencies":["GBP"],"request_id":"…"}}"#);
+    assert_snapshot!(app.balance("EUR", "&as_of=2026-06-01T00:00:00Z").await, @r#"422 {"error":"unpriced_assets","message":"No usable rate: no source had a rate of GBP for the sheet of 2026-06-01T00:00:00.000Z; with `partial=true` what has no rate is left out of the totals and named.","details":{"currencies":["GBP"],"gaps":[{"reason":"unpriced","currency":"GBP","balance":50.00}],"request_id":"…"}}"#);
 }
 
 #[tokio::test]
 async fn bounds_apply_to_the_balance_of_that_time() {
     let app = app().await;
     let at = "&stack=currency&as_of=2026-02-01T00:00:00Z";
-    assert_snapshot!(app.balance("EUR", &format!("{at}&search.balance.lte=100")).await, @r#"200 {"total_balance":147.27,"currency":"EUR","fiat_balance":147.27,"crypto_balance":0.00,"stacks":[{"currency":"EUR","is_crypto":false,"accounts":1,"balance":100.00,"balance_in_base":100.00},{"currency":"GBP","is_crypto":false,"accounts":1,"balance":40.00,"balance_in_base":47.27}]}"#);
-    assert_snapshot!(app.balance("EUR", &format!("{at}&search.balance.gt=100")).await, @r#"200 {"total_balance":0.00,"currency":"EUR","fiat_balance":0.00,"crypto_balance":0.00,"stacks":[]}"#);
-    assert_snapshot!(app.balance("EUR", &format!("{at}&search.currency=GBP&details=true")).await, @r#"200 {"total_balance":47.27,"currency":"EUR","fiat_balance":47.27,"crypto_balance":0.00,"stacks":[{"currency":"GBP","is_crypto":false,"accounts":1,"balance":40.00,"balance_in_base":47.27}],"details":{"fiat_accounts":[{"id":"00000000-0000-4000-8000-000000000002","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"GBP","balance":40.00,"balance_in_base":47.27,"is_crypto":false,"active":true,"status":"active"}],"crypto_assets":null},"rates":[{"currency":"EUR","usd":1.1,"rate":1,"source":"test","method":"market","observed_at":"2026-01-01T00:00:00.000Z"},{"currency":"GBP","usd":1.3,"rate":1.181818181818181818181818182,"source":"test","method":"market","observed_at":"2026-01-01T00:00:00.000Z"}]}"#);
+    assert_snapshot!(app.balance("EUR", &format!("{at}&search.balance.lte=100")).await, @r#"200 {"total_balance":147.27,"currency":"EUR","fiat_balance":147.27,"crypto_balance":0.00,"accounts":2,"complete":true,"stacks":[{"currency":"EUR","is_crypto":false,"accounts":1,"balance":100.00,"balance_in_base":100.00},{"currency":"GBP","is_crypto":false,"accounts":1,"balance":40.00,"balance_in_base":47.27}]}"#);
+    assert_snapshot!(app.balance("EUR", &format!("{at}&search.balance.gt=100")).await, @r#"200 {"total_balance":0.00,"currency":"EUR","fiat_balance":0.00,"crypto_balance":0.00,"accounts":0,"complete":true,"stacks":[]}"#);
+    assert_snapshot!(app.balance("EUR", &format!("{at}&search.currency=GBP&details=true")).await, @r#"200 {"total_balance":47.27,"currency":"EUR","fiat_balance":47.27,"crypto_balance":0.00,"accounts":1,"complete":true,"stacks":[{"currency":"GBP","is_crypto":false,"accounts":1,"balance":40.00,"balance_in_base":47.27}],"details":{"fiat_accounts":[{"id":"00000000-0000-4000-8000-000000000002","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"GBP","balance":40.00,"balance_in_base":47.27,"is_crypto":false,"active":true,"status":"active","balance_at":"2026-02-01T00:00:00.000Z"}],"crypto_assets":null},"rates":[{"currency":"EUR","usd":1.1,"rate":1,"source":"test","method":"market","observed_at":"2026-01-01T00:00:00.000Z"},{"currency":"GBP","usd":1.3,"rate":1.181818181818181818181818182,"source":"test","method":"market","observed_at":"2026-01-01T00:00:00.000Z"}]}"#);
 }
 
 #[tokio::test]

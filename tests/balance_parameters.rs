@@ -71,9 +71,9 @@ async fn every_faulty_parameter_is_named() {
     …&currency=EUR
       400 {"error":"invalid_request","message":"`currency` is given more than once.","details":{"parameter":"currency","request_id":"…"}}
     …&colour=red
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, measure.","details":{"parameter":"colour","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"colour","request_id":"…"}}
     …&Details=true
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, measure.","details":{"parameter":"Details","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"Details","request_id":"…"}}
     …&details=TRUE
       400 {"error":"invalid_request","message":"`details` must be `true` or `false`.","details":{"parameter":"details","request_id":"…"}}
     …&details=1
@@ -105,7 +105,7 @@ async fn every_faulty_parameter_is_named() {
     …&search.balance.lte=0.1234567890123456789
       400 {"error":"invalid_request","message":"`search.balance.lte` must be a decimal of at most 18 digits before and 18 after the point, without exponent.","details":{"parameter":"search.balance.lte","request_id":"…"}}
     …&search.balance=1
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, measure.","details":{"parameter":"search.balance","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"search.balance","request_id":"…"}}
     …&as_of=2026-01-01
       400 {"error":"invalid_request","message":"`as_of` must be an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B).","details":{"parameter":"as_of","request_id":"…"}}
     …&as_of=2026-01-01T00:00:00+01:00
@@ -213,5 +213,5 @@ async fn an_admin_sees_every_customer_and_none_is_no_error() {
     let admin = app.token(json!({"sub": "admin", "permissions": ["PermReadAll", "PermFromTheFuture"]}));
     let request = app.request(Method::GET, &format!("/v2/accounts/balance?customer_id={BOB}&currency=EUR"));
     let answer = send(request.header(AUTHORIZATION, format!("bearer {admin}"))).await;
-    assert_snapshot!(answer, @r#"200 {"total_balance":0.00,"currency":"EUR","fiat_balance":0.00,"crypto_balance":0.00}"#);
+    assert_snapshot!(answer, @r#"200 {"total_balance":0.00,"currency":"EUR","fiat_balance":0.00,"crypto_balance":0.00,"accounts":0,"complete":true,"oldest_balance_at":null}"#);
 }

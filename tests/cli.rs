@@ -59,7 +59,7 @@ async fn a_balance_is_that_of_the_api_whichever_url_is_given() {
     {
         let ran = ballast(&url, &words).await;
         assert_eq!(ran.ending, Ok(Ending::Done), "{url}");
-        assert!(ran.out.contains("total 15243.11 EUR\n"), "{}", ran.out);
+        assert!(ran.out.contains("total 15243.11 EUR of 2 accounts, the oldest of "), "{}", ran.out);
     }
     let shown = app.ballast_json(&words).await;
     let row = &shown["stacks"][1];
@@ -139,7 +139,7 @@ async fn what_cannot_be_done_says_what_to_do() {
         errors += &format!("{exit_code} {}\n", ran.error());
     }
     assert_snapshot!(errors, @r#"
-    1 no usable rate for USDC; --partial leaves them out of the totals and names them
+    1 no usable rate for USDC: 1.00; --partial leaves what is missing out of the totals and names it
     2 --customer: not a valid identifier
     2 --currency: not a known asset
     2 --as-of: in the future

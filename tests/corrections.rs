@@ -46,7 +46,7 @@ async fn an_account_that_is_closed_today_was_open_before() {
     }
     let path =
         format!("/v2/accounts?search.customer_id={ALICE}&search.status=active&as_of=2026-05-01T00:00:00Z");
-    assert_snapshot!(app.get(&path).await, @r#"200 {"data":[{"id":"00000000-0000-4000-8000-000000000001","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"EUR","balance":100000.00,"available":100000.00,"locked":0.00,"is_crypto":false,"active":true,"status":"active","metadata":{"icon_url":"/v2/assets/EUR/icon.svg","name":"Euro"}}],"pagination":{"limit":50,"offset":0,"total":1,"next_cursor":null}}"#);
+    assert_snapshot!(app.get(&path).await, @r#"200 {"data":[{"id":"00000000-0000-4000-8000-000000000001","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"EUR","balance":100000.00,"available":100000.00,"locked":0.00,"is_crypto":false,"active":true,"status":"active","balance_at":"2026-01-01T00:00:00.000Z","metadata":{"icon_url":"/v2/assets/EUR/icon.svg","name":"Euro"}}],"pagination":{"limit":50,"offset":0,"total":1,"next_cursor":null}}"#);
 }
 
 #[tokio::test]
@@ -128,8 +128,8 @@ async fn the_available_amount_can_be_measured() {
         with(account(3, "USDC", "50"), json!({"available": "0"})),
     ];
     let app = App::start(dataset(accounts)).await;
-    assert_snapshot!(app.balance("EUR", "&measure=available&stack=currency").await, @r#"200 {"total_balance":510.00,"currency":"EUR","fiat_balance":510.00,"crypto_balance":0.00,"stacks":[{"currency":"EUR","is_crypto":false,"accounts":2,"balance":510.00,"balance_in_base":510.00},{"currency":"USDC","is_crypto":true,"accounts":1,"balance":0.00,"balance_in_base":0.00}]}"#);
-    assert_snapshot!(app.balance("EUR", "&measure=available&search.balance.gt=100&details=true").await, @r#"200 {"total_balance":480.00,"currency":"EUR","fiat_balance":480.00,"crypto_balance":0.00,"details":{"fiat_accounts":[{"id":"00000000-0000-4000-8000-000000000002","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"EUR","balance":480.00,"balance_in_base":480.00,"is_crypto":false,"active":true,"status":"active"}],"crypto_assets":null},"rates":[]}"#);
+    assert_snapshot!(app.balance("EUR", "&measure=available&stack=currency").await, @r#"200 {"total_balance":510.00,"currency":"EUR","fiat_balance":510.00,"crypto_balance":0.00,"accounts":3,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z","stacks":[{"currency":"EUR","is_crypto":false,"accounts":2,"balance":510.00,"balance_in_base":510.00},{"currency":"USDC","is_crypto":true,"accounts":1,"balance":0.00,"balance_in_base":0.00}]}"#);
+    assert_snapshot!(app.balance("EUR", "&measure=available&search.balance.gt=100&details=true").await, @r#"200 {"total_balance":480.00,"currency":"EUR","fiat_balance":480.00,"crypto_balance":0.00,"accounts":1,"complete":true,"oldest_balance_at":"2026-06-01T00:00:00.000Z","details":{"fiat_accounts":[{"id":"00000000-0000-4000-8000-000000000002","customer_id":"0a11ce00-0000-4000-8000-000000000001","currency":"EUR","balance":480.00,"balance_in_base":480.00,"is_crypto":false,"active":true,"status":"active","balance_at":"2026-06-01T00:00:00.000Z"}],"crypto_assets":null},"rates":[]}"#);
     assert_eq!(total(&app, "&measure=balance&search.balance.gt=50").await, "100.00");
     assert_snapshot!(app.balance("EUR", "&measure=both").await, @r#"400 {"error":"invalid_request","message":"`measure` must be `balance` or `available`.","details":{"parameter":"measure","request_id":"…"}}"#);
 }

@@ -35,6 +35,7 @@ fn config(endpoint: &str) -> Config {
         store,
         auth: AuthConfig { issuer: "issuer".to_owned(), audience: "ballast".to_owned(), keys },
         rate_limit_per_minute: 0,
+        unknown_assets: shared::domain::UnknownAssets::Refuse,
     }
 }
 

@@ -140,7 +140,7 @@ async fn a_holding_without_a_rate_is_an_error_or_a_gap() {
     ];
     let app = App::start(dataset(rows)).await;
     let date = "&date=2026-06-02T00:00:00Z";
-    assert_snapshot!(get(&app, organization(), &format!("?currency=EUR{date}")).await, @r#"422 {"error":"unpriced_assets","message":"Some holdings have no usable rate; with `partial=true` they are left out of the totals and named.","details":{"currencies":["SOL"],"request_id":"…"}}"#);
+    assert_snapshot!(get(&app, organization(), &format!("?currency=EUR{date}")).await, @r#"422 {"error":"unpriced_assets","message":"No usable rate: no source had a rate of SOL for the sheet of 2026-06-01T00:00:00.000Z; with `partial=true` what has no rate is left out of the totals and named.","details":{"currencies":["SOL"],"gaps":[{"reason":"unpriced","currency":"SOL","balance":"0.00"}],"request_id":"…"}}"#);
     assert_snapshot!(get(&app, organization(), &format!("?currency=EUR&partial=true{date}")).await, @r#"200 {"organizationId":"org3_Acme-7","currency":"EUR","balanceDate":"2026-06-02T00:00:00.000Z","totalBalance":"1.00","rounding":"0.00","complete":false,"gaps":[{"reason":"unpriced","currency":"SOL","balance":"0.00"}],"merchants":[{"merchantId":"mrc_Zeta","accounts":2,"totalBalance":"1.00","stacks":[{"currency":"EUR","accounts":1,"balance":"1.00","balanceInBase":"1.00"},{"currency":"SOL","accounts":1,"balance":"2.00","balanceInBase":null}]},{"merchantId":"mrc_alpha","accounts":2,"totalBalance":"0.00","stacks":[{"currency":"SOL","accounts":1,"balance":"-2.00","balanceInBase":null},{"currency":"TRX","accounts":1,"balance":"0.00","balanceInBase":"0.00"}]}],"rates":[]}"#);
 }
 

@@ -1,6 +1,6 @@
 //! The reference says what the routes declare, and the routes do what the reference says.
 
-use crate::harness::{App, account, custody, dataset, send, wallet, with};
+use crate::harness::{App, account, custody, dataset, send, syncer, wallet, with};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
@@ -194,6 +194,7 @@ async fn every_error_that_an_operation_declares_happens_and_is_declared() {
         json!({"accounts": [with(account(1, "SOL", "1"), json!({"organization_id": ORGANIZATION}))]}),
     ))
     .await;
+    app.sync(syncer()).await;
     let unpriced =
         App::start(custody(json!([wallet("USDT_ERC20", "10", "10")]), json!({"rate_sheets": []}))).await;
     let broken = App::start(custody(json!([]), json!({}))).await;
@@ -201,8 +202,9 @@ async fn every_error_that_an_operation_declares_happens_and_is_declared() {
     let (nobody, merchant) =
         ("00000000-0000-4000-8000-000000000000", "acc_00000000-0000-4000-8000-000000000000");
     type Row<'a> = (&'a App, &'a str, &'a [(&'a str, Option<&'a str>)], ErrorCode);
-    let rows: [Row<'_>; 8] = [
+    let rows: [Row<'_>; 9] = [
         (&app, "getBalance", &[("currency", Some("XAF"))], ErrorCode::UnpricedAssets),
+        (&broken, "getBalance", &[], ErrorCode::IncompleteBalance),
         (
             &app,
             "getOrganizationBalance",

@@ -6,6 +6,7 @@
 
 pub mod asset_row;
 pub mod auth;
+pub mod balance;
 pub mod clock;
 pub mod config;
 pub mod cost;

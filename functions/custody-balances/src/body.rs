@@ -4,13 +4,15 @@
     reason = "the derive of `JsonSchema` writes its literals with `to_value`"
 )]
 
+use crate::query::BalancesQuery;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use shared::domain::{
-    Amount, Asset, ChainAsset, CustodyAccount, Position, Pricing, Timestamp, TooLarge, UnlistedHolding,
+    Amount, Asset, ChainAsset, CustodyAccount, Gap, Position, Pricing, Timestamp, TooLarge, UnlistedHolding,
 };
-use shared::http::{ApiError, Number, schema};
+use shared::http::{AmountForm, ApiError, Number, schema};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// What a custody provider says is held; numbers are exact decimals.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -51,7 +53,7 @@ struct UnlistedBody {
     /// The provider's own id of the asset.
     provider_asset: String,
     /// The amount as the provider writes it.
-    balance: String,
+    balance: Number,
 }
 
 /// One token on one blockchain.
@@ -86,26 +88,24 @@ impl BalancesBody {
     pub(crate) fn new(
         account: &CustodyAccount,
         pricing: Pricing<'_>,
-        is_partial: bool,
+        query: &BalancesQuery,
     ) -> Result<Self, ApiError> {
+        let form = query.amounts;
         let rows = valued(account, pricing).map_err(|TooLarge| too_large())?;
         let unpriced: Vec<_> = rows.iter().filter(|row| row.usd.is_none()).collect();
-        if !is_partial && !unpriced.is_empty() {
-            let mut currencies: Vec<Asset> = unpriced.iter().map(|row| row.chain_asset.asset).collect();
-            currencies.sort_unstable();
-            currencies.dedup();
-            return Err(ApiError::unpriced(currencies, pricing));
+        if !query.is_partial && !unpriced.is_empty() {
+            return Err(ApiError::incomplete(&gaps(&unpriced)?, pricing, &BTreeMap::new(), form));
         }
         let total = rows.iter().filter_map(|row| row.usd).map(Amount::wide).sum();
         let total = Amount::from_wide(total).map_err(|TooLarge| too_large())?;
         Ok(Self {
             account_id: account.id.to_string(),
             last_updated: account.synced_at.map(Timestamp::to_millis_text),
-            total_usd_value: Number::of(Asset::USD, total),
+            total_usd_value: form.of(Asset::USD, total),
             complete: unpriced.is_empty() && account.is_complete(),
-            unpriced: unpriced.into_iter().map(unpriced_body).collect(),
-            balances: rows.iter().map(row_body).collect(),
-            unlisted: account.unlisted.iter().map(unlisted_body).collect(),
+            unpriced: unpriced.into_iter().map(|row| unpriced_body(row, form)).collect(),
+            balances: rows.iter().map(|row| row_body(row, form)).collect(),
+            unlisted: account.unlisted.iter().map(|unlisted| unlisted_body(unlisted, form)).collect(),
         })
     }
 }
@@ -124,27 +124,38 @@ fn valued<'a>(account: &'a CustodyAccount, pricing: Pricing<'_>) -> Result<Vec<V
     Ok(rows)
 }
 
-fn row_body(row: &Valued<'_>) -> RowBody {
+/// The holdings without a rate, each currency once.
+fn gaps(unpriced: &[&Valued<'_>]) -> Result<Vec<Gap>, ApiError> {
+    let mut sums = BTreeMap::<Asset, Amount>::new();
+    for row in unpriced {
+        let sum = sums.entry(row.chain_asset.asset).or_default();
+        let more = Amount::from_wide(sum.wide() + row.position.balance().wide());
+        *sum = more.map_err(|TooLarge| too_large())?;
+    }
+    Ok(sums.into_iter().map(|(asset, balance)| Gap::Unpriced { asset, balance }).collect())
+}
+
+fn row_body(row: &Valued<'_>, form: AmountForm) -> RowBody {
     let Valued { chain_asset: ChainAsset { blockchain, asset }, position, usd } = row;
     RowBody {
         blockchain: blockchain.name().to_owned(),
         token: asset.code(),
-        balance: Number::of(*asset, position.balance()),
-        usd_value: usd.map(|usd| Number::of(Asset::USD, usd)),
-        available: Number::of(*asset, position.available()),
-        locked: Number::of(*asset, position.locked()),
+        balance: form.of(*asset, position.balance()),
+        usd_value: usd.map(|usd| form.of(Asset::USD, usd)),
+        available: form.of(*asset, position.available()),
+        locked: form.of(*asset, position.locked()),
         last_transaction_at: position.last_transaction_at().map(Timestamp::to_millis_text),
     }
 }
 
-fn unpriced_body(row: &Valued<'_>) -> UnpricedBody {
+fn unpriced_body(row: &Valued<'_>, form: AmountForm) -> UnpricedBody {
     let ChainAsset { blockchain, asset } = row.chain_asset;
-    let balance = Number::of(*asset, row.position.balance());
+    let balance = form.of(*asset, row.position.balance());
     UnpricedBody { blockchain: blockchain.name().to_owned(), currency: asset.code(), balance }
 }
 
-fn unlisted_body((id, holding): (&String, &UnlistedHolding)) -> UnlistedBody {
-    UnlistedBody { provider_asset: id.clone(), balance: holding.balance.clone() }
+fn unlisted_body((id, holding): (&String, &UnlistedHolding), form: AmountForm) -> UnlistedBody {
+    UnlistedBody { provider_asset: id.clone(), balance: form.vendors(&holding.balance) }
 }
 
 /// No parameter makes it smaller: a holding of 10¹⁸ dollars is an error of the rates or of the provider.

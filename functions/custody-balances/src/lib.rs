@@ -17,11 +17,12 @@ use shared::auth::Caller;
 use shared::clock::Clock;
 use shared::config::{Config, CustodyConfig};
 use shared::custody::{Providers, SyncRequest, Syncs};
-use shared::domain::{AgeLimits, Asset, CustodyAccount, CustodyAccountId, Pricing};
+use shared::domain::{AgeLimits, Asset, Catalogue, CustodyAccount, CustodyAccountId, Pricing};
 use shared::http::{
     self, Answer, ApiError, Authenticated, Deadline, ErrorCode, Gate, Narrowing, Operation, RequestTime,
     Segments,
 };
+use shared::query::Parameters;
 use shared::store::{Sheets, Store};
 
 /// The routes that share a caller's rate limit.
@@ -101,7 +102,7 @@ pub fn operations() -> Vec<Operation> {
             path: SYNC_PATH,
             view: "Custody view",
             about: "Asks the custody provider now, at most once per account and 10 seconds",
-            parameters: query::OF_ACCOUNT.to_vec(),
+            parameters: [&query::OF_ACCOUNT[..], &query::OF_SYNC[..]].concat(),
             answer: Answer::Json(SchemaGenerator::subschema_for::<SyncBody>),
             errors: &[ErrorCode::AccountNotFound, ErrorCode::CustodyProviderError],
         },
@@ -122,7 +123,7 @@ async fn balances(
     let account = app.syncs.fresh(account, now.minus(query.max_age), request).await?;
     let sheet = app.sheets.newest(now).await?;
     let pricing = Pricing { target: Asset::USD, sheet: sheet.as_deref(), at: now, limits: app.age_limits };
-    let body = BalancesBody::new(&account, pricing, query.is_partial)?;
+    let body = BalancesBody::new(&account, pricing, &query)?;
     http::json(&body, TOO_LARGE)
 }
 
@@ -135,7 +136,7 @@ async fn sync(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let id = query::ACCOUNT_ID.parse(&account)?;
-    http::no_parameters(raw)?;
+    Parameters::read(http::pairs(raw)?, &query::OF_SYNC, &Catalogue::default())?.optional(&http::AMOUNTS)?;
     if !caller.grants.may_sync() {
         return Err(ApiError::InsufficientPermissions);
     }

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use shared::domain::{Catalogue, CustodyAccountId};
+use shared::http::{AMOUNTS, AmountForm};
 use shared::query::parameter::parse_whole_number;
 use shared::query::{Declared, Expected, InvalidParameter, Parameter, Parameters};
 
@@ -29,7 +30,9 @@ fn duration(seconds: usize) -> Option<SignedDuration> {
 /// In the path of both routes.
 pub(crate) static OF_ACCOUNT: [&dyn Declared; 1] = [&ACCOUNT_ID];
 /// In the query of the balances.
-pub(crate) static OF_BALANCES: [&dyn Declared; 2] = [&MAX_AGE, &PARTIAL];
+pub(crate) static OF_BALANCES: [&dyn Declared; 3] = [&MAX_AGE, &PARTIAL, &AMOUNTS];
+/// In the query of a sync, whose answer has no amounts: a client may ask for their form on every route.
+pub(crate) static OF_SYNC: [&dyn Declared; 1] = [&AMOUNTS];
 
 /// A question for an account's balances.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(crate) struct BalancesQuery {
     pub(crate) id: CustodyAccountId,
     pub(crate) max_age: SignedDuration,
     pub(crate) is_partial: bool,
+    pub(crate) amounts: AmountForm,
 }
 
 impl BalancesQuery {
@@ -47,6 +51,7 @@ impl BalancesQuery {
             id,
             max_age: parameters.optional(&MAX_AGE)?.unwrap_or(REAL_TIME),
             is_partial: parameters.optional(&PARTIAL)?.unwrap_or_default(),
+            amounts: parameters.optional(&AMOUNTS)?.unwrap_or_default(),
         })
     }
 }

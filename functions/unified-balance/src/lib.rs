@@ -16,7 +16,7 @@ use axum::routing::get;
 use schemars::{Schema, SchemaGenerator};
 use shared::clock::Clock;
 use shared::config::Config;
-use shared::domain::{AgeLimits, Status};
+use shared::domain::{AgeLimits, Status, UnknownAssets};
 use shared::http::{self, Answer, ErrorCode, Gate, Operation, schema};
 use shared::store::{Sheets, Store};
 
@@ -30,6 +30,7 @@ pub struct App {
     sheets: Sheets,
     gate: Gate,
     age_limits: AgeLimits,
+    unknown_assets: UnknownAssets,
 }
 
 impl FromRef<App> for Gate {
@@ -48,6 +49,7 @@ impl App {
             gate: Gate::new(config, &store, ROUTE_GROUP),
             store,
             age_limits,
+            unknown_assets: config.unknown_assets,
         }
     }
 
@@ -86,7 +88,7 @@ pub fn operations() -> Vec<Operation> {
             about: "A customer's balance in one currency, now or at any instant",
             parameters: balance::query::DECLARED.clone(),
             answer: Answer::Json(SchemaGenerator::subschema_for::<balance::body::Body>),
-            errors: &[ErrorCode::UnpricedAssets],
+            errors: &[ErrorCode::UnpricedAssets, ErrorCode::IncompleteBalance],
         },
         Operation {
             id: "listAccounts",

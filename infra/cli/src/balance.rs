@@ -8,9 +8,11 @@ use crate::error::CliError;
 use crate::moment::moment;
 use crate::output::{Output, table};
 use serde::Serialize;
+use shared::balance::{BalanceQuestion, CountedAccounts, counted};
+use shared::domain::gap::StaleHolder;
 use shared::domain::total::{Receipt, Stack};
-use shared::domain::{Asset, CustomerId, Moment, NativeSums, Pricing, Summary};
-use shared::store::{ItemDetail, Store};
+use shared::domain::{Asset, CustomerId, Gap, Measure, Pricing, Summary, Timestamp};
+use shared::query::Filter;
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -21,7 +23,12 @@ struct Shown {
     total_balance: String,
     fiat_balance: String,
     crypto_balance: String,
+    accounts: usize,
     complete: bool,
+    /// Of the accounts' last confirmations the oldest; null for a question about the past.
+    oldest_balance_at: Option<String>,
+    /// What is missing from the totals.
+    gaps: Vec<String>,
     stacks: Vec<StackRow>,
     rates: Vec<RateRow>,
 }
@@ -56,33 +63,63 @@ pub(crate) async fn run(
     let catalogue = connection.store.catalogue().await?;
     let target = catalogue.asset(&currency).map_err(|error| CliError::argument("--currency", error))?;
     let moment = moment(as_of.as_deref(), known_at.as_deref(), connection.now())?;
-    let sums = sums(&connection.store, customer_id, moment).await?;
+    let filter = Filter::default();
+    let question = BalanceQuestion {
+        customer_id,
+        filter: &filter,
+        moment: (as_of.is_some() || known_at.is_some()).then_some(moment),
+        now: connection.now(),
+        measure: Measure::default(),
+        confirmed_within: None,
+        rows: None,
+    };
+    let CountedAccounts { sums, mut gaps, oldest_balance_at, .. } =
+        counted(&connection.store, question).await?;
     let sheet = connection.store.sheet_at(moment, connection.age_limits).await?;
     let pricing = Pricing { target, sheet: sheet.as_ref(), at: moment.as_of, limits: connection.age_limits };
     let summary = sums.summary(pricing, false)?;
-    if !summary.unpriced.is_empty() && !partial {
-        let currencies: Vec<_> = summary.unpriced.iter().map(|(asset, _)| asset.code()).collect();
-        return Err(CliError::Unpriced(currencies.join(", ")));
+    gaps.extend(summary.gaps());
+    let gaps: Vec<String> = gaps.iter().map(gap_line).collect();
+    if !gaps.is_empty() && !partial {
+        return Err(CliError::Incomplete(gaps.join("; ")));
     }
-    let balance = shown(customer_id, moment.as_of.to_millis_text(), target, summary);
+    let at = moment.as_of.to_millis_text();
+    let oldest_balance_at = oldest_balance_at.map(Timestamp::to_millis_text);
+    let balance = shown(customer_id, at, target, summary, gaps, oldest_balance_at);
     output.document(&balance, printed)?;
     Ok(Ending::Done)
 }
 
-/// The sums of the customer's accounts as they stood at the moment.
-async fn sums(store: &Store, customer_id: CustomerId, moment: Moment) -> Result<NativeSums, CliError> {
-    let mut sums = NativeSums::default();
-    let mut pages = store.customer_pages(customer_id, ItemDetail::Totals);
-    while let Some(page) = pages.next().await? {
-        for account in store.accounts_at(page, moment).await? {
-            sums.add(&account)?;
+/// A gap in one line, with what fills it.
+fn gap_line(gap: &Gap) -> String {
+    match gap {
+        Gap::Unpriced { asset, balance } => {
+            format!("no usable rate for {}: {}", asset.code(), asset.print(*balance))
+        }
+        Gap::Unsynced(id) => format!("custody account {id} has never been synced: ballast custody sync {id}"),
+        Gap::UnknownAsset { custody_account_id, provider_asset, balance } => format!(
+            "custody account {custody_account_id} holds {balance} of {provider_asset}, which the catalogue does \
+             not name: ballast assets add"
+        ),
+        Gap::Stale { holder, confirmed_at } => {
+            let holder = match holder {
+                StaleHolder::Account(id) => format!("account {id}"),
+                StaleHolder::Custody(id) => format!("custody account {id}"),
+            };
+            format!("{holder} was last confirmed at {}", confirmed_at.to_millis_text())
         }
     }
-    Ok(sums)
 }
 
-fn shown(customer_id: CustomerId, at: String, target: Asset, summary: Summary) -> Shown {
-    let Summary { total, fiat, crypto, stacks, unpriced, receipts } = summary;
+fn shown(
+    customer_id: CustomerId,
+    at: String,
+    target: Asset,
+    summary: Summary,
+    gaps: Vec<String>,
+    oldest_balance_at: Option<String>,
+) -> Shown {
+    let Summary { total, fiat, crypto, stacks, unpriced: _, receipts } = summary;
     let stack = |Stack { asset, accounts, balance, balance_in_base }: Stack| StackRow {
         currency: asset.code(),
         accounts,
@@ -104,7 +141,10 @@ fn shown(customer_id: CustomerId, at: String, target: Asset, summary: Summary) -
         total_balance: target.print(total),
         fiat_balance: target.print(fiat),
         crypto_balance: target.print(crypto),
-        complete: unpriced.is_empty(),
+        accounts: stacks.iter().map(|stack| stack.accounts).sum(),
+        complete: gaps.is_empty(),
+        oldest_balance_at,
+        gaps,
         stacks: stacks.into_iter().map(stack).collect(),
         rates: receipts.into_iter().map(rate).collect(),
     }
@@ -118,7 +158,10 @@ fn printed(shown: &Shown) -> String {
         total_balance,
         fiat_balance,
         crypto_balance,
+        accounts,
         complete,
+        oldest_balance_at,
+        gaps,
         stacks,
         rates,
     } = shown;
@@ -140,8 +183,12 @@ fn printed(shown: &Shown) -> String {
         ]
     });
     let rates = table(["currency", "usd", "source", "method", "observed at", "off its peg"], rates);
-    let remark = if *complete { "" } else { " (without what has no usable rate)" };
+    let remark = if *complete { "" } else { " (not complete)" };
+    let gaps: Vec<String> = gaps.iter().map(|gap| format!("missing: {gap}\n")).collect();
+    let gaps = gaps.concat();
+    let oldest = oldest_balance_at.as_ref().map_or_else(String::new, |at| format!(", the oldest of {at}"));
     format!(
-        "customer {customer_id} at {at}\n{stacks}\nfiat {fiat_balance}, crypto {crypto_balance}\ntotal {total_balance} {currency}{remark}\n\n{rates}"
+        "customer {customer_id} at {at}\n{stacks}\nfiat {fiat_balance}, crypto {crypto_balance}\n\
+         total {total_balance} {currency}{remark} of {accounts} accounts{oldest}\n{gaps}\n{rates}"
     )
 }

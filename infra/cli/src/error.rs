@@ -1,6 +1,7 @@
 //! The errors of commands, in words that say what to do.
 
-use shared::domain::TooLarge;
+use shared::balance::CountError;
+use shared::domain::total::SumTooLarge;
 use shared::store::{RegisterError, StoreError};
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -74,12 +75,15 @@ pub enum CliError {
         /// Why.
         source: StoreError,
     },
-    /// Holdings that no rate prices.
-    #[error("no usable rate for {0}; --partial leaves them out of the totals and names them")]
-    Unpriced(String),
+    /// A balance that lacks something.
+    #[error("{0}; --partial leaves what is missing out of the totals and names it")]
+    Incomplete(String),
     /// A total is too long to be shown.
     #[error(transparent)]
-    TooLarge(#[from] TooLarge),
+    TooLarge(#[from] SumTooLarge),
+    /// Accounts could not be added up.
+    #[error(transparent)]
+    Count(#[from] CountError),
     /// A custody account could not be registered.
     #[error(transparent)]
     Register(#[from] RegisterError),

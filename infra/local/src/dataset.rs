@@ -72,6 +72,8 @@ pub enum LoadError {
 pub struct Dataset {
     /// Turns the rates' age limits off.
     pub rates_never_expire: bool,
+    /// Stands for the parameter `UnknownAssets`: `refuse` or `mark`; empty is its default.
+    pub unknown_assets: String,
     /// Rows of the catalogue beside the built-in ones.
     pub assets: Vec<CatalogueRow>,
     /// Rate sheets.
@@ -178,6 +180,12 @@ impl Dataset {
         let dataset: Self = serde_json::from_str(text)
             .map_err(|source| LoadError::Shape { file: file.to_owned(), source })?;
         Ok(Self { start, ..dataset })
+    }
+
+    /// The parameter `UnknownAssets`.
+    #[must_use]
+    pub fn unknown_assets(&self) -> &str {
+        if self.unknown_assets.is_empty() { "refuse" } else { &self.unknown_assets }
     }
 
     /// How old a rate may be here.

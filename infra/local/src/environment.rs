@@ -11,6 +11,15 @@ use std::net::SocketAddr;
 /// The index's key, which its owner may set when the real sources are asked for.
 const COINGECKO_API_KEY: &str = "COINGECKO_API_KEY";
 
+/// What a stack's owner chooses for the HTTP functions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EdgeSettings<'a> {
+    /// Calls per caller, route group and clock minute; 0 is no limit.
+    pub(crate) rate_limit: u64,
+    /// The parameter `UnknownAssets`.
+    pub(crate) unknown_assets: &'a str,
+}
+
 /// Variables with their values.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment(Vec<(&'static str, String)>);
@@ -18,7 +27,7 @@ pub(crate) struct Environment(Vec<(&'static str, String)>);
 impl Environment {
     /// The environment of a stack that serves DynamoDB and its API at these addresses. The sandboxes are the
     /// custody provider, whose calls nothing limits, and the sources of rates, unless those are `live`.
-    pub(crate) fn new(dynamodb: SocketAddr, api: SocketAddr, rate_limit: u64, is_live: bool) -> Self {
+    pub(crate) fn new(dynamodb: SocketAddr, api: SocketAddr, edge: EdgeSettings<'_>, is_live: bool) -> Self {
         let api = |path: &str| format!("http://{api}{path}");
         let source = |name: SourceName| api(&format!("{}/{}", market::MOUNT, name.name()));
         let store = [
@@ -28,11 +37,12 @@ impl Environment {
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ];
         let tables = Table::ALL.map(|table| (table.variable(), table.logical_id().to_owned()));
-        let edge = [
+        let http = [
             ("JWT_ISSUER", ISSUER.to_owned()),
             ("JWT_AUDIENCE", AUDIENCE.to_owned()),
             ("JWT_JWKS_URL", api(control::JWKS_PATH)),
-            ("RATE_LIMIT_PER_MINUTE", rate_limit.to_string()),
+            ("RATE_LIMIT_PER_MINUTE", edge.rate_limit.to_string()),
+            ("UNKNOWN_ASSETS", edge.unknown_assets.to_owned()),
         ];
         let custody = [
             ("PROVIDER_CALLS_PER_MINUTE", "0".to_owned()),
@@ -50,7 +60,7 @@ impl Environment {
                 ("COINGECKO_BASE_URL", source(SourceName::CoinGecko)),
             ]
         };
-        Self(store.into_iter().chain(tables).chain(edge).chain(custody).chain(rates).collect())
+        Self(store.into_iter().chain(tables).chain(http).chain(custody).chain(rates).collect())
     }
 
     /// A variable's value, as a process's own environment would have it.

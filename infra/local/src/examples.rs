@@ -5,7 +5,7 @@ use crate::issuer::IssuerError;
 use crate::stack::Stack;
 use serde_json::{Map, Value};
 use shared::domain::{
-    AccountUpdate, Asset, CustodyAccount, CustomerId, MerchantId, OrganizationId, Timestamp,
+    AccountUpdate, Asset, Coverage, CustodyAccount, CustomerId, MerchantId, OrganizationId, Timestamp,
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -57,18 +57,21 @@ pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadE
     let limits = dataset.age_limits();
     let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
     let custody = dataset.custody_accounts(&catalogue)?;
+    // The demo's custody accounts are synced before it is ready; others lack until the schedule has synced them.
+    let unsynced = if dataset.is_demo { &[] } else { custody.as_slice() };
+    let unsynced = unsynced.iter().map(|account| account.customer_id).collect();
+    let customers = of_customers(&states, &unsynced, has_rate, now);
     let custody = custody.first().map(|account| of_custody(account, has_rate));
-    let customers = of_customers(&states, has_rate, now);
     let merchants = of_merchants(&states, now).chain(of_organization(&states, has_rate));
     Ok(customers.chain(merchants).chain(custody).collect())
 }
 
 fn of_custody(account: &CustodyAccount, has_rate: impl Fn(Asset) -> bool) -> Example {
-    let query = if account.positions.keys().all(|chain_asset| has_rate(chain_asset.asset)) {
-        ""
-    } else {
-        "?partial=true"
+    let is_priced = match &account.coverage {
+        Coverage::All => false,
+        Coverage::Listed(listed) => listed.iter().all(|chain_asset| has_rate(chain_asset.asset)),
     };
+    let query = if is_priced { "" } else { "?partial=true" };
     let path = format!("/custody/accounts/{}/balances{query}", account.id);
     let title = format!("What the custody provider says now: custody account {}", account.id);
     Example::new(title, "customer_ids", &account.customer_id.to_string(), path)
@@ -76,6 +79,7 @@ fn of_custody(account: &CustodyAccount, has_rate: impl Fn(Asset) -> bool) -> Exa
 
 fn of_customers(
     states: &[&AccountUpdate],
+    unsynced: &BTreeSet<CustomerId>,
     has_rate: impl Fn(Asset) -> bool + Copy,
     now: Timestamp,
 ) -> impl Iterator<Item = Example> {
@@ -88,7 +92,10 @@ fn of_customers(
     for customer_id in customers.into_iter().take(MAX_CUSTOMERS) {
         let own: Vec<&AccountUpdate> =
             states.iter().filter(|state| state.customer_id == customer_id).copied().collect();
-        let base = balance(customer_id, &own, has_rate);
+        let mut base = balance(customer_id, &own, has_rate);
+        if unsynced.contains(&customer_id) && !base.ends_with(PARTIAL) {
+            base.push_str(PARTIAL);
+        }
         let example = |title: &str, path: String| {
             Example::new(
                 format!("{title}: customer {customer_id}"),

@@ -2,7 +2,7 @@
 
 use crate::control::{Control, Health};
 use crate::dataset::{self, Dataset, LoadError};
-use crate::environment::Environment;
+use crate::environment::{EdgeSettings, Environment};
 use crate::gateway::gateway;
 use crate::issuer::{Issuer, IssuerError};
 use crate::market::Market;
@@ -124,7 +124,9 @@ impl Stack {
         let embedded = dynamodb::open(state.as_deref()).map_err(StartError::Database)?;
         let servers = TaskTracker::new();
         let issuer = Issuer::new()?;
-        let environment = Environment::new(dynamodb_address, address, rate_limit_per_minute, has_live_rates);
+        let edge =
+            EdgeSettings { rate_limit: rate_limit_per_minute, unknown_assets: dataset.unknown_assets() };
+        let environment = Environment::new(dynamodb_address, address, edge, has_live_rates);
         let config = environment.config()?;
         let custody = environment.custody()?;
         let rates = environment.rates()?;
@@ -164,6 +166,11 @@ impl Stack {
             .merge(docs)
             .layer(from_fn_with_state(aws, aws::beside));
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
+        if dataset.is_demo {
+            // A total that lacks what nobody has asked for yet would be an error.
+            let report = schedules.run("custody-sync").await;
+            tracing::debug!(?report, "the demo's custody accounts");
+        }
         if has_live_rates {
             let schedules = schedules.clone();
             servers.spawn(async move {

@@ -19,8 +19,9 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use shared::clock::Clock;
-use shared::domain::{Catalogue, Timestamp};
-use shared::http::{self, ApiError, ErrorCode, MAX_BODY_BYTES, MissingRate, Operation, REQUEST_ID};
+use shared::domain::{AgeLimits, Amount, Asset, CustodyAccountId, Gap, Pricing, Timestamp};
+use shared::http::{self, AmountForm, ApiError, ErrorCode, MAX_BODY_BYTES, Operation, REQUEST_ID};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -70,7 +71,7 @@ struct Failed {
 
 /// Whether the error reads the same whatever was asked.
 const fn is_common(code: ErrorCode) -> bool {
-    !matches!(code, ErrorCode::InvalidRequest | ErrorCode::UnpricedAssets)
+    !matches!(code, ErrorCode::InvalidRequest | ErrorCode::UnpricedAssets | ErrorCode::IncompleteBalance)
 }
 
 fn here(summary: &'static str, value: &RawValue) -> Example {
@@ -84,13 +85,15 @@ pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, Referen
     let stack = Stack::start(Options { dataset, clock, ..Options::default() }).await?;
     let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
     let asker = Asker { client, stack };
+    // The demo's custody accounts were synced a few milliseconds after noon, and every run another few.
+    asker.stack.clock().stop_at(noon.plus(SignedDuration::from_secs(1)));
     let (mut answers, mut faults) = (Vec::new(), Vec::new());
     for request in REQUESTS {
         let (method, path) = line(operations, request.operation, request.values)?;
         answers.push((request, asker.ask(method, &path, Some(CLAIMS), StatusCode::OK).await?));
     }
     // The stored custody balances are older than a moment now, so the provider is asked.
-    asker.stack.clock().stop_at(noon.plus(SignedDuration::from_secs(1)));
+    asker.stack.clock().stop_at(noon.plus(SignedDuration::from_secs(2)));
     let provider = asker.client.put(asker.url("/_local/custody-faults")).body(r#"{"status": 500}"#);
     provider.send().await?.error_for_status()?;
     for Fault { code, operation, values, claims } in FAULTS {
@@ -107,13 +110,15 @@ pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, Referen
 
 /// Errors that no request brings about while the stack and its data are sound, each with an operation that
 /// declares it.
-fn unaskable() -> [(&'static str, ApiError); 3] {
-    let unpriced = ApiError::UnpricedAssets {
-        currencies: Catalogue::default().crypto().take(1).collect(),
-        missing: MissingRate::Holdings,
-    };
+fn unaskable() -> [(&'static str, ApiError); 4] {
+    let pricing =
+        Pricing { target: Asset::USD, sheet: None, at: Timestamp::default(), limits: AgeLimits::STANDARD };
+    let lacking = |gap| ApiError::incomplete(&[gap], pricing, &BTreeMap::new(), AmountForm::default());
+    let unpriced = lacking(Gap::Unpriced { asset: Asset::EUR, balance: Amount::ZERO });
+    let unsynced = lacking(Gap::Unsynced(CustodyAccountId::from(uuid::Uuid::nil())));
     [
         ("getCustodyBalances", unpriced),
+        ("getBalance", unsynced),
         ("getBalance", ApiError::Internal { cause: String::new() }),
         ("getBalance", ApiError::ServiceUnavailable { cause: String::new() }),
     ]

@@ -102,7 +102,12 @@ pub(crate) const REQUESTS: &[Request] = &[
         "All merchants together, as they stood then",
         &[("organizationId", ORGANIZATION), ("currency", "EUR"), ("date", DATE)],
     ),
-    request("getCustodyBalances", "now", "What the provider says now", &[("accountId", CUSTODY)]),
+    request(
+        "getCustodyBalances",
+        "now",
+        "What the provider says now",
+        &[("accountId", CUSTODY), ("max_age", "0")],
+    ),
     request("syncCustodyAccount", "synced", "The provider was asked", &[("accountId", CUSTODY)]),
 ];
 

@@ -110,6 +110,7 @@ const fn headers_of(code: ErrorCode) -> &'static [&'static str] {
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed
         | ErrorCode::UnpricedAssets
+        | ErrorCode::IncompleteBalance
         | ErrorCode::CustodyProviderError
         | ErrorCode::InternalError => &[REQUEST_ID, CACHE_CONTROL],
     }

@@ -13,6 +13,7 @@ pub use custody::{
 pub use rates::RatesConfig;
 pub use table::{Table, Tables};
 
+use crate::domain::UnknownAssets;
 use secrecy::SecretString;
 use std::fmt;
 use thiserror::Error;
@@ -153,6 +154,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Calls per caller, route group and clock minute; 0 is no limit.
     pub rate_limit_per_minute: u64,
+    /// Whether custody holdings that the catalogue does not name are an error by themselves.
+    pub unknown_assets: UnknownAssets,
 }
 
 impl Config {
@@ -181,7 +184,12 @@ impl Config {
         let auth = AuthConfig { issuer: required("JWT_ISSUER")?, audience: required("JWT_AUDIENCE")?, keys };
         let rate_limit_per_minute =
             variables.number("RATE_LIMIT_PER_MINUTE", DEFAULT_RATE_LIMIT_PER_MINUTE)?;
-        Ok(Self { store, auth, rate_limit_per_minute })
+        let unknown_assets = match optional("UNKNOWN_ASSETS") {
+            None => UnknownAssets::default(),
+            Some(policy) => UnknownAssets::parse(&policy)
+                .ok_or(ConfigError::Invalid("UNKNOWN_ASSETS", "is neither refuse nor mark"))?,
+        };
+        Ok(Self { store, auth, rate_limit_per_minute, unknown_assets })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod asset;
 pub mod catalogue;
 pub mod custody;
 mod decimal;
+pub mod gap;
 pub mod grant;
 pub mod id;
 pub mod label;
@@ -29,6 +30,7 @@ pub use custody::{
     Blockchain, ChainAsset, Coverage, CustodyAccount, Position, PositionOwner, ProviderAccount, ProviderName,
     Unlisted, UnlistedHolding, UnlistedReason,
 };
+pub use gap::{CustodyGap, Gap, UnknownAssets};
 pub use grant::{Grants, Permission};
 pub use id::{
     AccountId, ContactId, CustodyAccountId, CustomerId, MAX_VENDOR_ID, MerchantAccountId, MerchantId,

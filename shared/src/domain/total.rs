@@ -4,9 +4,10 @@
 //! and 256 bits wide, so they depend neither on the order of accounts nor on their number. Filters and
 //! permission were applied before.
 
-use super::{Account, Amount, Asset, Pricing, Rate, TooLarge};
+use super::{Account, Amount, Asset, Gap, Pricing, Rate, TooLarge};
 use ethnum::I256;
 use std::collections::BTreeMap;
+use thiserror::Error;
 
 /// All accounts of one currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +54,35 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The holdings that lack a rate.
+    pub fn gaps(&self) -> impl Iterator<Item = Gap> {
+        self.unpriced.iter().map(|(asset, balance)| Gap::Unpriced { asset: *asset, balance: *balance })
+    }
+
     /// Whether a sum in this currency needed a rate and has no usable one.
     #[must_use]
     pub fn lacks_rate(&self, asset: Asset) -> bool {
         self.unpriced.iter().any(|(unpriced, _)| *unpriced == asset)
+    }
+}
+
+/// A sum that has more than 18 digits before the point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SumTooLarge {
+    /// What is held of a currency, in that currency.
+    #[error("the sum of {} has more than 18 digits before the point", .0.code())]
+    Held(Asset),
+    /// What is held of a currency, converted.
+    #[error("the sum of {}, converted, has more than 18 digits before the point", .0.code())]
+    Converted(Asset),
+    /// The total of several currencies.
+    #[error("the total has more than 18 digits before the point")]
+    Total,
+}
+
+impl From<TooLarge> for SumTooLarge {
+    fn from(TooLarge: TooLarge) -> Self {
+        Self::Total
     }
 }
 
@@ -115,12 +141,13 @@ impl NativeSums {
     /// (+5 and −5) need no rate for their sum, but their rows do.
     ///
     /// Fails only if a sum or a conversion has more than 18 digits before the point.
-    pub fn summary(&self, pricing: Pricing<'_>, has_rows: bool) -> Result<Summary, TooLarge> {
+    pub fn summary(&self, pricing: Pricing<'_>, has_rows: bool) -> Result<Summary, SumTooLarge> {
         let (mut fiat, mut crypto) = (I256::ZERO, I256::ZERO);
         let (mut stacks, mut unpriced, mut converted) = (Vec::new(), Vec::new(), Vec::new());
         for (&asset, sum) in &self.0 {
-            let balance = Amount::from_wide(sum.units)?;
-            let balance_in_base = pricing.convert(asset, sum.units)?;
+            let balance = Amount::from_wide(sum.units).map_err(|TooLarge| SumTooLarge::Held(asset))?;
+            let balance_in_base = pricing.convert(asset, sum.units);
+            let balance_in_base = balance_in_base.map_err(|TooLarge| SumTooLarge::Converted(asset))?;
             let is_converted = sum.units != I256::ZERO || (has_rows && sum.has_balance);
             if asset != pricing.target && is_converted {
                 match pricing.rate(asset).filter(|_| pricing.rate(pricing.target).is_some()) {
@@ -226,7 +253,7 @@ mod tests {
     fn summarize<'a>(
         accounts: impl IntoIterator<Item = &'a Account>,
         pricing: Pricing<'_>,
-    ) -> Result<Summary, TooLarge> {
+    ) -> Result<Summary, SumTooLarge> {
         NativeSums::of(accounts)?.summary(pricing, false)
     }
 
@@ -273,7 +300,7 @@ mod tests {
         let largest = account("EUR", 10_i128.pow(36) - 1);
         let pricing = Pricing { target: Asset::EUR, sheet: None, at: at(), limits: AgeLimits::STANDARD };
         let many = std::iter::repeat_n(&largest, 1_000);
-        assert_eq!(summarize(many, pricing), Err(TooLarge));
+        assert_eq!(summarize(many, pricing), Err(SumTooLarge::Held(Asset::EUR)));
         // A sum that leaves the range on the way and comes back is exact, within a currency and across.
         let sheet = sheet();
         let mixed = [

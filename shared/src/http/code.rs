@@ -18,8 +18,10 @@ pub enum ErrorCode {
     NotFound,
     /// 405.
     MethodNotAllowed,
-    /// 422.
+    /// 422, for lack of rates.
     UnpricedAssets,
+    /// 422, for lack of anything else.
+    IncompleteBalance,
     /// 429.
     RateLimitExceeded,
     /// 500, because of a custody provider.
@@ -32,7 +34,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, by status.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InvalidRequest,
         Self::AuthenticationFailed,
         Self::InsufficientPermissions,
@@ -40,6 +42,7 @@ impl ErrorCode {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::UnpricedAssets,
+        Self::IncompleteBalance,
         Self::RateLimitExceeded,
         Self::CustodyProviderError,
         Self::InternalError,
@@ -71,6 +74,11 @@ impl ErrorCode {
                 "unpriced_assets",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "`details.currencies` have no usable rate",
+            ),
+            Self::IncompleteBalance => (
+                "incomplete_balance",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "`details.gaps` lists what is missing",
             ),
             Self::RateLimitExceeded => {
                 ("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, "with `Retry-After`")

@@ -9,11 +9,15 @@
 )]
 
 use super::code::ErrorCode;
+use super::gap::GapsBody;
+use super::incomplete;
+use super::number::AmountForm;
 use super::reply::MAX_BODY_BYTES;
 use super::schema::names;
 use crate::auth::AuthError;
 use crate::custody::{ProviderError, SyncError};
-use crate::domain::{Asset, Grants, Pricing, TooLarge};
+use crate::domain::total::SumTooLarge;
+use crate::domain::{Asset, Gap, Grants, Pricing, Suspect};
 use crate::query::InvalidParameter;
 use crate::store::{READ_BUDGET, StoreError};
 use axum::http::HeaderValue;
@@ -21,6 +25,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTIC
 use axum::response::{IntoResponse, Response};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// When a caller may come back after a 503; throttling passes quickly on tables that scale by themselves.
 const STORE_RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -42,10 +47,19 @@ pub enum ApiError {
     MethodNotAllowed,
     /// 422: holdings without a usable rate.
     UnpricedAssets {
-        /// The currencies that could not be converted.
+        /// The currencies without one.
         currencies: Vec<Asset>,
-        /// The rate that is missing.
-        missing: MissingRate,
+        /// A sentence that says why and since when.
+        why: String,
+        /// The holdings.
+        gaps: GapsBody,
+    },
+    /// 422: something else is missing.
+    IncompleteBalance {
+        /// A sentence that says what, and what helps.
+        why: String,
+        /// Everything that is missing.
+        gaps: GapsBody,
     },
     /// 429: too many calls within a clock minute.
     RateLimitExceeded {
@@ -76,17 +90,6 @@ pub struct Narrowing {
     pub parameter: &'static str,
     /// The advice that completes "That is too much; …".
     pub advice: &'static str,
-}
-
-/// Why holdings could not be converted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MissingRate {
-    /// There is no sheet at all.
-    Sheet,
-    /// The target has no usable rate.
-    Target(Asset),
-    /// The holdings have none.
-    Holdings,
 }
 
 impl From<InvalidParameter> for ApiError {
@@ -136,26 +139,45 @@ impl From<AuthError> for ApiError {
 }
 
 impl ApiError {
-    /// Holdings that could not be converted by these rates. Where the target lacks a rate, the target alone
-    /// is named: no rate of a holding would help.
+    /// An answer that would lack something. Rates that are missing are explained by `pricing`, and by the quotes
+    /// that wait to be confirmed.
     #[must_use]
-    pub fn unpriced(currencies: Vec<Asset>, pricing: Pricing<'_>) -> Self {
-        let target = pricing.target;
-        let lacks_target = target != Asset::USD && pricing.rate(target).is_none();
-        let missing = match pricing.sheet {
-            None => MissingRate::Sheet,
-            Some(_) if lacks_target => MissingRate::Target(target),
-            Some(_) => MissingRate::Holdings,
-        };
-        let currencies = if lacks_target { vec![target] } else { currencies };
-        Self::UnpricedAssets { currencies, missing }
+    pub fn incomplete(
+        gaps: &[Gap],
+        pricing: Pricing<'_>,
+        suspects: &BTreeMap<Asset, Suspect>,
+        form: AmountForm,
+    ) -> Self {
+        let body = GapsBody::new(gaps, form);
+        let unpriced: Vec<Asset> = gaps
+            .iter()
+            .filter_map(|gap| if let Gap::Unpriced { asset, .. } = gap { Some(*asset) } else { None })
+            .collect();
+        if unpriced.len() < gaps.len() {
+            return Self::IncompleteBalance { why: incomplete::what_helps(gaps), gaps: body };
+        }
+        let currencies = incomplete::without_rate(unpriced, pricing);
+        let why = incomplete::why(&currencies, pricing, suspects);
+        Self::UnpricedAssets { currencies, why, gaps: body }
     }
 
     /// A sum or conversion into the asked currency that does not fit an amount.
     #[must_use]
-    pub fn too_large(TooLarge: TooLarge) -> Self {
-        let message = "An amount of the answer has more than 18 digits before the point; ask for another \
-            `currency` or narrow the search.";
+    pub fn too_large(error: SumTooLarge) -> Self {
+        let (sum, advice) = match error {
+            SumTooLarge::Held(asset) => (
+                format!("The sum of {}", asset.code()),
+                "another `currency` does not help: narrow the search",
+            ),
+            SumTooLarge::Converted(asset) => (
+                format!("The sum of {}, converted,", asset.code()),
+                "ask for another `currency`, or narrow the search",
+            ),
+            SumTooLarge::Total => {
+                ("The total".to_owned(), "ask for another `currency`, or narrow the search")
+            }
+        };
+        let message = format!("{sum} has more than 18 digits before the point; {advice}.");
         InvalidParameter::new("currency", message).into()
     }
 
@@ -193,6 +215,7 @@ impl ApiError {
             Self::NotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::UnpricedAssets { .. } => ErrorCode::UnpricedAssets,
+            Self::IncompleteBalance { .. } => ErrorCode::IncompleteBalance,
             Self::RateLimitExceeded { .. } => ErrorCode::RateLimitExceeded,
             Self::CustodyProvider { .. } => ErrorCode::CustodyProviderError,
             Self::Internal { .. } => ErrorCode::InternalError,
@@ -214,6 +237,7 @@ impl ApiError {
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::UnpricedAssets { .. }
+            | Self::IncompleteBalance { .. }
             | Self::RateLimitExceeded { .. } => None,
         }
     }
@@ -221,22 +245,12 @@ impl ApiError {
     fn message(&self) -> String {
         let text = match self {
             Self::InvalidRequest(invalid) => return invalid.message.clone(),
-            Self::UnpricedAssets { missing: MissingRate::Target(target), .. } => {
-                let code = target.code();
-                return format!("The target {code} has no usable rate, so nothing can be converted into it.");
-            }
+            Self::UnpricedAssets { why, .. } | Self::IncompleteBalance { why, .. } => return why.clone(),
             Self::AuthenticationFailed(_) => "Authentication failed. Check your API key or JWT token.",
             Self::InsufficientPermissions => "You do not have permission to view these accounts.",
             Self::AccountNotFound => "There is no such account, or there was none at that time.",
             Self::NotFound => "There is no such route.",
             Self::MethodNotAllowed => "This route does not support this method; see the Allow header.",
-            Self::UnpricedAssets { missing: MissingRate::Sheet, .. } => {
-                "There is no rate sheet of that time or of the days before it, so nothing can be converted."
-            }
-            Self::UnpricedAssets { missing: MissingRate::Holdings, .. } => {
-                "Some holdings have no usable rate; with `partial=true` they are left out of the totals and \
-                named."
-            }
             Self::RateLimitExceeded { .. } => "You have exceeded the rate limit; see the Retry-After header.",
             Self::CustodyProvider { .. } => {
                 "An error occurred when fetching balances from the custody provider. What was stored before \
@@ -249,12 +263,15 @@ impl ApiError {
     }
 
     fn details<'a>(&'a self, request_id: &'a str) -> Details<'a> {
-        let none = Details { parameter: None, currencies: None, request_id };
+        let none = Details { parameter: None, currencies: None, gaps: None, request_id };
         match self {
             Self::InvalidRequest(invalid) => Details { parameter: Some(&invalid.parameter), ..none },
-            Self::UnpricedAssets { currencies, .. } => {
-                Details { currencies: Some(currencies.iter().map(|asset| asset.code()).collect()), ..none }
-            }
+            Self::UnpricedAssets { currencies, gaps, .. } => Details {
+                currencies: Some(currencies.iter().map(|asset| asset.code()).collect()),
+                gaps: Some(gaps),
+                ..none
+            },
+            Self::IncompleteBalance { gaps, .. } => Details { gaps: Some(gaps), ..none },
             Self::AuthenticationFailed(_)
             | Self::InsufficientPermissions
             | Self::AccountNotFound
@@ -289,6 +306,9 @@ struct Details<'a> {
     /// The currencies without a usable rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     currencies: Option<Vec<&'static str>>,
+    /// What is missing from the answer.
+    #[serde(flatten)]
+    gaps: Option<&'a GapsBody>,
     /// The request's id, which is in its log line too.
     request_id: &'a str,
 }

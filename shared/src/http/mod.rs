@@ -6,7 +6,9 @@
 
 mod code;
 mod error;
+mod gap;
 mod gate;
+mod incomplete;
 mod number;
 mod observe;
 mod operation;
@@ -20,9 +22,10 @@ mod warm;
 mod weight;
 
 pub use code::ErrorCode;
-pub use error::{ApiError, ErrorBody, MissingRate, Narrowing};
+pub use error::{ApiError, ErrorBody, Narrowing};
+pub use gap::{GapBody, GapsBody};
 pub use gate::{API_KEY, Authenticated, Gate};
-pub use number::Number;
+pub use number::{AMOUNTS, AmountForm, Number};
 pub use observe::{Deadline, REQUEST_ID, RequestTime};
 pub use operation::{Answer, Operation};
 pub use params::{no_parameters, pairs};

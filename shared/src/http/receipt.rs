@@ -4,7 +4,7 @@
     reason = "the derive of `JsonSchema` writes its literals with `to_value`"
 )]
 
-use super::{Number, schema};
+use super::{AmountForm, Number, schema};
 use crate::domain::Method;
 use crate::domain::total::Receipt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -37,16 +37,16 @@ fn methods(_: &mut SchemaGenerator) -> Schema {
 impl RateReceipt {
     /// The receipt on the wire.
     #[must_use]
-    pub fn new(receipt: &Receipt) -> Self {
+    pub fn new(receipt: &Receipt, form: AmountForm) -> Self {
         let Receipt { asset, rate, in_target, peg_deviation } = receipt;
         Self {
             currency: asset.code(),
-            usd: Number::from_text(rate.usd.to_string()),
-            rate: Number::from_text(in_target.clone()),
+            usd: form.decimal(rate.usd.to_string()),
+            rate: form.decimal(in_target.clone()),
             source: rate.source.clone(),
             method: rate.method.name(),
             observed_at: rate.observed_at.to_millis_text(),
-            peg_deviation: peg_deviation.clone().map(Number::from_text),
+            peg_deviation: peg_deviation.clone().map(|deviation| form.decimal(deviation)),
         }
     }
 }

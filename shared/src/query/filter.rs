@@ -3,7 +3,7 @@
 
 use super::expected::Expected;
 use super::parameter::{InvalidParameter, Parameter, Parameters, parse_boolean, parse_list};
-use crate::domain::{Account, AccountId, Amount, Asset, Catalogue, CustomerId, Label, Status};
+use crate::domain::{Account, AccountId, Amount, Asset, Catalogue, CustodyGap, CustomerId, Label, Status};
 use std::collections::BTreeSet;
 
 /// How a balance is compared with a bound.
@@ -268,6 +268,21 @@ impl Filter {
     #[must_use]
     pub fn admits_in_some_state(&self, account: &Account) -> bool {
         self.conditions.iter().all(|condition| condition.depends_on_state() || condition.holds(account))
+    }
+
+    /// Whether a gap of a custody account may hide an account that the filter admits. Positions are active and
+    /// crypto; an asset that nothing names is none that a filter could.
+    #[must_use]
+    pub fn admits_gap(&self, gap: &CustodyGap) -> bool {
+        self.conditions.iter().all(|condition| match condition {
+            Condition::IsCrypto(is_crypto) => *is_crypto,
+            Condition::Active(active) => *active,
+            Condition::Status(status) => *status == Status::Active,
+            Condition::Asset(assets) => {
+                gap.unknown.is_none() && assets.iter().any(|asset| gap.coverage.may_hold(*asset))
+            }
+            _ => true,
+        })
     }
 
     /// The only accounts that can meet it, if it names any.

@@ -5,7 +5,7 @@
 
 use super::usage::check_budget;
 use super::{Store, StoreError, StoredAccount, StoredHolding};
-use crate::domain::{Account, Moment};
+use crate::domain::{Account, CustodyGap, Moment};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 /// History reads under way at once for one request.
@@ -43,6 +43,15 @@ impl StoredHolding {
     }
 }
 
+/// What stood at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HoldingsAt {
+    /// The accounts that existed then.
+    pub accounts: Vec<Account>,
+    /// What custody accounts that existed then held without an account that shows it.
+    pub gaps: Vec<CustodyGap>,
+}
+
 impl Store {
     /// The accounts as they stood at a moment, in the order of what stands for them; those that did not exist
     /// then are left out.
@@ -51,27 +60,42 @@ impl Store {
         holdings: impl IntoIterator<Item = StoredHolding>,
         moment: Moment,
     ) -> Result<Vec<Account>, StoreError> {
+        Ok(self.holdings_at(holdings, moment).await?.accounts)
+    }
+
+    /// The same, with the gaps of custody accounts.
+    pub async fn holdings_at(
+        &self,
+        holdings: impl IntoIterator<Item = StoredHolding>,
+        moment: Moment,
+    ) -> Result<HoldingsAt, StoreError> {
         let holdings: Vec<StoredHolding> = holdings.into_iter().collect();
         let in_history = |holding: &&StoredHolding| holding.whereabouts(moment) == Whereabouts::History;
         // A read of a history costs a unit at least.
         check_budget(holdings.iter().filter(in_history).count())?;
         let shown =
             stream::iter(holdings).map(|holding| self.holding_at(holding, moment)).buffered(CONCURRENT_READS);
-        let shown: Vec<Vec<Account>> = shown.try_collect().await?;
-        Ok(shown.into_iter().flatten().collect())
+        let shown: Vec<HoldingsAt> = shown.try_collect().await?;
+        let mut all = HoldingsAt::default();
+        for HoldingsAt { accounts, gaps } in shown {
+            all.accounts.extend(accounts);
+            all.gaps.extend(gaps);
+        }
+        Ok(all)
     }
 
-    /// The accounts that a holding stands for at a moment, ordered by id.
+    /// The accounts that a holding stands for at a moment, ordered by id, and its gaps.
     pub(super) async fn holding_at(
         &self,
         holding: StoredHolding,
         moment: Moment,
-    ) -> Result<Vec<Account>, StoreError> {
+    ) -> Result<HoldingsAt, StoreError> {
         match holding {
             StoredHolding::Account(stored) => {
-                Ok(self.account_at(*stored, moment).await?.into_iter().collect())
+                let accounts = self.account_at(*stored, moment).await?.into_iter().collect();
+                Ok(HoldingsAt { accounts, gaps: Vec::new() })
             }
-            StoredHolding::Snapshot(snapshot) => self.snapshot_accounts_at(&snapshot, moment).await,
+            StoredHolding::Snapshot(snapshot) => self.snapshot_at(&snapshot, moment).await,
         }
     }
 

@@ -8,6 +8,7 @@
 
 use super::custody_snapshot::StoredSnapshot;
 use super::row::{Item, Row, instant, number, text};
+use super::usage::check_budget;
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{CustodyAccount, CustodyAccountId, CustomerId, ProviderAccount, ProviderName, Timestamp};
@@ -15,11 +16,14 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::SignedDuration;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Parts of the due index, whatever the number of instances that share them.
 pub const LOGICAL_SHARDS: u32 = 16;
 
+/// `DynamoDB` takes 100 keys in a batch.
+const KEYS_PER_READ: usize = 100;
 /// A lease that ends later than this was claimed by a clock that ran ahead, and binds nobody.
 const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(1);
 /// A request that lies further ahead than this was made by such a clock too.
@@ -143,6 +147,24 @@ impl Store {
         let request = self.client.get_item().table_name(self.table(Table::Custody)).consistent_read(true);
         let answer = request.set_key(Some(key(id))).send().await?;
         answer.item().map(from_item).transpose()
+    }
+
+    /// When each of these custody accounts was last confirmed by its provider, as far as it was: a strongly
+    /// consistent read of each control item.
+    pub async fn confirmations(
+        &self,
+        ids: impl IntoIterator<Item = CustodyAccountId>,
+    ) -> Result<HashMap<CustodyAccountId, Timestamp>, StoreError> {
+        let keys: Vec<Item> = ids.into_iter().map(key).collect();
+        check_budget(keys.len())?;
+        let mut confirmations = HashMap::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_PER_READ) {
+            for item in self.batch_get(self.table(Table::Custody), keys.to_vec()).await? {
+                let control = from_item(&item)?;
+                confirmations.extend(control.confirmed_at.map(|at| (control.id, at)));
+            }
+        }
+        Ok(confirmations)
     }
 
     /// The account of a control item.

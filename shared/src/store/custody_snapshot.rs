@@ -6,17 +6,18 @@
 //! view's accounts are made of a snapshot when it is read. Rejected: an account item per position beside the
 //! snapshot, because two copies of one fact have to be kept in step by every sync that is cut short.
 
-use super::as_of::Whereabouts;
+use super::as_of::{HoldingsAt, Whereabouts};
 use super::attributes::{entry_from_text, entry_text};
 use super::history::{self, IdOwner};
 use super::row::{Attributes, Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::custody::position_id;
+use crate::domain::gap::UnknownHolding;
 use crate::domain::{
-    Account, AccountId, Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, CustomerId,
-    EntryKey, Moment, Position, PositionOwner, ProviderName, Timestamp, Unlisted, UnlistedHolding,
-    UnlistedReason,
+    Account, AccountId, Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, CustodyGap,
+    CustomerId, EntryKey, Moment, Position, PositionOwner, ProviderName, Timestamp, Unlisted,
+    UnlistedHolding, UnlistedReason,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::BTreeMap;
@@ -114,6 +115,27 @@ impl StoredSnapshot {
         accounts
     }
 
+    /// What an entry shows, and the holdings that no row of the catalogue named when it was recorded.
+    fn shown(&self, entry: EntryKey, state: &SnapshotState) -> HoldingsAt {
+        let unknown = state.unlisted.iter().filter(|(_, holding)| holding.reason == UnlistedReason::Unknown);
+        let gaps = unknown.map(|(id, holding)| {
+            let (provider_asset, balance) = (id.clone(), holding.balance.clone());
+            self.gap(Some(UnknownHolding { provider_asset, balance }))
+        });
+        HoldingsAt { gaps: gaps.collect(), accounts: self.accounts(entry, &state.holdings) }
+    }
+
+    /// No entry counts at the moment: nothing is known of an account that was registered by then.
+    fn unsynced(&self, moment: Moment) -> HoldingsAt {
+        let is_there = self.registered_at <= moment.as_of && moment.knows(self.registered_at);
+        let gaps = if is_there { vec![self.gap(None)] } else { Vec::new() };
+        HoldingsAt { gaps, accounts: Vec::new() }
+    }
+
+    fn gap(&self, unknown: Option<UnknownHolding>) -> CustodyGap {
+        CustodyGap { custody_account_id: self.owner.id, coverage: self.coverage.clone(), unknown }
+    }
+
     /// The accounts that show its positions now.
     pub fn position_ids(&self) -> impl Iterator<Item = AccountId> + use<'_> {
         let held = self.state.holdings.iter().filter(|(_, position)| position.held_since().is_some());
@@ -146,22 +168,23 @@ impl Store {
         self.mapped(|catalogue| answer.item().map(|item| from_item(item, catalogue)).transpose()).await
     }
 
-    /// The accounts that a snapshot stands for at a moment, ordered by id.
-    pub(super) async fn snapshot_accounts_at(
+    /// The accounts that a snapshot stands for at a moment, ordered by id, and what it leaves out.
+    pub(super) async fn snapshot_at(
         &self,
         snapshot: &StoredSnapshot,
         moment: Moment,
-    ) -> Result<Vec<Account>, StoreError> {
+    ) -> Result<HoldingsAt, StoreError> {
         match (snapshot.whereabouts(moment), snapshot.entry) {
-            (Whereabouts::Newest, Some((entry, _))) => Ok(snapshot.accounts(entry, &snapshot.state.holdings)),
+            (Whereabouts::Newest, Some((entry, _))) => Ok(snapshot.shown(entry, &snapshot.state)),
             (Whereabouts::History, _) => {
                 let item = self.entry_item_at(history_id(snapshot.owner.id), moment).await?;
                 let recorded = self.recorded_snapshot(item.as_ref()).await?;
-                Ok(recorded.map_or_else(Vec::new, |recorded| {
-                    snapshot.accounts(recorded.key, &recorded.state.holdings)
-                }))
+                Ok(recorded.map_or_else(
+                    || snapshot.unsynced(moment),
+                    |recorded| snapshot.shown(recorded.key, &recorded.state),
+                ))
             }
-            _ => Ok(Vec::new()),
+            _ => Ok(snapshot.unsynced(moment)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Accounts of many customers: by their ids, or table order page by page.
 
+use super::as_of::HoldingsAt;
 use super::row::{Item, Row};
 use super::{IdOwner, Store, StoreError, StoredAccount, StoredHolding, accounts, custody_snapshot, holdings};
 use crate::config::Table;
@@ -155,7 +156,7 @@ impl Store {
         if let Some(place @ TablePlace::Position(.., shown)) = after
             && let Some(snapshot) = self.holding(place).await?
         {
-            accounts = self.holding_at(snapshot, moment).await?;
+            accounts = self.holding_at(snapshot, moment).await?.accounts;
             accounts.retain(|account| account.id > shown);
             if accounts.len() >= items {
                 return Ok(TablePage { accounts, next: Some(place.after_snapshot()) });
@@ -178,8 +179,8 @@ impl Store {
         let stored = stored.await?;
         let shown =
             stream::iter(stored).map(|holding| self.holding_at(holding, moment)).buffered(CONCURRENT_READS);
-        let shown: Vec<Vec<Account>> = shown.try_collect().await?;
-        accounts.extend(shown.into_iter().flatten());
+        let shown: Vec<HoldingsAt> = shown.try_collect().await?;
+        accounts.extend(shown.into_iter().flat_map(|shown| shown.accounts));
         Ok(TablePage { accounts, next: answer.last_evaluated_key().map(TablePlace::of_key).transpose()? })
     }
 }

@@ -35,6 +35,7 @@ mod walk;
 
 pub use access::{ApiKey, StoredJwks};
 pub use accounts::StoredAccount;
+pub use as_of::HoldingsAt;
 pub use catalogue::CatalogueError;
 pub use client::https_client;
 pub use clock_check::WrongClock;

@@ -9,8 +9,8 @@ use super::totals::Totals;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::domain::total::Stack;
-use shared::domain::{Amount, Asset, MerchantId, Summary};
-use shared::http::{RateReceipt, schema};
+use shared::domain::{Asset, Gap, MerchantId, Summary};
+use shared::http::{AmountForm, GapsBody, RateReceipt, schema};
 
 /// All merchants of an organization in one currency; its amounts are exact decimals.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -30,28 +30,12 @@ pub(crate) struct OrganizationBody {
     /// Whether nothing was left out.
     complete: bool,
     /// With `partial`: what was left out of the totals.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    gaps: Vec<GapBody>,
+    #[serde(flatten)]
+    gaps: Option<GapsBody>,
     /// Every merchant with an account, ordered by id; the row of accounts without a merchant is the last.
     merchants: Vec<MerchantBody>,
     /// The receipt, every rate that was used.
     rates: Vec<RateReceipt>,
-}
-
-/// A holding that the totals lack.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "OrganizationGap")]
-struct GapBody {
-    reason: GapReason,
-    currency: &'static str,
-    balance: String,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum GapReason {
-    /// There is no usable rate.
-    Unpriced,
 }
 
 /// One merchant's accounts together.
@@ -86,6 +70,7 @@ struct MerchantStackBody {
 impl OrganizationBody {
     pub(super) fn new(query: &OrganizationQuery, totals: &Totals, balance_date: &str) -> Self {
         let Totals { total, rounding, merchants, unpriced, receipts } = totals;
+        let gaps: Vec<Gap> = totals.gaps().collect();
         let merchants =
             merchants.iter().map(|(id, summary)| merchant_body(id.as_ref(), summary, query.target));
         Self {
@@ -95,15 +80,11 @@ impl OrganizationBody {
             total_balance: query.target.print(*total),
             rounding: query.target.print(*rounding),
             complete: unpriced.is_empty(),
-            gaps: unpriced.iter().map(|(asset, sum)| gap_body(*asset, *sum)).collect(),
+            gaps: (!gaps.is_empty()).then(|| GapsBody::new(&gaps, AmountForm::Text)),
             merchants: merchants.collect(),
-            rates: receipts.iter().map(RateReceipt::new).collect(),
+            rates: receipts.iter().map(|receipt| RateReceipt::new(receipt, AmountForm::Number)).collect(),
         }
     }
-}
-
-fn gap_body(asset: Asset, balance: Amount) -> GapBody {
-    GapBody { reason: GapReason::Unpriced, currency: asset.code(), balance: asset.print(balance) }
 }
 
 fn merchant_body(id: Option<&MerchantId>, summary: &Summary, target: Asset) -> MerchantBody {

@@ -9,9 +9,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::OrganizationBody;
 use query::OrganizationQuery;
-use shared::domain::{Account, Grants, Moment, Pricing, Timestamp};
-use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime, Segments};
+use shared::domain::{Account, Gap, Grants, Moment, Pricing, Timestamp};
+use shared::http::{self, AmountForm, ApiError, Authenticated, Narrowing, RequestTime, Segments};
 use shared::store::{Merchants, StoredHolding};
+use std::collections::BTreeMap;
 use totals::Totals;
 
 const TOO_LARGE: Narrowing = Narrowing { parameter: "merchantIds", advice: "narrow it with `merchantIds`" };
@@ -39,9 +40,9 @@ pub(crate) async fn get(
     let pricing =
         Pricing { target: query.target, sheet: sheet.as_deref(), at: moment.as_of, limits: app.age_limits };
     let totals = Totals::of(&accounts, pricing).map_err(ApiError::too_large)?;
-    if !query.is_partial && !totals.unpriced.is_empty() {
-        let currencies = totals.unpriced.iter().map(|(asset, _)| *asset).collect();
-        return Err(ApiError::unpriced(currencies, pricing));
+    let gaps: Vec<Gap> = totals.gaps().collect();
+    if !query.is_partial && !gaps.is_empty() {
+        return Err(ApiError::incomplete(&gaps, pricing, &BTreeMap::new(), AmountForm::Text));
     }
     reply(&query, &totals, now)
 }

@@ -3,8 +3,8 @@
 //! The organization's total is converted once per currency over all merchants, so the merchants' totals,
 //! each of which is rounded for itself, need not add up to it: the difference is the rounding.
 
-use shared::domain::total::Receipt;
-use shared::domain::{Account, Amount, Asset, MerchantId, NativeSums, Pricing, Summary, TooLarge};
+use shared::domain::total::{Receipt, SumTooLarge};
+use shared::domain::{Account, Amount, Asset, Gap, MerchantId, NativeSums, Pricing, Summary};
 use std::collections::BTreeMap;
 
 /// An organization's balance in one currency.
@@ -23,8 +23,13 @@ pub(super) struct Totals {
 }
 
 impl Totals {
+    /// The holdings that lack a rate.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = Gap> {
+        self.unpriced.iter().map(|(asset, balance)| Gap::Unpriced { asset: *asset, balance: *balance })
+    }
+
     /// Fails only if a sum or a conversion has more than 18 digits before the point.
-    pub(super) fn of(accounts: &[Account], pricing: Pricing<'_>) -> Result<Self, TooLarge> {
+    pub(super) fn of(accounts: &[Account], pricing: Pricing<'_>) -> Result<Self, SumTooLarge> {
         let whole = NativeSums::of(accounts)?.summary(pricing, false)?;
         let merchants = merchants(accounts, pricing)?;
         let rest =
@@ -51,7 +56,7 @@ impl Totals {
 fn merchants(
     accounts: &[Account],
     pricing: Pricing<'_>,
-) -> Result<Vec<(Option<MerchantId>, Summary)>, TooLarge> {
+) -> Result<Vec<(Option<MerchantId>, Summary)>, SumTooLarge> {
     let mut groups = BTreeMap::<Option<&MerchantId>, NativeSums>::new();
     for account in accounts {
         groups.entry(account.scope.merchant_id.as_ref()).or_default().add(account)?;

@@ -5,11 +5,11 @@
 )]
 
 use super::query::BalanceQuery;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use shared::domain::total::Stack;
-use shared::domain::{Account, AccountState, Label, Pricing, Summary, TooLarge};
-use shared::http::{Number, RateReceipt, schema};
+use shared::domain::total::{Stack, SumTooLarge};
+use shared::domain::{Account, AccountState, Gap, Label, Pricing, Summary, Timestamp, TooLarge};
+use shared::http::{AmountForm, GapsBody, Number, RateReceipt, schema};
 
 /// A customer's balance in one currency; its numbers are exact decimals.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,10 +23,18 @@ pub(crate) struct Body {
     fiat_balance: Number,
     /// The sum of the crypto stacks.
     crypto_balance: Number,
-    /// With `partial`: whether nothing was left out.
+    /// How many accounts were counted.
+    accounts: usize,
+    /// Whether nothing is missing.
+    complete: bool,
+    /// Of the counted accounts' last confirmations the oldest, null without accounts; left out with `as_of` or
+    /// `known_at`. A custody account is confirmed by each successful sync, any other at its `balance_at`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    complete: Option<bool>,
-    /// With `partial`: what was left out of the totals.
+    oldest_balance_at: Option<OldestBalance>,
+    /// What is missing from the totals.
+    #[serde(flatten)]
+    gaps: Option<GapsBody>,
+    /// With `partial`: the holdings without a usable rate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unpriced: Vec<UnpricedBody>,
     /// With `stack`: every currency that is held, ordered by its code.
@@ -93,68 +101,104 @@ struct AccountBody {
     main_wallet_address_tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iban: Option<String>,
+    /// The instant of the entry that counts.
+    #[schemars(schema_with = "schema::instant")]
+    balance_at: String,
+}
+
+fn optional_instant(generator: &mut SchemaGenerator) -> Schema {
+    schema::nullable(schema::instant(generator))
+}
+
+/// An instant, or null.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+struct OldestBalance(#[schemars(schema_with = "optional_instant")] Option<String>);
+
+/// What an answer says of its own completeness.
+#[derive(Clone, Copy)]
+pub(super) struct Missing<'a> {
+    pub(super) gaps: &'a [Gap],
+    pub(super) oldest_balance_at: Option<Timestamp>,
 }
 
 impl Body {
     pub(super) fn new(
         query: &BalanceQuery,
         summary: &Summary,
-        accounts: &[Account],
+        rows: &[Account],
+        missing: Missing<'_>,
         pricing: Pricing<'_>,
-    ) -> Result<Self, TooLarge> {
+    ) -> Result<Self, SumTooLarge> {
         let Summary { total, fiat, crypto, stacks, unpriced, receipts } = summary;
-        let in_target = |amount| Number::of(query.target, amount);
+        let form = query.amounts;
+        let in_target = |amount| form.of(query.target, amount);
+        let Missing { gaps, oldest_balance_at } = missing;
+        let oldest_balance_at = OldestBalance(oldest_balance_at.map(Timestamp::to_millis_text));
         let unpriced = unpriced
             .iter()
-            .map(|(asset, sum)| UnpricedBody { currency: asset.code(), balance: Number::of(*asset, *sum) });
+            .map(|(asset, sum)| UnpricedBody { currency: asset.code(), balance: form.of(*asset, *sum) });
         Ok(Self {
             total_balance: in_target(*total),
             currency: query.target.code(),
             fiat_balance: in_target(*fiat),
             crypto_balance: in_target(*crypto),
-            complete: query.is_partial.then_some(summary.unpriced.is_empty()),
+            accounts: stacks.iter().map(|stack| stack.accounts).sum(),
+            complete: gaps.is_empty(),
+            oldest_balance_at: query.moment.is_none().then_some(oldest_balance_at),
+            gaps: (!gaps.is_empty()).then(|| GapsBody::new(gaps, form)),
             unpriced: unpriced.collect(),
-            stacks: query.has_stacks.then(|| stacks.iter().map(|stack| stack_body(stack, pricing)).collect()),
-            details: if query.has_details { Some(details(accounts, pricing)?) } else { None },
-            rates: query.has_details.then(|| receipts.iter().map(RateReceipt::new).collect()),
+            stacks: query
+                .has_stacks
+                .then(|| stacks.iter().map(|stack| stack_body(stack, pricing, form)).collect()),
+            details: if query.has_details { Some(details(rows, pricing, form)?) } else { None },
+            rates: query
+                .has_details
+                .then(|| receipts.iter().map(|receipt| RateReceipt::new(receipt, form)).collect()),
         })
     }
 }
 
-fn stack_body(stack: &Stack, pricing: Pricing<'_>) -> StackBody {
+fn stack_body(stack: &Stack, pricing: Pricing<'_>, form: AmountForm) -> StackBody {
     let Stack { asset, accounts, balance, balance_in_base } = *stack;
     StackBody {
         currency: asset.code(),
         is_crypto: asset.is_crypto(),
         accounts,
-        balance: Number::of(asset, balance),
-        balance_in_base: balance_in_base.map(|amount| Number::of(pricing.target, amount)),
+        balance: form.of(asset, balance),
+        balance_in_base: balance_in_base.map(|amount| form.of(pricing.target, amount)),
     }
 }
 
-fn details(accounts: &[Account], pricing: Pricing<'_>) -> Result<Details, TooLarge> {
+fn details(accounts: &[Account], pricing: Pricing<'_>, form: AmountForm) -> Result<Details, SumTooLarge> {
     let (crypto, fiat): (Vec<_>, Vec<_>) = accounts.iter().partition(|account| account.asset.is_crypto());
     let rows = |accounts: Vec<&Account>| {
         let rows = accounts
             .into_iter()
-            .map(|account| account_body(account, pricing))
+            .map(|account| account_body(account, pricing, form))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok((!rows.is_empty()).then_some(rows))
+        Ok::<_, SumTooLarge>((!rows.is_empty()).then_some(rows))
     };
     Ok(Details { fiat_accounts: rows(fiat)?, crypto_assets: rows(crypto)? })
 }
 
-fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, TooLarge> {
-    let Account { id, customer_id, asset, state, labels, .. } = account;
+fn account_body(
+    account: &Account,
+    pricing: Pricing<'_>,
+    form: AmountForm,
+) -> Result<AccountBody, SumTooLarge> {
+    let Account { id, customer_id, asset, entry, state, labels, .. } = account;
     let AccountState { balance, available: _, active, status } = state;
     let label = |label| labels.get(label).map(str::to_owned);
-    let in_base = pricing.convert(*asset, balance.wide())?;
+    let in_base = pricing.convert(*asset, balance.wide());
+    let in_base = in_base.map_err(|TooLarge| SumTooLarge::Converted(*asset))?;
     Ok(AccountBody {
         id: id.to_string(),
         customer_id: customer_id.to_string(),
         currency: asset.code(),
-        balance: Number::of(*asset, *balance),
-        balance_in_base: in_base.map(|amount| Number::of(pricing.target, amount)),
+        balance: form.of(*asset, *balance),
+        balance_in_base: in_base.map(|amount| form.of(pricing.target, amount)),
         is_crypto: asset.is_crypto(),
         active: *active,
         status: status.name(),
@@ -163,5 +207,6 @@ fn account_body(account: &Account, pricing: Pricing<'_>) -> Result<AccountBody, 
             .get(Label::Address)
             .map(|_| label(Label::AddressTag).unwrap_or_default()),
         iban: label(Label::Iban),
+        balance_at: entry.balance_at.to_millis_text(),
     })
 }

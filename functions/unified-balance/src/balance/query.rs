@@ -2,10 +2,13 @@
 
 use crate::moment::{AS_OF, KNOWN_AT, moment};
 use crate::stack::STACK;
+use jiff::SignedDuration;
+use shared::balance::BalanceQuestion;
 use shared::domain::{Asset, Catalogue, CustomerId, Measure, Moment, Timestamp};
+use shared::http::{AMOUNTS, AmountForm, MAX_BODY_BYTES};
 use shared::query::filter::balance_filters;
+use shared::query::parameter::parse_whole_number;
 use shared::query::{Declared, Expected, Filter, InvalidParameter, Parameter, Parameters};
-use shared::store::ItemDetail;
 use std::sync::LazyLock;
 
 static CUSTOMER_ID: Parameter<CustomerId> = Parameter::customer_id("customer_id", "whose balance").required();
@@ -14,7 +17,7 @@ static CURRENCY: Parameter<Asset> =
 static DETAILS: Parameter<bool> =
     Parameter::boolean("details", "adds every account, and the rates that were used");
 static PARTIAL: Parameter<bool> =
-    Parameter::boolean("partial", "leaves holdings without a rate out of the totals, and names them");
+    Parameter::boolean("partial", "leaves what is missing out of the totals, and names it");
 
 static MEASURE: Parameter<Measure> = Parameter::new(
     "measure",
@@ -23,11 +26,27 @@ static MEASURE: Parameter<Measure> = Parameter::new(
     |text, _| Measure::parse(text),
 );
 
+const MAX_CONFIRMED_WITHIN_SECONDS: usize = 31_536_000;
+static CONFIRMED_WITHIN: Parameter<SignedDuration> = Parameter::new(
+    "confirmed_within",
+    "seconds; a balance that was last confirmed longer ago is missing from the totals, and named",
+    Expected::Whole { min: 0, max: MAX_CONFIRMED_WITHIN_SECONDS },
+    |text, _| {
+        let seconds = parse_whole_number(text).filter(|seconds| *seconds <= MAX_CONFIRMED_WITHIN_SECONDS)?;
+        i64::try_from(seconds).ok().map(SignedDuration::from_secs)
+    },
+);
+
+/// Rows that an answer can have: each takes more than 128 bytes, so that more of them are too large an
+/// answer.
+const MAX_ROWS: usize = MAX_BODY_BYTES / 128;
+
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
     let own: [&dyn Declared; 2] = [&CUSTOMER_ID, &CURRENCY];
     let filters = balance_filters().map(|filter| -> &dyn Declared { filter });
-    let options: [&dyn Declared; 6] = [&STACK, &DETAILS, &AS_OF, &KNOWN_AT, &PARTIAL, &MEASURE];
+    let options: [&dyn Declared; 8] =
+        [&STACK, &DETAILS, &AS_OF, &KNOWN_AT, &PARTIAL, &CONFIRMED_WITHIN, &MEASURE, &AMOUNTS];
     own.into_iter().chain(filters).chain(options).collect()
 });
 
@@ -43,6 +62,8 @@ pub(super) struct BalanceQuery {
     pub(super) moment: Option<Moment>,
     pub(super) measure: Measure,
     pub(super) is_partial: bool,
+    pub(super) confirmed_within: Option<SignedDuration>,
+    pub(super) amounts: AmountForm,
 }
 
 impl BalanceQuery {
@@ -52,20 +73,36 @@ impl BalanceQuery {
         now: Timestamp,
     ) -> Result<Self, InvalidParameter> {
         let parameters = Parameters::read(pairs, &DECLARED, catalogue)?;
+        let moment = moment(&parameters, now)?;
+        let confirmed_within = parameters.optional(&CONFIRMED_WITHIN)?;
+        if moment.is_some() && confirmed_within.is_some() {
+            let message = "`confirmed_within` cannot be given together with `as_of` or `known_at`.";
+            return Err(InvalidParameter::new(CONFIRMED_WITHIN.name, message));
+        }
         Ok(Self {
             customer_id: parameters.required(&CUSTOMER_ID)?,
             target: parameters.required(&CURRENCY)?,
             filter: Filter::read(&parameters, balance_filters())?,
             has_stacks: parameters.optional(&STACK)?.is_some(),
             has_details: parameters.optional(&DETAILS)?.unwrap_or_default(),
-            moment: moment(&parameters, now)?,
+            moment,
             measure: parameters.optional(&MEASURE)?.unwrap_or_default(),
             is_partial: parameters.optional(&PARTIAL)?.unwrap_or_default(),
+            confirmed_within,
+            amounts: parameters.optional(&AMOUNTS)?.unwrap_or_default(),
         })
     }
 
-    /// How much of each account the answer needs.
-    pub(super) const fn item_detail(&self) -> ItemDetail {
-        if self.has_details { ItemDetail::Whole } else { ItemDetail::Totals }
+    /// The question for the accounts that count.
+    pub(super) fn question(&self, now: Timestamp) -> BalanceQuestion<'_> {
+        BalanceQuestion {
+            customer_id: self.customer_id,
+            filter: &self.filter,
+            moment: self.moment,
+            now,
+            measure: self.measure,
+            confirmed_within: self.confirmed_within,
+            rows: self.has_details.then_some(MAX_ROWS),
+        }
     }
 }

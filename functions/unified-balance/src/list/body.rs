@@ -82,6 +82,9 @@ struct AccountBody {
     network: Option<String>,
     #[serde(flatten)]
     labels: ListedLabels,
+    /// The instant of the entry that counts.
+    #[schemars(schema_with = "schema::instant")]
+    balance_at: String,
     /// When its earliest known balance is from; left out with `as_of` or `known_at`.
     #[schemars(schema_with = "schema::instant")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,7 +183,7 @@ fn group_body(query: &ListQuery, asset: Asset, mut accounts: Vec<Account>) -> Re
         currency: asset.code(),
         is_crypto: asset.is_crypto(),
         accounts: accounts.len(),
-        balance: Number::of(asset, sum(&accounts)?),
+        balance: query.amounts.of(asset, sum(&accounts)?),
         items: accounts.iter().map(|account| account_body(query, account)).collect::<Result<_, _>>()?,
     })
 }
@@ -195,9 +198,9 @@ fn account_body(query: &ListQuery, account: &Account) -> Result<AccountBody, Too
         id: id.to_string(),
         customer_id: customer_id.to_string(),
         currency: asset.code(),
-        balance: Number::of(*asset, *balance),
-        available: Number::of(*asset, *available),
-        locked: Number::of(*asset, state.locked()?),
+        balance: query.amounts.of(*asset, *balance),
+        available: query.amounts.of(*asset, *available),
+        locked: query.amounts.of(*asset, state.locked()?),
         is_crypto: asset.is_crypto(),
         active: *active,
         status: status.name(),
@@ -207,6 +210,7 @@ fn account_body(query: &ListQuery, account: &Account) -> Result<AccountBody, Too
             .map(|_| label(Label::AddressTag).unwrap_or_default()),
         network: scope.network.as_ref().map(|network| network.name().to_owned()),
         labels: ListedLabels(labels.clone()),
+        balance_at: entry.balance_at.to_millis_text(),
         created_at: of_now(*created_at),
         updated_at: of_now(entry.balance_at),
         metadata: Metadata {

@@ -3,6 +3,7 @@
 use crate::moment::{AS_OF, KNOWN_AT, moment};
 use crate::stack::STACK;
 use shared::domain::{Catalogue, CustomerId, Grants, Moment, Timestamp};
+use shared::http::{AMOUNTS, AmountForm};
 use shared::query::filter::list_filters;
 use shared::query::page::{CURSOR, LIMIT, OFFSET};
 use shared::query::sort::field_names;
@@ -22,7 +23,7 @@ static SORT: Parameter<Sort> = Parameter::new(
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
     let filters = list_filters().map(|filter| -> &dyn Declared { filter });
-    let options: [&dyn Declared; 7] = [&AS_OF, &KNOWN_AT, &STACK, &SORT, &LIMIT, &OFFSET, &CURSOR];
+    let options: [&dyn Declared; 8] = [&AS_OF, &KNOWN_AT, &STACK, &SORT, &LIMIT, &OFFSET, &CURSOR, &AMOUNTS];
     filters.chain(options).collect()
 });
 
@@ -75,6 +76,7 @@ pub(super) struct ListQuery {
     pub(super) sort: Sort,
     pub(super) page: Page,
     pub(super) has_stacks: bool,
+    pub(super) amounts: AmountForm,
 }
 
 impl ListQuery {
@@ -104,6 +106,7 @@ impl ListQuery {
             page: Page::read(&parameters, Binding::new(reach.view(), &parameters))?,
             reach,
             has_stacks: parameters.optional(&STACK)?.is_some(),
+            amounts: parameters.optional(&AMOUNTS)?.unwrap_or_default(),
         })
     }
 }
