@@ -27,6 +27,7 @@ mod entries_questions;
 mod entries_writers;
 mod events;
 mod faults;
+mod gaps;
 mod harness;
 mod icons;
 mod isolation;

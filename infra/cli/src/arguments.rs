@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// Rates: the sheet of any time, and a new one.
     #[command(subcommand)]
     Rates(RatesCommand),
+    /// Known assets, and rows of this deployment's own.
+    #[command(subcommand)]
+    Assets(AssetsCommand),
     /// A customer's balance in one currency.
     Balance(BalanceArguments),
     /// Compares accounts and custody snapshots with their history, and ids with their owners.
@@ -121,7 +124,8 @@ pub(crate) enum CustodyCommand {
         #[arg(long)]
         provider_account: String,
         /// A blockchain and an asset on it, such as ETH:USDT; once for each.
-        #[arg(long = "asset", required = true, value_name = "CHAIN:ASSET")]
+        /// Without any the account shows whatever the provider holds and the catalogue names.
+        #[arg(long = "asset", value_name = "CHAIN:ASSET")]
         assets: Vec<String>,
     },
     /// Every registered account.
@@ -131,6 +135,64 @@ pub(crate) enum CustodyCommand {
         /// The custody account's id.
         id: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AssetsCommand {
+    /// Adds an asset under a free code. The same row again changes nothing.
+    Add(Box<AssetArguments>),
+    /// Leaves a provider's asset out of every account, such as spam: it is shown as unlisted and is no gap.
+    Ignore {
+        /// The provider and its own id of the asset, such as `fireblocks:SPAM_ETH`.
+        #[arg(value_name = "PROVIDER:ID")]
+        provider_asset: String,
+    },
+    /// Takes rows from a JSON file, one row or a list. A row replaces the whole row of its code.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Every asset, and whether its row is built in or this deployment's own.
+    List,
+    /// One asset's row, in the form that `import` takes.
+    Show {
+        /// Its code.
+        code: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AssetArguments {
+    /// Its code: 2 to 20 letters, digits, Ø and . _ -
+    pub(crate) code: String,
+    /// Its name.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Digits after the point of its smallest unit, on the chain where they are most.
+    #[arg(long)]
+    pub(crate) decimals: u32,
+    /// Another spelling of the code that is understood.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) alias: Option<String>,
+    /// Its issuer.
+    #[arg(long)]
+    pub(crate) issuer: Option<String>,
+    /// The money of which it promises to be worth one.
+    #[arg(long, value_name = "FIAT")]
+    pub(crate) peg: Option<String>,
+    /// It may be priced at its peg where no source quotes it.
+    #[arg(long)]
+    pub(crate) par: bool,
+    /// How old its quotes may be; one hour unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) quote_hours: Option<u32>,
+    /// Its id at a source of prices, coingecko or coinbase; once for each.
+    #[arg(long = "price", value_name = "SOURCE=ID")]
+    pub(crate) prices: Vec<String>,
+    /// A custody provider's id of it with the chain, and the digits of a base unit where they differ; once for
+    /// each.
+    #[arg(long = "custody", value_name = "PROVIDER:ID=CHAIN[/DIGITS]")]
+    pub(crate) custody: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -57,7 +57,11 @@ pub(crate) async fn run(
             let state =
                 state.ok_or_else(|| CliError::NotFound(format!("custody account {id} is gone again")))?;
             output.document(&registered(&state), |registered| {
-                format!("custody account {} is registered", registered.id)
+                let id = &registered.id;
+                format!(
+                    "custody account {id} is registered and due for its first sync, by the schedule or by\n  \
+                     ballast custody sync {id}\nUntil then balances of its customer lack it."
+                )
             })?;
         }
         CustodyCommand::List => list(connection, output).await?,

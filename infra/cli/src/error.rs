@@ -2,7 +2,7 @@
 
 use shared::balance::CountError;
 use shared::domain::total::SumTooLarge;
-use shared::store::{RegisterError, StoreError};
+use shared::store::{CatalogueError, RegisterError, StoreError};
 use std::fmt::Display;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -84,6 +84,9 @@ pub enum CliError {
     /// Accounts could not be added up.
     #[error(transparent)]
     Count(#[from] CountError),
+    /// Rows could not be added to the catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
     /// A custody account could not be registered.
     #[error(transparent)]
     Register(#[from] RegisterError),

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod arguments;
+mod assets;
 mod balance;
 mod connection;
 mod custody;
@@ -53,6 +54,7 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> Result<Ending, C
     let mut output = Output::new(output, out);
     match command {
         Command::Accounts(command) => accounts::run(command, &connection, &mut output).await,
+        Command::Assets(command) => assets::run(command, &connection, &mut output).await,
         Command::Custody(command) => custody::run(command, &connection, &mut output).await,
         Command::Keys(command) => keys::run(command, &connection, &mut output).await,
         Command::Rates(command) => rates::run(command, &connection, &mut output).await,

@@ -72,6 +72,7 @@ pub(crate) fn routes(control: Control, status: Health) -> Router {
         .route("/_local/schedules/{function}", post(schedule))
         .route("/_local/clock", put(clock))
         .route("/_local/custody/{vault}", put(vault))
+        .route("/_local/bitgo/{coin}/{wallet}", put(wallet))
         .route("/_local/custody-faults", put(faults))
         .route("/_local/market/{source}", put(market))
         .with_state(control)
@@ -165,11 +166,22 @@ async fn vault(
     Ok(Json(Done { result: "set" }))
 }
 
+/// The body verbatim is what the sandbox of the BitGo API answers for the wallet.
+async fn wallet(
+    State(control): State<Control>,
+    Segments((coin, wallet)): Segments<(String, String)>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Done>, ApiError> {
+    let answer = body.map_err(|error| InvalidParameter::new("body", error.to_string()))?;
+    control.sandbox.set_wallet(format!("{coin}/{wallet}"), answer);
+    Ok(Json(Done { result: "set" }))
+}
+
 async fn faults(
     State(control): State<Control>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Done>, ApiError> {
-    let shape = "{\"status\", \"delay_ms\", \"body\", \"times\"}, or {} to clear";
+    let shape = "{\"status\", \"delay_ms\", \"body\", \"times\", \"path\"}, or {} to clear";
     if parsed::<Map<String, Value>>(&body, shape)?.is_empty() {
         control.sandbox.set_fault(None);
         return Ok(Json(Done { result: "cleared" }));

@@ -4,6 +4,7 @@
 use crate::sandbox::VaultEntry;
 use balance_ingest::{AccountEntry, EntryError, EntrySource};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use shared::asset_row::{self, CatalogueRow, Replacing};
 use shared::auth::{GrantClaims, is_api_key, sha256_hex};
 use shared::domain::moment::MAX_AHEAD;
@@ -84,6 +85,8 @@ pub struct Dataset {
     pub custody_accounts: Vec<CustodyEntry>,
     /// Vaults of the sandbox, by their ids.
     pub vaults: BTreeMap<String, VaultEntry>,
+    /// Answers of the sandbox of the BitGo API by `coin/wallet`, as they are written.
+    pub bitgo_wallets: BTreeMap<String, Box<RawValue>>,
     /// API keys.
     pub api_keys: Vec<ApiKeyEntry>,
     /// The instant that `now` stands for.

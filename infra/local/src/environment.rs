@@ -49,6 +49,8 @@ impl Environment {
             ("PROVIDER_READS_PER_CALLER", "0".to_owned()),
             ("FIREBLOCKS_BASE_URL", api(sandbox::MOUNT)),
             ("FIREBLOCKS_SECRET", sandbox::secret()),
+            ("BITGO_BASE_URL", api(sandbox::bitgo::MOUNT)),
+            ("BITGO_SECRET", sandbox::bitgo::TOKEN.to_owned()),
         ];
         let rates = if is_live {
             let key = std::env::var(COINGECKO_API_KEY).ok();

@@ -152,6 +152,9 @@ impl Stack {
         for (id, vault) in dataset.vaults()? {
             sandbox.set_vault(id, vault);
         }
+        for (name, answer) in &dataset.bitgo_wallets {
+            sandbox.set_wallet(name.clone(), answer.get().to_owned().into());
+        }
         let control = Control {
             issuer: issuer.clone(),
             sandbox: sandbox.clone(),

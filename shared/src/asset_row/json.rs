@@ -35,7 +35,7 @@ pub struct AssetRowJson {
     /// Its id at each source of prices.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prices: BTreeMap<String, String>,
-    /// Whether an exchange's price of it counts before an index's. The built-in file's majors alone.
+    /// Whether an exchange's price of it counts before an index's: it is traded everywhere under one ticker.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exchange_first: bool,
     /// For each custody provider its ids, each with the chain and, after `/`, the digits of a base unit there.

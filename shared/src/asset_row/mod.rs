@@ -28,6 +28,47 @@ const NEVER_AT_PAR: [&str; 2] = ["EURR", "USDR"];
 /// The sources of prices that a row can have an id at.
 const PRICE_SOURCES: [&str; 2] = ["coingecko", "coinbase"];
 
+impl From<Asset> for AssetRowJson {
+    fn from(asset: Asset) -> Self {
+        let AssetRow {
+            code,
+            alias,
+            name,
+            kind: _,
+            issuer,
+            decimals,
+            peg,
+            par,
+            quote_hours,
+            coingecko,
+            coinbase,
+            exchange_first,
+            custody,
+        } = *asset.row();
+        let prices = [("coingecko", coingecko), ("coinbase", coinbase)];
+        let prices = prices.into_iter().filter_map(|(source, id)| Some((source.to_owned(), id?.to_owned())));
+        let mut ids = BTreeMap::<String, BTreeMap<String, String>>::new();
+        for CustodyId { provider, id, blockchain, digits } in custody {
+            let place =
+                if *digits == decimals { (*blockchain).to_owned() } else { format!("{blockchain}/{digits}") };
+            ids.entry(provider.name().to_owned()).or_default().insert((*id).to_owned(), place);
+        }
+        Self {
+            code: code.to_owned(),
+            alias: alias.map(str::to_owned),
+            name: name.to_owned(),
+            issuer: issuer.map(str::to_owned),
+            decimals,
+            peg: peg.map(str::to_owned),
+            par: par == Par::Allowed,
+            quote_hours,
+            prices: prices.collect(),
+            exchange_first,
+            custody: ids,
+        }
+    }
+}
+
 /// A row of a deployment's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CatalogueRow {
@@ -195,7 +236,7 @@ fn check(row: &AssetRowJson) -> Result<(), RowError> {
         par,
         quote_hours,
         prices,
-        exchange_first,
+        exchange_first: _,
         custody,
     } = row;
     for (field, spelling) in [("code", Some(code)), ("alias", alias.as_ref())] {
@@ -245,9 +286,6 @@ fn check(row: &AssetRowJson) -> Result<(), RowError> {
                 format!("the id at {source} must be 1 to 128 of [A-Za-z0-9._-]"),
             ));
         }
-    }
-    if *exchange_first {
-        return Err(RowError::new("exchange_first", "is the built-in rows' own"));
     }
     for (provider, ids) in custody {
         let known = ProviderName::parse(provider)

@@ -1,6 +1,7 @@
 //! Faults that calls to the sandbox are to meet.
 
 use super::answers::failure;
+use super::{Provider, bitgo};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,8 @@ pub struct Fault {
     delay_ms: u64,
     body: Option<String>,
     times: Option<u32>,
+    /// The calls that meet it: those whose path begins so; all of them unless given.
+    path: Option<String>,
 }
 
 impl Fault {
@@ -30,15 +33,18 @@ impl Fault {
     }
 
     /// The answer in the place of the true one, if there is to be another.
-    pub(super) fn answer(&self) -> Option<Response> {
+    pub(super) fn answer(&self, provider: Provider) -> Option<Response> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         match &self.body {
             Some(body) => Some((status, [(CONTENT_TYPE, "application/json")], body.clone()).into_response()),
             None if status == StatusCode::OK => None,
-            None => {
-                let (code, message) = vendor_failure(status);
-                Some(failure(status, code, message))
-            }
+            None => Some(match provider {
+                Provider::Fireblocks => {
+                    let (code, message) = vendor_failure(status);
+                    failure(status, code, message)
+                }
+                Provider::BitGo => bitgo::failure(status),
+            }),
         }
     }
 }
@@ -54,9 +60,12 @@ fn vendor_failure(status: StatusCode) -> (i64, &'static str) {
     }
 }
 
-/// The fault of this call, of which there may be only so many more.
-pub(super) fn take(fault: &mut Option<Fault>) -> Option<Fault> {
+/// The fault of a call of this path, of which there may be only so many more.
+pub(super) fn take(fault: &mut Option<Fault>, path: &str) -> Option<Fault> {
     let current = fault.clone()?;
+    if current.path.as_ref().is_some_and(|prefix| !path.starts_with(prefix.as_str())) {
+        return None;
+    }
     match fault.as_mut().and_then(|fault| fault.times.as_mut()) {
         Some(0) => {
             *fault = None;

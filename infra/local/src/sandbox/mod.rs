@@ -1,10 +1,11 @@
 //! A sandbox of the Fireblocks API: vaults that are set through control endpoints, read by requests signed as
-//! the vendor asks.
+//! the vendor asks. That of the BitGo API beside it is [`bitgo`]'s; both meet the same faults.
 //!
 //! It answers what the adapter and the vendor's own SDK read: one vault, pages of vaults, transactions. Its
 //! credentials are in this repository, known to everybody and good for nothing else.
 
 mod answers;
+pub(crate) mod bitgo;
 mod faults;
 mod signature;
 mod vault;
@@ -14,6 +15,7 @@ pub use vault::{VaultAssetEntry, VaultEntry};
 
 use answers::failure;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{OriginalUri, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
@@ -57,6 +59,8 @@ pub struct Sandbox {
 #[derive(Debug, Default)]
 struct Inner {
     vaults: BTreeMap<String, VaultEntry>,
+    /// Answers of the BitGo API by coin and wallet, byte for byte.
+    wallets: BTreeMap<String, Bytes>,
     fault: Option<Fault>,
     verifier: Verifier,
     /// Calls by path, without the query.
@@ -74,6 +78,11 @@ impl Sandbox {
     /// Sets what a vault holds.
     pub fn set_vault(&self, id: String, vault: VaultEntry) {
         self.lock().vaults.insert(id, vault);
+    }
+
+    /// Sets what the BitGo API answers for a wallet, named `coin/wallet`.
+    pub fn set_wallet(&self, name: String, answer: Bytes) {
+        self.lock().wallets.insert(name, answer);
     }
 
     /// Sets what goes wrong with the next calls; `None` clears it.
@@ -96,16 +105,37 @@ impl Sandbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The routes under [`MOUNT`].
+    /// The routes of both vendors' APIs.
     pub(crate) fn routes(self) -> Router {
+        let bitgo = bitgo::routes(self.clone());
         let vendor = Router::new()
             .route("/v1/vault/accounts/{id}", get(vault))
             .route("/v1/vault/accounts_paged", get(vaults))
             .route("/v1/transactions", get(transactions))
             .layer(from_fn_with_state(self.clone(), guarded))
             .with_state(self);
-        Router::new().nest(MOUNT, vendor)
+        Router::new().nest(MOUNT, vendor).merge(bitgo)
     }
+}
+
+/// Whose API is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Provider {
+    Fireblocks,
+    BitGo,
+}
+
+/// Counts a call and waits as long as it is to take; the answer in the place of the true one, if it is to go
+/// wrong.
+async fn answered(sandbox: &Sandbox, provider: Provider, path: String) -> Option<Response> {
+    let (fault, delay) = {
+        let mut inner = sandbox.lock();
+        let fault = faults::take(&mut inner.fault, &path);
+        *inner.calls.entry(path).or_default() += 1;
+        (fault, inner.delay)
+    };
+    tokio::time::sleep(fault.as_ref().map_or(delay, Fault::delay)).await;
+    fault.and_then(|fault| fault.answer(provider))
 }
 
 /// Counts a call, lets it go wrong if it is to, and checks its signature.
@@ -115,14 +145,8 @@ async fn guarded(
     request: Request,
     next: Next,
 ) -> Response {
-    let (fault, delay) = {
-        let mut inner = sandbox.lock();
-        let path = uri.path().trim_start_matches(MOUNT).to_owned();
-        *inner.calls.entry(path).or_default() += 1;
-        (faults::take(&mut inner.fault), inner.delay)
-    };
-    tokio::time::sleep(fault.as_ref().map_or(delay, Fault::delay)).await;
-    if let Some(answer) = fault.as_ref().and_then(Fault::answer) {
+    let path = uri.path().trim_start_matches(MOUNT).to_owned();
+    if let Some(answer) = answered(&sandbox, Provider::Fireblocks, path).await {
         return answer;
     }
     let target = uri.path_and_query().map_or_else(String::new, ToString::to_string);
