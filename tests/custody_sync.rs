@@ -218,7 +218,7 @@ async fn a_lease_that_has_expired_cannot_overwrite_a_newer_result() {
     let older = holding(&slow.state.account, "10", slow_at);
     assert_eq!(store.record_snapshot(&slow, &older, slow_at, next, soon()).await, Ok(LeasedWrite::Lost));
     assert_eq!(store.confirm_snapshot(&slow, slow_at, next).await, Ok(LeasedWrite::Lost));
-    assert_eq!(store.fail_attempt(&slow, Some(slow_at)).await, Ok(LeasedWrite::Lost));
+    assert_eq!(store.fail_attempt(&slow, "too slow", Some(slow_at)).await, Ok(LeasedWrite::Lost));
     assert_eq!(store.abandon_attempt(&slow).await, Ok(LeasedWrite::Lost));
     assert_eq!(state(&app).await, newer);
 }

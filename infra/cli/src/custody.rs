@@ -28,6 +28,8 @@ struct Registered {
     last_synced: Option<String>,
     /// Syncs that have failed since one succeeded.
     failures: u32,
+    /// Why the newest one failed, if it did.
+    last_error: Option<String>,
 }
 
 /// What `custody-sync` is invoked with.
@@ -136,6 +138,7 @@ fn registered(state: &CustodyState) -> Registered {
         unlisted: unlisted.iter().map(|(id, holding)| format!("{} {id}", holding.balance)).collect(),
         last_synced: synced_at.map(Timestamp::to_millis_text),
         failures: state.failures,
+        last_error: state.last_error.clone(),
     }
 }
 
@@ -170,6 +173,7 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
                 unlisted,
                 last_synced,
                 failures,
+                last_error,
             } = account;
             let synced = last_synced.clone().unwrap_or_else(|| "never".to_owned());
             [
@@ -180,8 +184,12 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
                 unlisted.join(", "),
                 synced,
                 failures.to_string(),
+                last_error.clone().unwrap_or_default(),
             ]
         });
-        table(["id", "customer", "kept by", "assets", "not shown", "last synced", "failures"], rows)
+        table(
+            ["id", "customer", "kept by", "assets", "not shown", "last synced", "failures", "last error"],
+            rows,
+        )
     })
 }

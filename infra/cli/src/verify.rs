@@ -3,7 +3,10 @@
 //! Every account against its history and its owner, every custody account's snapshot against its history and
 //! its control item, every owner against the account. All of these are written together, so a difference
 //! means a write past Ballast. What is written while it is read is read again, and a row that cannot be read
-//! is a difference.
+//! is a difference. An asset that the catalogue no longer names makes its rows unreadable.
+//!
+//! Two accounts of one currency with one IBAN, or with one address on one network, may be one account that is
+//! counted twice. They are listed and are no difference: a business may have its reasons.
 
 use crate::Ending;
 use crate::connection::Connection;
@@ -13,12 +16,12 @@ use futures::future::try_join3;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::domain::{Account, AccountId, AccountState, CustodyAccountId, EntryKey, Timestamp};
+use shared::domain::{Account, AccountId, AccountState, CustodyAccountId, EntryKey, Label, Timestamp};
 use shared::store::{
     CorruptRow, CustodyControl, HistoryEnd, IdOwner, RecordedEntry, Store, StoreError, StoredAccount,
     StoredHolding, StoredSnapshot,
 };
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::io::Write;
 use std::time::Duration;
@@ -36,7 +39,20 @@ struct Findings {
     accounts: usize,
     custody_accounts: usize,
     differences: Vec<Difference>,
+    /// Accounts that may be one and the same.
+    twice: Vec<CountedTwice>,
 }
+
+/// Two accounts of one currency that stand for the same thing outside.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct CountedTwice {
+    /// `IBAN`, or `address and network`.
+    same: &'static str,
+    accounts: [String; 2],
+}
+
+/// The thing outside that an account stands for: which kind, of which currency, and its text.
+type Outside = (&'static str, &'static str, String);
 
 /// Two places that should agree and do not.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -69,6 +85,7 @@ pub(crate) async fn run(
         store: &connection.store,
         accounts: HashSet::new(),
         snapshots: HashSet::new(),
+        outside: HashMap::new(),
         findings: Findings::default(),
         bar: ProgressBar::no_length().with_style(style),
     };
@@ -82,18 +99,26 @@ pub(crate) async fn run(
 }
 
 fn printed(findings: &Findings) -> String {
-    let Findings { accounts, custody_accounts, differences } = findings;
+    let Findings { accounts, custody_accounts, differences, twice } = findings;
+    let pairs = twice.iter().map(|CountedTwice { same, accounts: [one, other] }| {
+        [one.clone(), other.clone(), (*same).to_owned()]
+    });
+    let pairs = if twice.is_empty() {
+        String::new()
+    } else {
+        format!("Perhaps counted twice:\n{}\n", table(["account", "and", "have the same"], pairs))
+    };
     let summary = format!(
         "{accounts} accounts, {custody_accounts} custody accounts, {} differences",
         differences.len()
     );
     if differences.is_empty() {
-        return summary;
+        return format!("{pairs}{summary}");
     }
     let rows = differences.iter().map(|Difference { id, what, stored, expected }| {
         [id.clone(), what.clone(), stored.clone(), expected.clone()]
     });
-    format!("{}\n{summary}", table(["id", "what", "stored", "expected"], rows))
+    format!("{pairs}{}\n{summary}", table(["id", "what", "stored", "expected"], rows))
 }
 
 /// A walk through all tables, one after the other.
@@ -103,6 +128,8 @@ struct Walk<'a> {
     accounts: HashSet<AccountId>,
     /// Custody accounts that have a snapshot.
     snapshots: HashSet<CustodyAccountId>,
+    /// The first account of each thing outside.
+    outside: HashMap<Outside, AccountId>,
     findings: Findings,
     bar: ProgressBar,
 }
@@ -130,7 +157,10 @@ impl Walk<'_> {
             let (page, next) = self.store.account_rows(after).await?;
             for holding in page.iter().flatten() {
                 match holding {
-                    StoredHolding::Account(stored) => drop(self.accounts.insert(stored.account.id)),
+                    StoredHolding::Account(stored) => {
+                        self.accounts.insert(stored.account.id);
+                        self.findings.twice.extend(counted_twice(&mut self.outside, &stored.account));
+                    }
                     StoredHolding::Snapshot(snapshot) => drop(self.snapshots.insert(snapshot.owner.id)),
                 }
             }
@@ -189,6 +219,23 @@ impl Walk<'_> {
             found => found,
         }
     }
+}
+
+/// The pairs that an account makes with accounts seen before.
+fn counted_twice(seen: &mut HashMap<Outside, AccountId>, account: &Account) -> Vec<CountedTwice> {
+    let code = account.asset.code();
+    let iban = account.labels.get(Label::Iban).map(|iban| ("IBAN", code, iban.to_owned()));
+    let address = account.scope.network.as_ref().zip(account.labels.get(Label::Address));
+    let address = address
+        .map(|(network, address)| ("address and network", code, format!("{} {address}", network.name())));
+    let mut pairs = Vec::new();
+    for outside in iban.into_iter().chain(address) {
+        let same = outside.0;
+        if let Some(other) = seen.insert(outside, account.id).filter(|other| *other != account.id) {
+            pairs.push(CountedTwice { same, accounts: [other.to_string(), account.id.to_string()] });
+        }
+    }
+    pairs
 }
 
 /// Whether a control item has its snapshot, and the reservation of its provider's account.

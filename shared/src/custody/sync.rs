@@ -284,7 +284,7 @@ impl Syncs {
             Ok(account) => match self.store(&lease, account, now, mode.store_until()).await {
                 Err(SyncError::Store(error)) => Err(self.not_stored(&lease, error, now, mode).await.into()),
                 Err(error @ SyncError::Snapshot(_)) => {
-                    self.store.fail_attempt(&lease, mode.next_try(&lease, now)).await?;
+                    self.store.fail_attempt(&lease, &error.to_string(), mode.next_try(&lease, now)).await?;
                     Err(error)
                 }
                 outcome => outcome,
@@ -295,7 +295,7 @@ impl Syncs {
                 Err(error.into())
             }
             Err(error) => {
-                self.store.fail_attempt(&lease, mode.next_try(&lease, now)).await?;
+                self.store.fail_attempt(&lease, &error.to_string(), mode.next_try(&lease, now)).await?;
                 Err(error.into())
             }
         }
@@ -313,7 +313,7 @@ impl Syncs {
         let is_passing = matches!(error, StoreError::Unavailable(_) | StoreError::WrongClock(_));
         let next_sync_at = mode.next_try(lease, now).filter(|_| !is_passing);
         // If even that fails, the lease ends by itself; the first error is the one to tell.
-        drop(self.store.fail_attempt(lease, next_sync_at).await);
+        drop(self.store.fail_attempt(lease, &error.to_string(), next_sync_at).await);
         error
     }
 

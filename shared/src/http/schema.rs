@@ -40,6 +40,14 @@ pub fn nullable(mut schema: Schema) -> Schema {
     schema
 }
 
+/// The same, or null, of a field that may also be left out. [`nullable`] would not do: of a field that may be
+/// left out, the reference takes a null among the types for Rust's way to say so.
+#[must_use]
+pub fn or_null(one: Schema) -> Schema {
+    let null = schema([("type", "null".into())]);
+    schema([("anyOf", Value::Array(vec![one.into(), null.into()]))])
+}
+
 fn text(format: &'static str) -> Schema {
     schema([("type", "string".into()), ("format", format.into())])
 }

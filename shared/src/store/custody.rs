@@ -52,6 +52,8 @@ pub struct CustodyState {
     pub attempts: Attempts,
     /// The schedule's attempts that have failed since one succeeded.
     pub failures: u32,
+    /// Why the newest attempt failed, if it did.
+    pub last_error: Option<String>,
     /// The snapshot as it was read, which the next one is made of.
     pub(super) snapshot: StoredSnapshot,
 }
@@ -74,6 +76,8 @@ pub struct CustodyControl {
     pub attempts: Attempts,
     /// The schedule's attempts that have failed since one succeeded.
     pub failures: u32,
+    /// Why the newest attempt failed, if it did.
+    pub last_error: Option<String>,
 }
 
 /// The right to ask the provider and to store its answer.
@@ -169,8 +173,16 @@ impl Store {
 
     /// The account of a control item.
     pub async fn with_snapshot(&self, control: CustodyControl) -> Result<CustodyState, StoreError> {
-        let CustodyControl { id, customer_id, provider, provider_account, confirmed_at, attempts, failures } =
-            control;
+        let CustodyControl {
+            id,
+            customer_id,
+            provider,
+            provider_account,
+            confirmed_at,
+            attempts,
+            failures,
+            last_error,
+        } = control;
         let snapshot = self.snapshot(customer_id, id).await?;
         let snapshot =
             snapshot.ok_or(StoreError::Corrupt { table: Table::Custody, attribute: "customer_id" })?;
@@ -185,7 +197,7 @@ impl Store {
             unlisted: snapshot.state.unlisted.clone(),
             synced_at: confirmed_at,
         };
-        Ok(CustodyState { account, attempts, failures, snapshot })
+        Ok(CustodyState { account, attempts, failures, last_error, snapshot })
     }
 
     /// Claims the right to ask the provider until `until`, unless another has it at `now`.
@@ -241,19 +253,22 @@ impl Store {
         leased(request).await
     }
 
-    /// Ends an attempt that failed. With `next_sync_at` it counts as a failure of the schedule's.
+    /// Ends an attempt that failed, of which the cause is kept for operators. With `next_sync_at` it counts as a failure of the schedule's.
     pub async fn fail_attempt(
         &self,
         lease: &SyncLease,
+        cause: &str,
         next_sync_at: Option<Timestamp>,
     ) -> Result<LeasedWrite, StoreError> {
         let scheduled =
             if next_sync_at.is_some() { ", next_sync_at = :next, failures = :failures" } else { "" };
-        let expression =
-            format!("SET has_failed = :yes, attempt_ended_by = :me{scheduled} REMOVE lease_until");
+        let expression = format!(
+            "SET has_failed = :yes, last_error = :cause, attempt_ended_by = :me{scheduled} REMOVE lease_until"
+        );
         let mut request = self
             .update_leased(lease, &expression)
-            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":cause", text(cause));
         if let Some(at) = next_sync_at {
             // The number itself rather than an addition: the SDK may send the same update twice.
             let failures = lease.state.failures.saturating_add(1);
@@ -365,7 +380,8 @@ impl Store {
 pub(super) const NEWEST_LEASE: &str = "lease_by = :me";
 /// Ends an attempt that succeeded.
 pub(super) const CONFIRMATION: &str = "SET confirmed_at = :confirmed_at, next_sync_at = :next, \
-                                       attempt_ended_by = :me, failures = :zero REMOVE lease_until, has_failed";
+                                       attempt_ended_by = :me, failures = :zero REMOVE lease_until, has_failed, \
+                                       last_error";
 
 enum ConditionalUpdate {
     Made(Item),
@@ -435,6 +451,7 @@ pub(super) fn from_item(item: &Item) -> Result<CustodyControl, StoreError> {
             has_failed: item.contains_key("has_failed"),
         },
         failures: u32::try_from(row.number_or_zero("failures")?).unwrap_or(u32::MAX),
+        last_error: row.text("last_error")?,
     })
 }
 

@@ -107,7 +107,7 @@ struct AccountBody {
 }
 
 fn optional_instant(generator: &mut SchemaGenerator) -> Schema {
-    schema::nullable(schema::instant(generator))
+    schema::or_null(schema::instant(generator))
 }
 
 /// An instant, or null.
