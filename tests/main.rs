@@ -19,6 +19,7 @@ mod custody_kills;
 mod custody_providers;
 mod custody_sweep;
 mod custody_sync;
+mod custody_vendors;
 mod custody_wire;
 mod deployment;
 mod documents;
