@@ -254,8 +254,8 @@ async fn a_budget_is_divided_among_the_shards_and_the_rest_stays_due() {
     let store = app.stack.store();
     let providers = Providers::new(&custody, &app.stack.config().store, &store).unwrap();
     let sweep = Sweep::new(store.clone(), Syncs::new(store, providers, 0, custody.sync_interval()));
-    // Each first sync takes three calls: the vault, and its transactions in both directions. One call is enough
-    // for the balances; the times of the last transactions then stay unknown.
+    // Each first sync takes three calls: the vault, and its transactions in both directions. One call is
+    // enough for the balances; the times of the last transactions then stay unknown.
     let mut synced = 0;
     for index in 0..8 {
         let report = sweep.run(Share { index, of: 8 }, Timestamp::of_machine(), LONG).await.unwrap();

@@ -4,6 +4,7 @@
 mod account_list;
 mod account_list_pages;
 mod architecture;
+mod assets;
 mod balance;
 mod balance_as_of;
 mod balance_parameters;

@@ -1,7 +1,7 @@
 //! A customer's balance: accounts read page by page, counted or named as missing, and added up.
 //!
-//! The API's balance and the operator's command line ask here, so that both have one arithmetic. What a sum is
-//! worth is [`total`](crate::domain::total)'s business, and wording is neither's.
+//! The API's balance and the operator's command line ask here, so that both have one arithmetic. What a sum
+//! is worth is [`total`](crate::domain::total)'s business, and wording is neither's.
 
 use crate::domain::gap::StaleHolder;
 use crate::domain::{
@@ -47,9 +47,10 @@ pub struct CountedAccounts {
     pub sums: NativeSums,
     /// The accounts one by one, stale ones included, if they were asked for.
     pub rows: Vec<Account>,
-    /// What is missing, rates aside: those are known when the sums are converted.
+    /// The gaps, rates aside: rates are looked up when the sums are converted.
     pub gaps: BTreeSet<Gap>,
-    /// The oldest confirmation of a counted account; `None` without accounts, and for a question about the past.
+    /// The oldest confirmation of a counted account; `None` without accounts, and for a question about the
+    /// past.
     pub oldest_balance_at: Option<Timestamp>,
 }
 

@@ -14,7 +14,7 @@ use shared::http::{AmountForm, ApiError, Number, schema};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// What a custody provider says is held; numbers are exact decimals.
+/// The holdings of a custody account, as its provider says; numbers are exact decimals.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "CustodyBalances")]
 pub(crate) struct BalancesBody {

@@ -1,4 +1,4 @@
-//! What is held in custody: read in real time, and synced on request.
+//! Holdings in custody: read in real time, and synced on request.
 //!
 //! This crate knows what the routes ask and answer; how providers are asked and who may ask them when is
 //! `shared::custody`'s business.

@@ -45,7 +45,7 @@ pub struct AccountEvent {
     pub account_id: String,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {

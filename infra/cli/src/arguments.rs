@@ -189,8 +189,8 @@ pub(crate) struct AssetArguments {
     /// Its id at a source of prices, coingecko or coinbase; once for each.
     #[arg(long = "price", value_name = "SOURCE=ID")]
     pub(crate) prices: Vec<String>,
-    /// A custody provider's id of it with the chain, and the digits of a base unit where they differ; once for
-    /// each.
+    /// A custody provider's id of it with the chain, and the digits of a base unit where they differ; once
+    /// for each.
     #[arg(long = "custody", value_name = "PROVIDER:ID=CHAIN[/DIGITS]")]
     pub(crate) custody: Vec<String>,
 }

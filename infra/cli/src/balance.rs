@@ -27,7 +27,7 @@ struct Shown {
     complete: bool,
     /// Of the accounts' last confirmations the oldest; null for a question about the past.
     oldest_balance_at: Option<String>,
-    /// What is missing from the totals.
+    /// The gaps in the totals, a line each.
     gaps: Vec<String>,
     stacks: Vec<StackRow>,
     rates: Vec<RateRow>,

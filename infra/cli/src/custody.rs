@@ -32,7 +32,7 @@ struct Registered {
     last_error: Option<String>,
 }
 
-/// What `custody-sync` is invoked with.
+/// The event that `custody-sync` is invoked with.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Event {
@@ -41,7 +41,7 @@ enum Event {
 }
 
 impl Event {
-    /// Whatever is due, of all shards.
+    /// All accounts that are due, of all shards.
     const WHOLE: Self = Self::Shard { shard: 0, shards: 1 };
 }
 

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 /// The index's key, which its owner may set when the real sources are asked for.
 const COINGECKO_API_KEY: &str = "COINGECKO_API_KEY";
 
-/// What a stack's owner chooses for the HTTP functions.
+/// Settings of the HTTP functions that a stack's owner chooses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EdgeSettings<'a> {
     /// Calls per caller, route group and clock minute; 0 is no limit.

@@ -57,7 +57,8 @@ pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadE
     let limits = dataset.age_limits();
     let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
     let custody = dataset.custody_accounts(&catalogue)?;
-    // The demo's custody accounts are synced before it is ready; others lack until the schedule has synced them.
+    // The demo's custody accounts are synced before it is ready; others lack until the schedule has synced
+    // them.
     let unsynced = if dataset.is_demo { &[] } else { custody.as_slice() };
     let unsynced = unsynced.iter().map(|account| account.customer_id).collect();
     let customers = of_customers(&states, &unsynced, has_rate, now);

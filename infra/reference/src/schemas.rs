@@ -65,8 +65,8 @@ fn reference(name: &str) -> Schema {
     Schema::new_ref(format!("#/components/schemas/{name}"))
 }
 
-/// A code as a query and an answer have it, and as a path has it. A deployment adds assets of its own, so a code
-/// is a pattern, and the built-in codes are its examples.
+/// A code as a query and an answer have it, and as a path has it. A deployment adds assets of its own, so a
+/// code is a pattern, and the built-in codes are its examples.
 pub(crate) fn asset_codes() -> [(String, Value); 2] {
     let code = |pattern: &str, code: fn(Asset) -> &'static str| {
         let catalogue = Catalogue::default();

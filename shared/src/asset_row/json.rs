@@ -1,5 +1,5 @@
-//! The JSON of a row of the asset catalogue: in the built-in file `assets.json`, which the build script reads,
-//! and in a deployment's own rows, in imports and datasets.
+//! The JSON of a row of the asset catalogue: in the built-in file `assets.json`, which the build script
+//! reads, and in a deployment's own rows, in imports and datasets.
 //!
 //! The build script includes this file, so it uses nothing of the crate. What a row may say is checked by
 //! [`Catalogue`](crate::domain::Catalogue).
@@ -38,7 +38,8 @@ pub struct AssetRowJson {
     /// Whether an exchange's price of it counts before an index's: it is traded everywhere under one ticker.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exchange_first: bool,
-    /// For each custody provider its ids, each with the chain and, after `/`, the digits of a base unit there.
+    /// For each custody provider its ids, each with the chain and, after `/`, the digits of a base unit
+    /// there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub custody: BTreeMap<String, BTreeMap<String, String>>,
 }

@@ -288,10 +288,10 @@ fn check(row: &AssetRowJson) -> Result<(), RowError> {
         }
     }
     for (provider, ids) in custody {
-        let known = ProviderName::parse(provider)
+        let owner = ProviderName::parse(provider)
             .map_err(|error| RowError::new("custody", format!("{provider}: {error}")))?;
         for (id, value) in ids {
-            custody_id(row, known, id, value)?;
+            custody_id(row, owner, id, value)?;
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! What one sync changes, from what was stored and what the provider says: pure, so that it can be told
-//! without a provider.
+//! The changes of one sync, computed from the stored account and the provider's answer: pure, so that it can
+//! be told without a provider.
 
 use crate::domain::{ChainAsset, CustodyAccount, CustodyAccountId, Position, Timestamp};
 use crate::store::SyncLease;

@@ -102,7 +102,7 @@ fn plain_words(text: &str) -> String {
     words.join(" ").chars().take(MAX_WORDS).collect()
 }
 
-/// What a provider says of one account.
+/// The holdings of one account, as its provider says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holdings {
     /// Positions of assets that the account covers; one that is missing is zero.
@@ -137,29 +137,29 @@ impl Holdings {
 }
 
 /// How an account takes an id of its provider's.
-enum Place<'a> {
+enum Placement<'a> {
     /// It shows the asset that the id stands for, which counts in base units of so many digits.
     Shown(&'a ChainAsset, u32),
     /// It does not.
     LeftOut(UnlistedReason),
 }
 
-fn place<'a>(account: &CustodyAccount, id: &str, catalogue: &'a Catalogue) -> Place<'a> {
+fn place<'a>(account: &CustodyAccount, id: &str, catalogue: &'a Catalogue) -> Placement<'a> {
     match (catalogue.provider_asset(account.provider, id), &account.coverage) {
         (Some(ProviderAsset::Named { chain_asset, digits }), coverage) if coverage.covers(chain_asset) => {
-            Place::Shown(chain_asset, *digits)
+            Placement::Shown(chain_asset, *digits)
         }
-        (_, Coverage::Listed(_)) => Place::LeftOut(UnlistedReason::NotCovered),
-        (Some(ProviderAsset::Ignored), Coverage::All) => Place::LeftOut(UnlistedReason::Ignored),
-        (_, Coverage::All) => Place::LeftOut(UnlistedReason::Unknown),
+        (_, Coverage::Listed(_)) => Placement::LeftOut(UnlistedReason::NotCovered),
+        (Some(ProviderAsset::Ignored), Coverage::All) => Placement::LeftOut(UnlistedReason::Ignored),
+        (_, Coverage::All) => Placement::LeftOut(UnlistedReason::Unknown),
     }
 }
 
 /// A custody provider. Accounts come in batches, because providers can answer for hundreds of them in one
 /// call.
 pub trait Provider: Send + Sync + std::fmt::Debug {
-    /// What each account holds, in the accounts' order, its assets named by `catalogue`; no account is waited
-    /// for beyond `deadline`.
+    /// The holdings of each account, in the accounts' order, its assets named by `catalogue`; no account is
+    /// waited for beyond `deadline`.
     fn holdings<'a>(
         &'a self,
         accounts: &'a [CustodyAccount],

@@ -36,7 +36,7 @@ pub(super) const BATCH_TIMEOUT: Duration = Duration::from_secs(25);
 const BATCH_MOVES_TIMEOUT: Duration = Duration::from_secs(5);
 /// A transaction later than this is no transaction: providers' clocks differ from ours by less.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
-/// Who waits looks this often: a sync takes a tenth of a second or more.
+/// A waiting request looks this often: a sync takes a tenth of a second or more.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// An account's syncs on request are this far apart.
 pub const REQUEST_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
@@ -162,8 +162,8 @@ impl Syncs {
             let outcome = match self.store.claim_lease(id, now, now.plus(LEASE)).await? {
                 LeaseClaim::Missing => Some(Err(SyncError::Missing)),
                 LeaseClaim::Granted(lease) => {
-                    // Who shares another's call pays nothing, so the charge comes with the lease, and comes
-                    // once.
+                    // A request that shares another's call pays nothing, so the charge comes with the lease,
+                    // and comes once.
                     let payment = std::mem::replace(&mut payment, Payment::Made);
                     Some(self.attempt(*lease, SyncRequest { now, ..request }, payment).await)
                 }
@@ -401,8 +401,8 @@ impl Syncs {
     }
 }
 
-/// The position of an asset that a valid answer leaves out: nothing, if the provider has an id of the asset and
-/// so could have named it.
+/// The position of an asset that a valid answer leaves out: nothing, if the provider has an id of the asset
+/// and so could have named it.
 fn absent(
     account: &CustodyAccount,
     asset: &ChainAsset,
@@ -465,7 +465,7 @@ enum Payment {
     Made,
 }
 
-/// Who a sync is for, and how long it may take.
+/// The purpose of a sync, and how long the sync may take.
 #[derive(Debug, Clone, Copy)]
 enum Mode {
     /// A caller waits; the whole read ends by then.

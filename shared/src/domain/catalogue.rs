@@ -152,7 +152,7 @@ impl Catalogue {
         Ok(ChainAsset { blockchain, asset })
     }
 
-    /// What a provider's id stands for; `None` if no row says so.
+    /// The asset that a provider's id stands for; `None` if no row says so.
     #[must_use]
     pub fn provider_asset(&self, provider: ProviderName, id: &str) -> Option<&ProviderAsset> {
         self.provider_assets().get(&(provider, id.to_owned()))
@@ -191,8 +191,8 @@ impl Catalogue {
 #[error("not a blockchain and a crypto asset on it")]
 pub struct ChainAssetError;
 
-/// A code in the one spelling by which all its spellings are compared. Ø is the one letter of codes that ASCII
-/// folding leaves out.
+/// A code in the one spelling by which all its spellings are compared. Ø is the one letter of codes that
+/// ASCII folding leaves out.
 pub(crate) fn folded(code: &str) -> String {
     code.to_ascii_uppercase().replace('ø', "Ø")
 }

@@ -1,4 +1,4 @@
-//! What a custody account holds, as its provider last said.
+//! Custody accounts: their coverage, and their holdings as the provider last said.
 //!
 //! It knows no provider's names for anything, and no leases: those are the store's.
 
@@ -44,7 +44,7 @@ impl Blockchain {
 pub struct ChainAsset {
     /// Where it is.
     pub blockchain: Blockchain,
-    /// What it is.
+    /// The asset.
     pub asset: Asset,
 }
 
@@ -103,13 +103,13 @@ impl Position {
         self.balance
     }
 
-    /// What can be moved.
+    /// The part that can be moved.
     #[must_use]
     pub const fn available(&self) -> Amount {
         self.available
     }
 
-    /// What cannot: the balance less what is available.
+    /// The part that cannot be moved: the balance less the available amount.
     #[must_use]
     pub fn locked(&self) -> Amount {
         // Both are amounts and the first is the larger, so the difference is one.
@@ -197,7 +197,7 @@ impl ProviderAccount {
 /// Which of a provider's holdings an account shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Coverage {
-    /// Whatever the provider reports and the catalogue names.
+    /// Everything that the provider reports and the catalogue names.
     All,
     /// These, held or not.
     Listed(BTreeSet<ChainAsset>),
@@ -284,11 +284,11 @@ pub struct CustodyAccount {
     pub id: CustodyAccountId,
     /// Whose it is; never changes.
     pub customer_id: CustomerId,
-    /// Who keeps it.
+    /// The provider that keeps it.
     pub provider: ProviderName,
-    /// What the provider calls it.
+    /// The provider's name of it.
     pub provider_account: ProviderAccount,
-    /// What it shows.
+    /// The assets that it shows.
     pub coverage: Coverage,
     /// The position of every asset that it lists, zero until a sync says otherwise; of an account that covers
     /// everything, of every asset that was ever held.

@@ -46,7 +46,7 @@ pub enum StaleHolder {
 pub struct CustodyGap {
     /// The custody account.
     pub custody_account_id: CustodyAccountId,
-    /// What it covers.
+    /// Its coverage.
     pub coverage: Coverage,
     /// The holding that is unknown; `None` for an account that has never been synced.
     pub unknown: Option<UnknownHolding>,

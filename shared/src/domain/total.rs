@@ -69,10 +69,10 @@ impl Summary {
 /// A sum that has more than 18 digits before the point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SumTooLarge {
-    /// What is held of a currency, in that currency.
+    /// The holdings of a currency, in that currency.
     #[error("the sum of {} has more than 18 digits before the point", .0.code())]
     Held(Asset),
-    /// What is held of a currency, converted.
+    /// The holdings of a currency, converted.
     #[error("the sum of {}, converted, has more than 18 digits before the point", .0.code())]
     Converted(Asset),
     /// The total of several currencies.

@@ -139,8 +139,8 @@ impl From<AuthError> for ApiError {
 }
 
 impl ApiError {
-    /// An answer that would lack something. Rates that are missing are explained by `pricing`, and by the quotes
-    /// that wait to be confirmed.
+    /// An answer that would lack something. Rates that are missing are explained by `pricing`, and by the
+    /// quotes that wait to be confirmed.
     #[must_use]
     pub fn incomplete(
         gaps: &[Gap],
@@ -306,7 +306,7 @@ struct Details<'a> {
     /// The currencies without a usable rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     currencies: Option<Vec<&'static str>>,
-    /// What is missing from the answer.
+    /// The gaps in the answer.
     #[serde(flatten)]
     gaps: Option<&'a GapsBody>,
     /// The request's id, which is in its log line too.

@@ -14,7 +14,7 @@ use serde::Serialize;
 /// Gaps that an answer lists; of more it says how many there are.
 const MAX_LISTED: usize = 100;
 
-/// What is missing from an answer.
+/// A gap in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[schemars(rename = "Gap")]
@@ -60,7 +60,7 @@ pub enum GapBody {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Gaps")]
 pub struct GapsBody {
-    /// What is missing, ordered by reason, then by currency or id; at most 100.
+    /// The gaps, ordered by reason, then by currency or id; at most 100.
     gaps: Vec<GapBody>,
     /// How many more there are.
     #[serde(skip_serializing_if = "is_zero")]

@@ -43,7 +43,7 @@ pub(super) fn why(currencies: &[Asset], pricing: Pricing<'_>, suspects: &BTreeMa
     format!("No usable rate: {}{more}; {advice}.", explained.join("; "))
 }
 
-/// What fills the gaps that are not rates.
+/// A sentence that says which kinds of gaps there are, and how each is filled.
 pub(super) fn what_helps(gaps: &[Gap]) -> String {
     let has = |is_one: fn(&Gap) -> bool| gaps.iter().any(is_one);
     let kinds = [

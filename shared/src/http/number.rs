@@ -1,5 +1,5 @@
-//! Exact decimals on the wire: JSON numbers whose literal is written as it is, or strings of the same digits. No
-//! float is ever made of either.
+//! Exact decimals on the wire: JSON numbers whose literal is written as it is, or strings of the same digits.
+//! No float is ever made of either.
 
 use super::schema::schema;
 use crate::domain::{Amount, Asset};

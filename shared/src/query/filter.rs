@@ -270,8 +270,8 @@ impl Filter {
         self.conditions.iter().all(|condition| condition.depends_on_state() || condition.holds(account))
     }
 
-    /// Whether a gap of a custody account may hide an account that the filter admits. Positions are active and
-    /// crypto; an asset that nothing names is none that a filter could.
+    /// Whether a gap of a custody account may hide an account that the filter admits. Positions are active
+    /// and crypto; an asset that nothing names is none that a filter could.
     #[must_use]
     pub fn admits_gap(&self, gap: &CustodyGap) -> bool {
         self.conditions.iter().all(|condition| match condition {

@@ -163,7 +163,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Checks decoded name–value pairs against what the route declares; `catalogue` knows the codes of assets.
+    /// Checks decoded name–value pairs against what the route declares; `catalogue` knows the codes of
+    /// assets.
     pub fn read(
         pairs: Vec<(String, String)>,
         declared: &[&dyn Declared],

@@ -43,12 +43,12 @@ impl StoredHolding {
     }
 }
 
-/// What stood at a moment.
+/// The accounts and gaps of a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HoldingsAt {
     /// The accounts that existed then.
     pub accounts: Vec<Account>,
-    /// What custody accounts that existed then held without an account that shows it.
+    /// The gaps of custody accounts that existed then.
     pub gaps: Vec<CustodyGap>,
 }
 

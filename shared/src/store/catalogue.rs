@@ -1,9 +1,9 @@
 //! A deployment's own rows of the asset catalogue: one item of the rates table, and the copy of it that each
 //! instance keeps.
 //!
-//! The copy is read again once it is a minute old, and before a code that it lacks counts as unknown. So a new
-//! row is in force everywhere within a minute, and at once where it is needed. Rejected: a read with every
-//! request, which would cost more than the rows' changes, a few in a year, are worth.
+//! The copy is read again once it is a minute old, and before a code that it lacks counts as unknown. So a
+//! new row is in force everywhere within a minute, and at once where it is needed. Rejected: a read with
+//! every request, which would cost more than the rows' changes, a few in a year, are worth.
 
 use super::rates::{PLACE, SERIES};
 use super::row::{Item, Row, number, text};

@@ -48,7 +48,7 @@ pub struct Attempts {
 pub struct CustodyState {
     /// The account with its positions.
     pub account: CustodyAccount,
-    /// Who is asking the provider, or did.
+    /// The newest attempts to ask the provider.
     pub attempts: Attempts,
     /// The schedule's attempts that have failed since one succeeded.
     pub failures: u32,
@@ -65,14 +65,14 @@ pub struct CustodyControl {
     pub id: CustodyAccountId,
     /// Whose it is.
     pub customer_id: CustomerId,
-    /// Who keeps it.
+    /// The provider that keeps it.
     pub provider: ProviderName,
     /// The provider's name of it.
     pub provider_account: ProviderAccount,
     /// When the provider last confirmed the snapshot; `None` before the first sync, and after an asset was
     /// added.
     pub confirmed_at: Option<Timestamp>,
-    /// Who is asking the provider, or did.
+    /// The newest attempts to ask the provider.
     pub attempts: Attempts,
     /// The schedule's attempts that have failed since one succeeded.
     pub failures: u32,
@@ -253,7 +253,8 @@ impl Store {
         leased(request).await
     }
 
-    /// Ends an attempt that failed, of which the cause is kept for operators. With `next_sync_at` it counts as a failure of the schedule's.
+    /// Ends an attempt that failed, of which the cause is kept for operators. With `next_sync_at` it counts
+    /// as a failure of the schedule's.
     pub async fn fail_attempt(
         &self,
         lease: &SyncLease,

@@ -46,7 +46,7 @@ pub enum RegisterError {
     /// An account that came by an event has the id.
     #[error("the id is another account's")]
     IdTaken,
-    /// What is held cannot be forgotten.
+    /// A holding cannot be forgotten.
     #[error("{} on {} cannot be removed while it is held", .0.asset.code(), .0.blockchain.name())]
     StillHeld(ChainAsset),
     /// The store failed.
@@ -169,7 +169,8 @@ impl Store {
         has_more: bool,
         now: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
-        // What was just added is not known to be zero: the provider is asked before it is shown, and at once.
+        // An asset that was just added is not known to be zero: the provider is asked before it is shown, and
+        // at once.
         let forget = if has_more { ", confirmed_at" } else { "" };
         let update = Update::builder()
             .table_name(self.table(Table::Custody))

@@ -39,7 +39,7 @@ pub struct StoredSnapshot {
     pub owner: PositionOwner,
     /// The newest entry and when it was recorded; `None` before the first sync.
     pub entry: Option<(EntryKey, Timestamp)>,
-    /// What the account shows.
+    /// The assets that the account shows.
     pub(super) coverage: Coverage,
     /// The newest entry's state.
     pub(super) state: SnapshotState,
@@ -51,7 +51,7 @@ pub struct StoredSnapshot {
     pub(super) revision: u64,
 }
 
-/// What an entry of a custody account says is held.
+/// The holdings that an entry of a custody account has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SnapshotState {
     /// Positions of which something is or was held, or of which a transaction is known.
@@ -115,7 +115,8 @@ impl StoredSnapshot {
         accounts
     }
 
-    /// What an entry shows, and the holdings that no row of the catalogue named when it was recorded.
+    /// The accounts that an entry shows, and the holdings that no row of the catalogue named when it was
+    /// recorded.
     fn shown(&self, entry: EntryKey, state: &SnapshotState) -> HoldingsAt {
         let unknown = state.unlisted.iter().filter(|(_, holding)| holding.reason == UnlistedReason::Unknown);
         let gaps = unknown.map(|(id, holding)| {

@@ -27,11 +27,11 @@ pub(crate) struct Body {
     accounts: usize,
     /// Whether nothing is missing.
     complete: bool,
-    /// Of the counted accounts' last confirmations the oldest, null without accounts; left out with `as_of` or
-    /// `known_at`. A custody account is confirmed by each successful sync, any other at its `balance_at`.
+    /// Of the counted accounts' last confirmations the oldest, null without accounts; left out with `as_of`
+    /// or `known_at`. A custody account is confirmed by each successful sync, any other at its `balance_at`.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_balance_at: Option<OldestBalance>,
-    /// What is missing from the totals.
+    /// The gaps in the totals.
     #[serde(flatten)]
     gaps: Option<GapsBody>,
     /// With `partial`: the holdings without a usable rate.
@@ -116,7 +116,7 @@ fn optional_instant(generator: &mut SchemaGenerator) -> Schema {
 #[schemars(inline)]
 struct OldestBalance(#[schemars(schema_with = "optional_instant")] Option<String>);
 
-/// What an answer says of its own completeness.
+/// The part of an answer that says how complete it is.
 #[derive(Clone, Copy)]
 pub(super) struct Missing<'a> {
     pub(super) gaps: &'a [Gap],

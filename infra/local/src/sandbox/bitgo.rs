@@ -1,7 +1,7 @@
-//! A sandbox of the BitGo API: wallets whose answers are set through a control endpoint, byte for byte, so that
-//! any answer which the vendor was seen to give can be tried.
+//! A sandbox of the BitGo API: wallets whose answers are set through a control endpoint, byte for byte, so
+//! that any answer which the vendor was seen to give can be tried.
 
-use super::{Provider, Sandbox, answered};
+use super::{Sandbox, Vendor, answered};
 use axum::Json;
 use axum::Router;
 use axum::extract::{OriginalUri, Path, Request, State};
@@ -19,7 +19,7 @@ pub(crate) const TOKEN: &str = "ballast-sandbox";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
+struct VendorFailure {
     error: &'static str,
     name: &'static str,
     request_id: &'static str,
@@ -35,7 +35,7 @@ pub(super) fn failure(status: StatusCode) -> Response {
         500.. => ("InternalServerError", "internal server error"),
         _ => ("Invalid", "bad request"),
     };
-    (status, Json(Failure { error, name, request_id: "sandbox" })).into_response()
+    (status, Json(VendorFailure { error, name, request_id: "sandbox" })).into_response()
 }
 
 /// The routes under [`MOUNT`].
@@ -55,7 +55,7 @@ async fn guarded(
     next: Next,
 ) -> Response {
     let path = uri.path().trim_start_matches(MOUNT).to_owned();
-    if let Some(answer) = answered(&sandbox, Provider::BitGo, path).await {
+    if let Some(answer) = answered(&sandbox, Vendor::BitGo, path).await {
         return answer;
     }
     if is_known(request.headers()) { next.run(request).await } else { failure(StatusCode::UNAUTHORIZED) }

@@ -1,7 +1,7 @@
 //! Faults that calls to the sandbox are to meet.
 
 use super::answers::failure;
-use super::{Provider, bitgo};
+use super::{Vendor, bitgo};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -33,17 +33,17 @@ impl Fault {
     }
 
     /// The answer in the place of the true one, if there is to be another.
-    pub(super) fn answer(&self, provider: Provider) -> Option<Response> {
+    pub(super) fn answer(&self, vendor: Vendor) -> Option<Response> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         match &self.body {
             Some(body) => Some((status, [(CONTENT_TYPE, "application/json")], body.clone()).into_response()),
             None if status == StatusCode::OK => None,
-            None => Some(match provider {
-                Provider::Fireblocks => {
+            None => Some(match vendor {
+                Vendor::Fireblocks => {
                     let (code, message) = vendor_failure(status);
                     failure(status, code, message)
                 }
-                Provider::BitGo => bitgo::failure(status),
+                Vendor::BitGo => bitgo::failure(status),
             }),
         }
     }

@@ -120,14 +120,14 @@ impl Sandbox {
 
 /// Whose API is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Provider {
+enum Vendor {
     Fireblocks,
     BitGo,
 }
 
 /// Counts a call and waits as long as it is to take; the answer in the place of the true one, if it is to go
 /// wrong.
-async fn answered(sandbox: &Sandbox, provider: Provider, path: String) -> Option<Response> {
+async fn answered(sandbox: &Sandbox, vendor: Vendor, path: String) -> Option<Response> {
     let (fault, delay) = {
         let mut inner = sandbox.lock();
         let fault = faults::take(&mut inner.fault, &path);
@@ -135,7 +135,7 @@ async fn answered(sandbox: &Sandbox, provider: Provider, path: String) -> Option
         (fault, inner.delay)
     };
     tokio::time::sleep(fault.as_ref().map_or(delay, Fault::delay)).await;
-    fault.and_then(|fault| fault.answer(provider))
+    fault.and_then(|fault| fault.answer(vendor))
 }
 
 /// Counts a call, lets it go wrong if it is to, and checks its signature.
@@ -146,7 +146,7 @@ async fn guarded(
     next: Next,
 ) -> Response {
     let path = uri.path().trim_start_matches(MOUNT).to_owned();
-    if let Some(answer) = answered(&sandbox, Provider::Fireblocks, path).await {
+    if let Some(answer) = answered(&sandbox, Vendor::Fireblocks, path).await {
         return answer;
     }
     let target = uri.path_and_query().map_or_else(String::new, ToString::to_string);

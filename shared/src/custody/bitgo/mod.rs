@@ -16,7 +16,7 @@ use reqwest::Client;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use tokio::time::{Instant, timeout_at};
-use wire::{Failure, Wallet};
+use wire::{BitGoFailure, Wallet};
 
 const CONCURRENT_CALLS: usize = 4;
 
@@ -70,7 +70,7 @@ impl BitGo {
 /// Sorts an answer that is no success. BitGo names its errors and numbers none, and a 400 can be about the
 /// wallet, the token or the coin.
 fn refusal(answer: &Answer) -> ProviderError {
-    let Failure { name, error } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let BitGoFailure { name, error } = serde_json::from_slice(&answer.body).unwrap_or_default();
     let problem = [format!("status {}", answer.status), plain_words(&name), plain_words(&error)];
     let problem = problem.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let says = |words: &[&str]| {

@@ -1,6 +1,6 @@
 //! BitGo's JSON: balances are strings of base units (wei, satoshi), whose digits the catalogue knows.
 
-use crate::custody::{Holdings, Place, ProviderError, place};
+use crate::custody::{Holdings, Placement, ProviderError, place};
 use crate::domain::amount::DecimalError;
 use crate::domain::{Amount, Catalogue, CustodyAccount, Position};
 use crate::entries::Entries;
@@ -35,7 +35,7 @@ struct UnitBalance {
 
 /// The body of a failure.
 #[derive(Debug, Default, Deserialize)]
-pub struct Failure {
+pub struct BitGoFailure {
     /// The kind of failure.
     #[serde(default)]
     pub name: String,
@@ -45,7 +45,7 @@ pub struct Failure {
 }
 
 impl Wallet {
-    /// What the wallet holds.
+    /// The wallet's holdings.
     pub fn holdings(
         &self,
         account: &CustodyAccount,
@@ -58,13 +58,13 @@ impl Wallet {
         let (mut holdings, mut seen) = (Holdings::default(), BTreeSet::new());
         for (name, balance) in std::iter::once((self.coin.clone(), own)).chain(self.tokens()?) {
             match place(account, &name, catalogue) {
-                Place::Shown(..) if !seen.insert(name.clone()) => {
+                Placement::Shown(..) if !seen.insert(name.clone()) => {
                     return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
                 }
-                Place::Shown(chain_asset, digits) => {
+                Placement::Shown(chain_asset, digits) => {
                     holdings.add(chain_asset, balance.position(&name, digits)?)?;
                 }
-                Place::LeftOut(reason) => {
+                Placement::LeftOut(reason) => {
                     holdings.leave_out(&name, balance.balance.as_str().unwrap_or_default(), reason);
                 }
             }

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use sign::Credentials;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
-use wire::{Failure, Transaction, Vault, VaultPage};
+use wire::{FireblocksFailure, Transaction, Vault, VaultPage};
 
 /// The vendor's largest page of vaults.
 const PAGE_VAULTS: usize = 500;
@@ -75,8 +75,8 @@ impl Fireblocks {
             Ok(request.header(API_KEY, credentials.api_key()).bearer_auth(token))
         };
         let answer = call::get(&self.budget, request, refusal).await;
-        // A user may read vaults and no transactions: the secret is right then, and reading it again would not
-        // help.
+        // A user may read vaults and no transactions: the secret is right then, and reading it again would
+        // not help.
         let is_of_vaults = path.starts_with(VAULTS);
         if is_of_vaults && matches!(answer, Err(ProviderError::Credentials(_))) {
             self.secret.forget().await;
@@ -238,7 +238,7 @@ fn keep_newest(moves: &mut LastMoves, chain_asset: ChainAsset, at: Timestamp) {
 /// Sorts an answer that is no success: by the vendor's code, whatever status it comes with, else by the
 /// status.
 fn refusal(answer: &Answer) -> ProviderError {
-    let Failure { code, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let FireblocksFailure { code, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
     let code_text = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
     let problem = [format!("status {}, code {code_text}", answer.status), plain_words(&message)];
     let problem = problem.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");

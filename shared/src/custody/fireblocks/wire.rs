@@ -1,6 +1,6 @@
 //! Fireblocks' JSON, as far as it matters: liberal in what it passes over, strict in what becomes a number.
 
-use crate::custody::{Holdings, Place, ProviderError, place};
+use crate::custody::{Holdings, Placement, ProviderError, place};
 use crate::domain::{Amount, Catalogue, ChainAsset, CustodyAccount, Position, ProviderAsset, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,7 +61,7 @@ pub struct Transaction {
 
 /// The body of a failure.
 #[derive(Debug, Default, Deserialize)]
-pub struct Failure {
+pub struct FireblocksFailure {
     /// The vendor's code.
     pub code: Option<i64>,
     /// The vendor's own words.
@@ -77,7 +77,7 @@ const UNMOVING: [&str; 2] = ["TYPED_MESSAGE", "RAW"];
 const CONTRACT_CALL: &str = "CONTRACT_CALL";
 
 impl Vault {
-    /// What the vault holds. An amount of an asset that the account shows must be sound, and be there once:
+    /// The vault's holdings. An amount of an asset that the account shows must be sound, and be there once:
     /// half of an answer could not be trusted either. Other amounts are noted as they are written.
     pub fn holdings(
         &self,
@@ -90,11 +90,11 @@ impl Vault {
         let (mut holdings, mut seen) = (Holdings::default(), BTreeSet::new());
         for asset in &self.assets {
             match place(account, &asset.id, catalogue) {
-                Place::Shown(..) if !seen.insert(&asset.id) => {
+                Placement::Shown(..) if !seen.insert(&asset.id) => {
                     return Err(ProviderError::Nonsense("an asset is told twice".to_owned()));
                 }
-                Place::Shown(chain_asset, _) => holdings.add(chain_asset, asset.position()?)?,
-                Place::LeftOut(reason) => {
+                Placement::Shown(chain_asset, _) => holdings.add(chain_asset, asset.position()?)?,
+                Placement::LeftOut(reason) => {
                     holdings.leave_out(&asset.id, asset.total.as_str().unwrap_or_default(), reason);
                 }
             }
@@ -139,7 +139,7 @@ impl VaultPage {
 }
 
 impl Transaction {
-    /// What it moved and when, if it moved anything we know.
+    /// The asset that it moved, and when, if the catalogue names the asset.
     #[must_use]
     pub fn moved<'a>(
         &self,
