@@ -122,9 +122,10 @@ pub(super) async fn get<T: DeserializeOwned>(
         let answer =
             outgoing::send(request()?, MAX_ANSWER_BYTES).await.map_err(ProviderError::Unavailable)?;
         match answer.status {
-            200..300 => Ok((parse(&answer)?, answer.headers)),
+            200 => Ok((parse(&answer)?, answer.headers)),
             429 => Err(ProviderError::Throttled { retry_after: retry_after(&answer) }),
-            408 | 500.. => Err(ProviderError::Unavailable(format!("status {}", answer.status))),
+            // A success of another kind has not, or not all, of what was asked.
+            201..300 | 408 | 500.. => Err(ProviderError::Unavailable(format!("status {}", answer.status))),
             // Somebody between the provider and us: nothing that it says is about the account.
             _ if is_page(&answer) => {
                 Err(ProviderError::Unavailable(format!("status {}, a web page", answer.status)))

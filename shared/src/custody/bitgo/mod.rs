@@ -70,8 +70,9 @@ impl BitGo {
 /// Sorts an answer that is no success. BitGo names its errors and numbers none, and a 400 can be about the
 /// wallet, the token or the coin.
 fn refusal(answer: &Answer) -> ProviderError {
-    let BitGoFailure { name, error } = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let problem = [format!("status {}", answer.status), plain_words(&name), plain_words(&error)];
+    let failure: BitGoFailure = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let (name, error) = failure.name_and_words();
+    let problem = [format!("status {}", answer.status), plain_words(name), plain_words(error)];
     let problem = problem.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let says = |words: &[&str]| {
         let text = format!("{name} {error}").to_ascii_lowercase();

@@ -18,7 +18,7 @@ pub struct Wallet {
     balance: Value,
     #[serde(rename = "spendableBalanceString", default)]
     spendable: Value,
-    /// An object; `null` or a list for a wallet without tokens.
+    /// An object; `null` or an empty list for a wallet without tokens.
     #[serde(default)]
     tokens: Option<Box<RawValue>>,
 }
@@ -33,15 +33,21 @@ struct UnitBalance {
     spendable: Value,
 }
 
-/// The body of a failure.
+/// The body of a failure. A member that is no text is passed over, so that the other is still read.
 #[derive(Debug, Default, Deserialize)]
 pub struct BitGoFailure {
-    /// The kind of failure.
     #[serde(default)]
-    pub name: String,
-    /// The vendor's own words.
+    name: Value,
     #[serde(default)]
-    pub error: String,
+    error: Value,
+}
+
+impl BitGoFailure {
+    /// The kind of failure and the vendor's own words for the failure; empty where the body has none.
+    #[must_use]
+    pub fn name_and_words(&self) -> (&str, &str) {
+        (self.name.as_str().unwrap_or_default(), self.error.as_str().unwrap_or_default())
+    }
 }
 
 impl Wallet {
@@ -72,11 +78,11 @@ impl Wallet {
         Ok(holdings)
     }
 
-    /// The tokens by name. A token that is no object has no balance.
+    /// The tokens by name. A token that is no object has no balance. A list with something in it is refused:
+    /// read as no tokens, it would turn every token that is held into zero.
     fn tokens(&self) -> Result<Vec<(String, UnitBalance)>, ProviderError> {
         let Some(tokens) = self.tokens.as_ref().map(|tokens| tokens.get()) else { return Ok(Vec::new()) };
-        let is_none = |tokens: &str| tokens.trim_matches(|edge: char| edge.is_whitespace()).starts_with('[');
-        if tokens == "null" || is_none(tokens) {
+        if serde_json::from_str::<[(); 0]>(tokens).is_ok() {
             return Ok(Vec::new());
         }
         let Entries(tokens): Entries<Box<RawValue>> = serde_json::from_str(tokens)

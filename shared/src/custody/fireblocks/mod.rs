@@ -174,14 +174,14 @@ impl Fireblocks {
         let (mut newest, mut page) = (BTreeMap::new(), String::new());
         for _ in 0..MAX_TRANSACTION_PAGES {
             let (transactions, headers) = self.get::<Vec<Transaction>>(&format!("{path}{page}")).await?;
-            let is_last = transactions.len() < PAGE_TRANSACTIONS;
+            let has_rows = !transactions.is_empty();
             for (chain_asset, at) in
                 transactions.iter().filter_map(|transaction| transaction.moved(account, catalogue))
             {
                 keep_newest(&mut newest, chain_asset.clone(), at);
             }
             let next = headers.get(NEXT_PAGE).and_then(|next| next.to_str().ok()).and_then(wire::cursor);
-            let Some(next) = next.filter(|_| !is_last && newest.len() < assets.len()) else { break };
+            let Some(next) = next.filter(|_| has_rows && newest.len() < assets.len()) else { break };
             page = format!("&next={}", encoded(&next));
         }
         Ok(newest)
@@ -238,9 +238,10 @@ fn keep_newest(moves: &mut LastMoves, chain_asset: ChainAsset, at: Timestamp) {
 /// Sorts an answer that is no success: by the vendor's code, whatever status it comes with, else by the
 /// status.
 fn refusal(answer: &Answer) -> ProviderError {
-    let FireblocksFailure { code, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let failure: FireblocksFailure = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let code = failure.code();
     let code_text = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-    let problem = [format!("status {}, code {code_text}", answer.status), plain_words(&message)];
+    let problem = [format!("status {}, code {code_text}", answer.status), plain_words(failure.words())];
     let problem = problem.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     match (answer.status, code) {
         (_, Some(-12..=-1)) | (401 | 403, _) => ProviderError::Credentials(problem),

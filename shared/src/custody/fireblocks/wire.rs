@@ -44,37 +44,50 @@ struct VaultId {
     id: String,
 }
 
-/// One transaction: `GET /v1/transactions`.
-#[derive(Debug, Clone, Deserialize)]
+/// One transaction: `GET /v1/transactions`. No member is always there: a raw signature has no asset. The
+/// members are read only of a transaction that could have moved an asset which the account shows, so that one
+/// transaction in an unknown shape hides none of the others.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Transaction {
-    #[serde(rename = "assetId")]
-    asset_id: String,
-    #[serde(rename = "createdAt")]
-    created_at: i64,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    operation: String,
-    #[serde(default)]
-    amount: Option<Box<RawValue>>,
+    asset_id: Value,
+    created_at: Value,
+    status: Value,
+    operation: Value,
+    /// Deprecated by the vendor for `amountInfo`; older transactions have this alone.
+    amount: Value,
+    amount_info: Value,
 }
 
-/// The body of a failure.
+/// The body of a failure. A member of another type is passed over, so that the other is still read.
 #[derive(Debug, Default, Deserialize)]
 pub struct FireblocksFailure {
-    /// The vendor's code.
-    pub code: Option<i64>,
-    /// The vendor's own words.
     #[serde(default)]
-    pub message: String,
+    code: Value,
+    #[serde(default)]
+    message: Value,
+}
+
+impl FireblocksFailure {
+    /// The vendor's code, if the body has one.
+    #[must_use]
+    pub fn code(&self) -> Option<i64> {
+        self.code.as_i64().or_else(|| self.code.as_str()?.parse().ok())
+    }
+
+    /// The vendor's own words; empty where the body has none.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        self.message.as_str().unwrap_or_default()
+    }
 }
 
 /// The status of a transaction that has moved something. A transaction without a status is taken for one.
 const COMPLETED: &str = "COMPLETED";
-/// Operations that sign and move nothing.
-const UNMOVING: [&str; 2] = ["TYPED_MESSAGE", "RAW"];
-/// An operation that moves something if it has an amount.
-const CONTRACT_CALL: &str = "CONTRACT_CALL";
+/// Operations that sign or prepare and move nothing.
+const UNMOVING: [&str; 3] = ["TYPED_MESSAGE", "RAW", "ENABLE_ASSET"];
+/// Operations that move something if they have an amount.
+const PERHAPS_MOVING: [&str; 3] = ["CONTRACT_CALL", "PROGRAM_CALL", "APPROVE"];
 
 impl Vault {
     /// The vault's holdings. An amount of an asset that the account shows must be sound, and be there once:
@@ -146,26 +159,29 @@ impl Transaction {
         account: &CustodyAccount,
         catalogue: &'a Catalogue,
     ) -> Option<(&'a ChainAsset, Timestamp)> {
+        let asset_id = self.asset_id.as_str()?;
         let Some(ProviderAsset::Named { chain_asset, .. }) =
-            catalogue.provider_asset(account.provider, &self.asset_id)
+            catalogue.provider_asset(account.provider, asset_id)
         else {
             return None;
         };
         if !self.has_moved() {
             return None;
         }
-        Some((chain_asset, Timestamp::from_unix_milliseconds(self.created_at)?))
+        Some((chain_asset, Timestamp::from_unix_milliseconds(self.created_at.as_i64()?)?))
     }
 
     fn has_moved(&self) -> bool {
-        let is_completed = self.status.is_empty() || self.status == COMPLETED;
-        let has_amount = || {
-            let amount = self.amount.as_ref().map_or("", |amount| amount.get());
-            amount.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
-        };
+        let text = |member: &Value| member.as_str().unwrap_or_default().to_owned();
+        let (status, operation) = (text(&self.status), text(&self.operation));
+        let is_completed = status.is_empty() || status == COMPLETED;
+        // A number or its text: an amount is asked only whether it is zero.
+        let is_positive = |amount: &Value| amount.to_string().bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+        let has_amount =
+            || [Some(&self.amount), self.amount_info.get("amount")].into_iter().flatten().any(is_positive);
         is_completed
-            && !UNMOVING.contains(&self.operation.as_str())
-            && (self.operation != CONTRACT_CALL || has_amount())
+            && !UNMOVING.contains(&operation.as_str())
+            && (!PERHAPS_MOVING.contains(&operation.as_str()) || has_amount())
     }
 }
 
