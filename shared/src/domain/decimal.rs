@@ -1,7 +1,7 @@
 //! Decimal text to integers of 10⁻¹⁸ and back, and the one rounding rule: half-even, once.
 //!
-//! It does not know what the number means: [`Amount`](super::Amount) and [`UsdPrice`](super::UsdPrice) give
-//! it its limits.
+//! The meaning of a number is not known here: [`Amount`](super::Amount) and [`UsdPrice`](super::UsdPrice) set
+//! the limits.
 
 use ethnum::I256;
 use thiserror::Error;
@@ -10,10 +10,6 @@ use thiserror::Error;
 pub(super) const SCALE: u32 = 18;
 /// Units in one: 10¹⁸.
 pub(super) const ONE: i128 = 1_000_000_000_000_000_000;
-
-/// Digits of a quoted number that carry it, and the widest power of ten it may be counted in.
-const MAX_QUOTED_DIGITS: usize = 38;
-const MAX_QUOTED_EXPONENT: i32 = 40;
 
 /// Why a text is not a decimal within its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -32,25 +28,39 @@ pub enum DecimalError {
     TooManyDigits,
 }
 
-/// Parses `-?digits[.digits]` with at most `integer_digits` before the point and [`SCALE`] after it, to units
-/// of 10⁻¹⁸. Zeros at the end of the fraction are no digits, as spreadsheets and databases pad numbers with
-/// them.
+/// The digits of a plain decimal, `-?digits[.digits]`, before and after the point.
 ///
-/// `-0` is `0`. Exponents, signs other than a leading `-`, spaces and separators are refused.
+/// Zeros at the end of the fraction are no digits, as spreadsheets and databases pad numbers with them.
+pub(super) struct PlainDecimal<'a> {
+    pub(super) is_negative: bool,
+    pub(super) integer: &'a str,
+    pub(super) fraction: &'a str,
+}
+
+impl<'a> PlainDecimal<'a> {
+    /// Reads a text with at most `integer_digits` before the point and [`SCALE`] after it. Exponents, signs
+    /// other than a leading `-`, spaces and separators are refused.
+    pub(super) fn read(text: &'a str, integer_digits: usize) -> Result<Self, DecimalError> {
+        let (is_negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (integer, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !all_digits(integer) || !all_digits(fraction) {
+            return Err(DecimalError::Malformed);
+        }
+        let fraction = fraction.trim_end_matches('0');
+        if integer.len() > integer_digits {
+            return Err(DecimalError::TooManyIntegerDigits(integer_digits));
+        }
+        if u32::try_from(fraction.len()).unwrap_or(u32::MAX) > SCALE {
+            return Err(DecimalError::TooManyFractionDigits);
+        }
+        Ok(Self { is_negative, integer, fraction })
+    }
+}
+
+/// Parses a [`PlainDecimal`] to units of 10⁻¹⁸. `-0` is `0`.
 pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, DecimalError> {
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(integer) || !all_digits(fraction) {
-        return Err(DecimalError::Malformed);
-    }
-    let fraction = fraction.trim_end_matches('0');
-    if integer.len() > integer_digits {
-        return Err(DecimalError::TooManyIntegerDigits(integer_digits));
-    }
-    if u32::try_from(fraction.len()).unwrap_or(u32::MAX) > SCALE {
-        return Err(DecimalError::TooManyFractionDigits);
-    }
+    let PlainDecimal { is_negative, integer, fraction } = PlainDecimal::read(text, integer_digits)?;
     // At most 18 + 18 digits stand here, and an i128 holds 38.
     let units = integer
         .bytes()
@@ -58,40 +68,7 @@ pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, Dec
             fraction.bytes().chain(std::iter::repeat(b'0')).take(usize::try_from(SCALE).unwrap_or_default()),
         )
         .fold(0_i128, |units, digit| units * 10 + i128::from(digit - b'0'));
-    Ok(if negative { -units } else { units })
-}
-
-/// `numerator ÷ denominator` in units of 10⁻¹⁸, rounded once, half-even. Both are unsigned numbers as JSON
-/// writes them, exponents included; what has more digits than any market quotes is refused.
-pub(super) fn quotient_units(numerator: &str, denominator: &str) -> Result<i128, DecimalError> {
-    let ((numerator, up), (denominator, down)) = (quoted(numerator)?, quoted(denominator)?);
-    let shift = i32::try_from(SCALE).unwrap_or_default() + up - down;
-    let scaled =
-        |number: I256, by: i32| number.checked_mul(power_of_ten(u32::try_from(by).unwrap_or_default())?);
-    let divided =
-        scaled(numerator, shift).zip(scaled(denominator, -shift)).and_then(|(n, d)| divide_half_even(n, d));
-    divided.and_then(|units| i128::try_from(units).ok()).ok_or(DecimalError::TooManyDigits)
-}
-
-/// The digits of an unsigned JSON number and the power of ten that they count: `1.25e-3` is 125 × 10⁻⁵.
-fn quoted(text: &str) -> Result<(I256, i32), DecimalError> {
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let exponent: i32 = exponent.parse().map_err(|_| DecimalError::Malformed)?;
-    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if integer.is_empty() || mantissa.ends_with('.') || !is_number(integer) || !is_number(fraction) {
-        return Err(DecimalError::Malformed);
-    }
-    let places = i32::try_from(fraction.len()).map_err(|_| DecimalError::TooManyDigits)?;
-    let power = exponent.checked_sub(places).filter(|power| power.abs() <= MAX_QUOTED_EXPONENT);
-    let digits = format!("{integer}{fraction}");
-    let digits = digits.trim_start_matches('0');
-    if digits.len() > MAX_QUOTED_DIGITS {
-        return Err(DecimalError::TooManyDigits);
-    }
-    let number =
-        digits.bytes().fold(I256::ZERO, |number, digit| number * I256::new(10) + I256::from(digit - b'0'));
-    Ok((number, power.ok_or(DecimalError::TooManyDigits)?))
+    Ok(if is_negative { -units } else { units })
 }
 
 /// Writes units of 10⁻¹⁸ with no trailing zeros beyond `min_fraction` digits.
@@ -172,37 +149,6 @@ mod tests {
             let shape = plain.split_once('.').map_or_else(|| vec![plain], |(a, b)| vec![a, b]);
             let is_decimal = shape.iter().all(|part| !part.is_empty() && part.len() <= 18 && part.bytes().all(|b| b.is_ascii_digit()));
             prop_assert_eq!(parse_units(&text, 18).is_ok(), is_decimal);
-        }
-    }
-
-    #[test]
-    fn quoted_numbers_divide_to_eighteen_places() {
-        let rows = [
-            ("1", "3", Ok(333_333_333_333_333_333)),
-            ("2", "3", Ok(666_666_666_666_666_667)),
-            ("0.9998", "1", Ok(999_800_000_000_000_000)),
-            ("9.998e-1", "1.0", Ok(999_800_000_000_000_000)),
-            ("1E+2", "1e2", Ok(ONE)),
-            ("1.1353", "1.1353", Ok(ONE)),
-            ("0.0000000000000000005", "1", Ok(0)),
-            ("0.0000000000000000015", "1", Ok(2)),
-            ("0", "1", Ok(0)),
-            ("1", "0", Err(DecimalError::TooManyDigits)),
-            ("1", "00.00000000000000000000000000000000000001", Err(DecimalError::TooManyDigits)),
-            ("1e999", "1", Err(DecimalError::TooManyDigits)),
-            ("123456789012345678901234567890123456789", "1", Err(DecimalError::TooManyDigits)),
-            ("1e99999999999", "1", Err(DecimalError::Malformed)),
-            ("-1", "1", Err(DecimalError::Malformed)),
-            ("+1", "1", Err(DecimalError::Malformed)),
-            ("1.", "1", Err(DecimalError::Malformed)),
-            (".5", "1", Err(DecimalError::Malformed)),
-            ("1,5", "1", Err(DecimalError::Malformed)),
-            ("NaN", "1", Err(DecimalError::Malformed)),
-            ("", "1", Err(DecimalError::Malformed)),
-            ("1e", "1", Err(DecimalError::Malformed)),
-        ];
-        for (numerator, denominator, expected) in rows {
-            assert_eq!(quotient_units(numerator, denominator), expected, "{numerator} / {denominator}");
         }
     }
 
