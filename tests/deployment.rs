@@ -247,6 +247,7 @@ fn functions_are_given_the_variables_that_they_read() {
             "JWT_HS256_SECRET" => return None,
             _ if name.ends_with("_ARN") => return None,
             "UNKNOWN_ASSETS" => "mark",
+            "COINGECKO_PLAN" => "pro",
             _ if name.ends_with("_URL") => "https://example.com",
             _ => "2",
         };

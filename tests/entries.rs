@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::{Method as RateMethod, Rate, RateSheet, UsdPrice};
+use shared::domain::{Method as RateMethod, Rate, RateSheet, SheetKind, UsdPrice};
 use std::collections::BTreeSet;
 
 /// One entry as it arrives, with the labels that it gives.
@@ -324,7 +324,8 @@ async fn a_settled_answer_is_the_same_bytes_whatever_is_recorded_later() {
             (code.to_owned(), rate)
         };
         let entries = PRICES.iter().map(|(code, _)| rate(code)).collect();
-        let sheet = RateSheet { observed_at, recorded_at: domain_time(settled), entries };
+        let sheet =
+            RateSheet { kind: SheetKind::Complete, observed_at, recorded_at: domain_time(settled), entries };
         app.stack.store().put_sheet(&sheet).await.unwrap();
     }
     for (path, (before, after)) in paths.iter().zip(before.iter().zip(bodies(&app, &paths).await)) {

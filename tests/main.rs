@@ -41,6 +41,8 @@ mod merchant_balances;
 mod oracle;
 mod oracle_wire;
 mod organization_balances;
+mod past_rates;
+mod rate_calendar;
 mod rate_limit;
 mod rate_rules;
 mod rate_sources;

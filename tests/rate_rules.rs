@@ -3,7 +3,7 @@
 use crate::harness::asset;
 use jiff::SignedDuration;
 use shared::domain::{
-    AgeLimits, Catalogue, Factor, Quote, QuoteBook, RateSheet, SourceName, Timestamp, UsdPrice,
+    AgeLimits, Catalogue, Factor, Quote, QuoteBook, RateSheet, SheetKind, SourceName, Timestamp, UsdPrice,
 };
 use shared::rates::{Answer, Answers, Composition, Rules, SourceError, compose};
 
@@ -123,7 +123,7 @@ fn the_first_source_in_precedence_prices_while_it_is_young_enough() {
                 (61, &["coinbase down", "coingecko BTC 100004"]),
                 (66, &["coinbase BTC 100005", "coingecko down"]),
             ],
-            "100000 coinbase 0, 100000 coinbase 30, 100000 coinbase 60, 100004 coingecko 0, 100005 coinbase 0",
+            "100000 coinbase 0, 100000 coinbase 30, 100003 coingecko 0, 100004 coingecko 0, 100005 coinbase 0",
         ),
         (
             "a source that no longer names an asset stands by its word as well",
@@ -136,14 +136,29 @@ fn the_first_source_in_precedence_prices_while_it_is_young_enough() {
             "100000 coinbase 0, 100000 coinbase 5, 100002 coingecko 0",
         ),
         (
-            "a weekend is bridged, a long one by the exchange",
+            "Easter is bridged, more by the exchange before readers would find the bank's too old",
             "EUR",
             &[
                 (0, &["ecb EUR 1.13", "coinbase EUR 1.131"]),
-                (4 * day, &["ecb EUR 1.13 5760", "coinbase EUR 1.132"]),
-                (4 * day + 1, &["ecb EUR 1.13 5761", "coinbase EUR 1.133"]),
+                (6 * day - 11, &["ecb EUR 1.13 8629", "coinbase EUR 1.132"]),
+                (6 * day - 10, &["ecb EUR 1.13 8630", "coinbase EUR 1.133"]),
             ],
-            "1.13 ecb 0, 1.13 ecb 5760, 1.133 coinbase 0",
+            "1.13 ecb 0, 1.13 ecb 8629, 1.133 coinbase 0",
+        ),
+        (
+            "a rate that is nearly too old is better than none",
+            "EUR",
+            &[(0, &["ecb EUR 1.13 8640"]), (1, &["ecb EUR 1.13 8641"])],
+            "1.13 ecb 8640, unpriced",
+        ),
+        (
+            "a token's quote that would be too old before the sheet after next yields to a younger source",
+            "EURC",
+            &[
+                (0, &["coinbase EURC 1.13", "coingecko EURC 1.14 49"]),
+                (5, &["coinbase EURC 1.13", "coingecko EURC 1.14 50"]),
+            ],
+            "1.14 coingecko 49, 1.13 coinbase 0",
         ),
         (
             "nobody speaks any more",
@@ -276,11 +291,39 @@ fn a_jump_prices_nothing_until_a_second_word_agrees() {
             "ETH",
             &[
                 (0, &["coinbase ETH 1000"]),
-                (5, &["coinbase ETH 10000"]),
-                (10, &["coinbase ETH 11000.01"]),
-                (15, &["coinbase ETH 12100"]),
+                (5, &["coinbase ETH 8000"]),
+                (10, &["coinbase ETH 8800.01"]),
+                (15, &["coinbase ETH 9600"]),
             ],
-            "1000 coinbase 0, unpriced, unpriced, 12100 coinbase 0",
+            "1000 coinbase 0, unpriced, unpriced, 9600 coinbase 0",
+        ),
+        (
+            "beyond ten times, one source alone is never believed",
+            "ETH",
+            &[
+                (0, &["coinbase ETH 1000"]),
+                (5, &["coinbase ETH 10001"]),
+                (10, &["coinbase ETH 10001"]),
+                (15, &["coinbase ETH 10001"]),
+            ],
+            "1000 coinbase 0, unpriced, unpriced, unpriced",
+        ),
+        (
+            "nor below a tenth, and a usual rate ends the doubt",
+            "ARS",
+            &[
+                (0, &["coinbase ARS 0.0007"]),
+                (5, &["coinbase ARS 0.00006"]),
+                (10, &["coinbase ARS 0.00006"]),
+                (15, &["coinbase ARS 0.0006"]),
+            ],
+            "0.0007 coinbase 0, unpriced, unpriced, 0.0006 coinbase 0",
+        ),
+        (
+            "two sources are believed, however far",
+            "BTC",
+            &[(0, &["coinbase BTC 100000"]), (5, &["coinbase BTC 2000000", "coingecko BTC 2000001"])],
+            "100000 coinbase 0, 2000000 coinbase 0",
         ),
         (
             "an outage does not make the last price forgotten",
@@ -305,6 +348,22 @@ fn a_jump_prices_nothing_until_a_second_word_agrees() {
     for (name, code, runs, expected) in rows {
         assert_eq!(Feed::follow(code, runs), *expected, "{name}");
     }
+}
+
+#[test]
+fn what_an_operator_accepts_is_believed_if_the_source_still_says_so() {
+    let runs = |accepted: &str, later: &'static str| {
+        let mut feed = Feed::new();
+        feed.run(0, &["coinbase ARS 0.0007"]);
+        feed.run(5, &["coinbase ARS 0.0000007"]);
+        feed.book.vouched.insert(asset("ARS"), UsdPrice::parse(accepted).unwrap());
+        let run = feed.run(10, &[later]);
+        (run.sheet.entries.get("ARS").map(|rate| rate.usd.to_string()), run.book.vouched.len())
+    };
+    let later = "coinbase ARS 0.00000068";
+    assert_eq!(runs("0.0000007", later), (Some("0.00000068".to_owned()), 0));
+    assert_eq!(runs("0.00001", later), (None, 1));
+    assert_eq!(runs("0.0000007", "coinbase ARS 0.0007"), (Some("0.0007".to_owned()), 0));
 }
 
 #[test]
@@ -346,7 +405,12 @@ fn a_first_run_builds_on_the_sheet_that_is_there() {
                 )
             })
         });
-    let sheet = RateSheet { observed_at: earlier, recorded_at: earlier, entries: entries.collect() };
+    let sheet = RateSheet {
+        kind: SheetKind::Complete,
+        observed_at: earlier,
+        recorded_at: earlier,
+        entries: entries.collect(),
+    };
     let book = QuoteBook::of_sheet(&sheet, &Catalogue::default());
     let said = said(minute(0), &["ecb down", "coinbase BTC 1"]);
     let run = compose(book, Some(&sheet), &said, &Catalogue::default(), minute(0), RULES);

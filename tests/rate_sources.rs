@@ -3,7 +3,7 @@
 use crate::harness::asset;
 use insta::assert_snapshot;
 use shared::config::RatesConfig;
-use shared::domain::{Catalogue, Timestamp};
+use shared::domain::{Catalogue, SourceName, Timestamp};
 use shared::rates::{Answer, SourceError, Sources, coinbase, coingecko, ecb};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -336,6 +336,63 @@ async fn each_source_is_asked_as_its_vendor_documents() {
         .1
         .into_owned();
     assert_eq!(query.split(',').count(), ids - 4, "four tokens have no id");
+}
+
+#[tokio::test]
+async fn an_answer_is_sorted_by_what_it_is_and_not_by_its_status_alone() {
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let page = "<!DOCTYPE html><title>Just a moment...</title>";
+    let unavailable = "the source is unavailable: status";
+    let wrong_key = "the source refuses our key: code";
+    let rows: [(&str, u16, Vec<u8>, &str); 13] = [
+        ("compressed unasked", 200, gzip(COINGECKO), ""),
+        (
+            "cut while compressed",
+            200,
+            gzip(COINGECKO)[..200].to_vec(),
+            "the source is unavailable: the compressed",
+        ),
+        ("a byte-order mark", 200, format!("\u{feff}{COINGECKO}").into(), ""),
+        ("a web page", 200, page.into(), "the source is unavailable: status 200, a web page"),
+        ("a challenge", 403, page.into(), "the source is unavailable: status 403, a web page"),
+        ("too slow", 408, Vec::new(), unavailable),
+        (
+            "throttled with status 200",
+            200,
+            r#"{"status":{"error_code":429}}"#.into(),
+            "the source limits our calls",
+        ),
+        ("throttled", 429, page.into(), "the source limits our calls"),
+        ("a demo key at the pro host", 400, r#"{"error_code":10010,"status":{}}"#.into(), wrong_key),
+        ("a pro key at the demo host", 400, r#"{"status":{"error_code":10011}}"#.into(), wrong_key),
+        ("no key", 401, r#"{"status":{"error_code":10002}}"#.into(), wrong_key),
+        (
+            "another of its errors",
+            400,
+            r#"{"status":{"error_code":10006}}"#.into(),
+            "the source answered nonsense: code",
+        ),
+        ("not found", 404, "{}".into(), "the source answered nonsense: status 404"),
+    ];
+    for (name, status, body, expected) in rows {
+        let vendor = MockServer::start().await;
+        Mock::given(path("/api/v3/simple/price"))
+            .respond_with(ResponseTemplate::new(status).set_body_bytes(body))
+            .mount(&vendor)
+            .await;
+        let sources = Sources::new(&config(&vendor.uri(), Some("a key")), &aws()).unwrap();
+        let answer = sources.ask(&Catalogue::default(), now()).await.remove(&SourceName::CoinGecko).unwrap();
+        match answer {
+            Ok(answer) => assert!(expected.is_empty() && answer.quotes.len() == 17, "{name}"),
+            Err(error) => {
+                assert!(!expected.is_empty() && error.to_string().starts_with(expected), "{name}: {error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

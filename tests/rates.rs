@@ -1,6 +1,6 @@
 //! The rate feed end to end: what a run writes, and what the next request sees.
 
-use crate::harness::{ALICE, App, account, dataset, send, sheet, with};
+use crate::harness::{ALICE, App, account, asset, dataset, send, sheet, with};
 use aws_sdk_dynamodb::types::AttributeValue;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
@@ -90,8 +90,8 @@ fn job(app: &App) -> Job {
 
 /// What the sheet of that time says of an asset, or nothing.
 async fn price(app: &App, at: Timestamp, code: &str) -> String {
-    let sheet = app.stack.store().sheet_at(Moment::as_of(at), AgeLimits::STANDARD).await.unwrap().unwrap();
-    sheet.entries.get(code).map_or_else(String::new, |rate| rate.usd.to_string())
+    let rates = app.stack.store().rates_at(Moment::as_of(at), AgeLimits::STANDARD).await.unwrap();
+    rates.entry(asset(code)).map_or_else(String::new, |rate| rate.usd.to_string())
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn runs_at_once_confirm_nothing_to_each_other() {
     let app = App::start(json!({})).await;
     let now = Timestamp::of_machine();
     job(&app).run(now).await.unwrap();
-    tell(&app, "coinbase", json!({"quotes": {"BTC": "0.00000000844193032503"}})).await;
+    tell(&app, "coinbase", json!({"quotes": {"BTC": "0.00000168838606501"}})).await;
     // A schedule that is delivered twice, and an operator beside it.
     let runs = (1..=4).map(|millisecond| {
         let job = job(&app);
@@ -112,7 +112,7 @@ async fn runs_at_once_confirm_nothing_to_each_other() {
     assert_eq!(price(&app, soon, "ETH").await, "4251.929999999666606169");
     // What it says five minutes later is a second word.
     job(&app).run(now.plus(SignedDuration::from_mins(5))).await.unwrap();
-    assert!(price(&app, now.plus(SignedDuration::from_mins(6)), "BTC").await.starts_with("118456320"));
+    assert!(price(&app, now.plus(SignedDuration::from_mins(6)), "BTC").await.starts_with("592281"));
 }
 
 #[tokio::test]
@@ -231,4 +231,27 @@ async fn the_sandbox_refuses_what_it_could_not_say() {
             "{path} {body}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_rate_beyond_ten_times_waits_for_an_operator_and_says_so() {
+    let app = App::start(dataset(vec![account(1, "ARS", "1000000")])).await;
+    sync(&app).await;
+    // A redenomination, or a ticker that has become a token's: nobody but an operator can know.
+    tell(&app, "coinbase", json!({"quotes": {"ARS": "1.4"}})).await;
+    sync(&app).await;
+    let later = |minutes| Timestamp::of_machine().plus(SignedDuration::from_mins(minutes));
+    let report = serde_json::to_string(&job(&app).run(later(5)).await.unwrap()).unwrap();
+    assert!(report.contains("waits for another source, or for `ballast rates accept`"), "{report}");
+    let shown = app.ballast_json(&["rates", "show"]).await;
+    let held = &shown["held"][0];
+    assert_eq!((&held["currency"], &held["source"]), (&json!("ARS"), &json!("coinbase")));
+    assert!(app.ballast(&["rates", "show"]).await.out.contains("more than ten times"));
+    let refused = app.balance("EUR", "").await.text().to_owned();
+    assert!(refused.contains("ARS jumped at") && refused.contains("ballast rates accept"), "{refused}");
+    assert_eq!(app.ballast(&["rates", "accept", "GBP"]).await.error(), "no rate of GBP is held");
+    let accepted = app.ballast_json(&["rates", "accept", "ars"]).await;
+    assert_eq!(accepted["source"], json!("coinbase"));
+    job(&app).run(later(10)).await.unwrap();
+    assert!(price(&app, later(11), "ARS").await.starts_with("0.714285"));
 }

@@ -23,7 +23,7 @@ use shared::http::{
     Segments,
 };
 use shared::query::Parameters;
-use shared::store::{Sheets, Store};
+use shared::store::{RateReader, Store};
 
 /// The routes that share a caller's rate limit.
 const ROUTE_GROUP: &str = "custody";
@@ -38,7 +38,7 @@ const TOO_LARGE: Narrowing = Narrowing { parameter: "accountId", advice: "it can
 #[derive(Debug, Clone)]
 pub struct App {
     store: Store,
-    sheets: Sheets,
+    rates: RateReader,
     gate: Gate,
     syncs: Syncs,
     age_limits: AgeLimits,
@@ -64,14 +64,14 @@ impl App {
         let syncs =
             Syncs::new(store.clone(), providers, custody.provider_reads_per_caller, custody.sync_interval());
         let gate = Gate::new(config, &store, ROUTE_GROUP);
-        Ok(Self { sheets: Sheets::new(store.clone(), age_limits), gate, store, syncs, age_limits })
+        Ok(Self { rates: RateReader::new(store.clone(), age_limits), gate, store, syncs, age_limits })
     }
 
     /// Opens the connection and reads what every request needs.
     pub async fn warm(&self) {
         let now = self.store.clock().now();
         http::warm(Box::pin(async {
-            tokio::join!(self.gate.warm(now), self.sheets.warm(now), self.store.warm_catalogue())
+            tokio::join!(self.gate.warm(now), self.rates.warm(now), self.store.warm_catalogue())
         }))
         .await;
     }
@@ -121,8 +121,8 @@ async fn balances(
     let account = visible(&app.store, &caller, query.id).await?;
     let request = SyncRequest { caller: &caller.id, now, deadline };
     let account = app.syncs.fresh(account, now.minus(query.max_age), request).await?;
-    let sheet = app.sheets.newest(now).await?;
-    let pricing = Pricing { target: Asset::USD, sheet: sheet.as_deref(), at: now, limits: app.age_limits };
+    let rates = app.rates.newest(now).await?;
+    let pricing = Pricing { target: Asset::USD, rates: &rates, at: now, limits: app.age_limits };
     let body = BalancesBody::new(&account, pricing, &query)?;
     http::json(&body, TOO_LARGE)
 }

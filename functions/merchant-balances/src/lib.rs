@@ -17,7 +17,7 @@ use shared::clock::Clock;
 use shared::config::Config;
 use shared::domain::AgeLimits;
 use shared::http::{self, Answer, ErrorCode, Gate, Operation};
-use shared::store::{Sheets, Store};
+use shared::store::{RateReader, Store};
 
 /// The routes that share a caller's rate limit.
 const ROUTE_GROUP: &str = "merchant";
@@ -31,7 +31,7 @@ const SINGLE_PATH: &str =
 #[derive(Debug, Clone)]
 pub struct App {
     store: Store,
-    sheets: Sheets,
+    rates: RateReader,
     gate: Gate,
     age_limits: AgeLimits,
 }
@@ -48,7 +48,7 @@ impl App {
     pub fn new(config: &Config, age_limits: AgeLimits, clock: Clock) -> Self {
         let store = Store::new(&config.store, clock);
         Self {
-            sheets: Sheets::new(store.clone(), age_limits),
+            rates: RateReader::new(store.clone(), age_limits),
             gate: Gate::new(config, &store, ROUTE_GROUP),
             store,
             age_limits,
@@ -59,7 +59,7 @@ impl App {
     pub async fn warm(&self) {
         let now = self.store.clock().now();
         http::warm(Box::pin(async {
-            tokio::join!(self.gate.warm(now), self.sheets.warm(now), self.store.warm_catalogue())
+            tokio::join!(self.gate.warm(now), self.rates.warm(now), self.store.warm_catalogue())
         }))
         .await;
     }

@@ -89,10 +89,11 @@ impl Job {
     ) -> Result<Composition, JobError> {
         for _ in 0..MAX_ATTEMPTS {
             let stored = self.store.quote_book().await?;
-            let last = self.store.sheet_at(Moment::as_of(now), self.rules.limits).await?;
-            let of_last = || last.as_ref().map(|last| QuoteBook::of_sheet(last, catalogue));
+            let rates = self.store.rates_at(Moment::as_of(now), self.rules.limits).await?;
+            let last = rates.complete();
+            let of_last = || last.map(|last| QuoteBook::of_sheet(last, catalogue));
             let book = stored.book.clone().or_else(of_last).unwrap_or_default();
-            let composition = compose(book, last.as_ref(), answers, catalogue, now, self.rules);
+            let composition = compose(book, last, answers, catalogue, now, self.rules);
             if composition.book.answers.values().all(BTreeMap::is_empty) {
                 return Err(JobError::NoQuotes);
             }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared::cost::{Cost, costed_line};
-use shared::rates::{Answer, Answers, Composition, Disagreement, Rejected};
+use shared::rates::{Answer, Answers, Composition, Disagreement};
 use std::collections::BTreeMap;
 
 /// One run.
@@ -14,7 +14,7 @@ pub struct ReportBody {
     entries: usize,
     /// The outcome of each source.
     sources: Vec<SourceBody>,
-    /// Quotes that jumped and were not believed: their assets have no price until a second word agrees.
+    /// Quotes that jumped and were not believed: their assets have no price, or another source's.
     rejected: Vec<RejectedBody>,
     /// Major assets on which sources differ by more than a hundredth.
     disagreements: Vec<DisagreementBody>,
@@ -37,6 +37,8 @@ struct RejectedBody {
     source: &'static str,
     usd: String,
     last_usd: String,
+    /// Why it was not believed.
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,11 +61,12 @@ impl ReportBody {
                 error: Some(error.to_string()),
             },
         });
-        let rejected = written.rejected.iter().map(|Rejected { asset, source, quote, last }| RejectedBody {
-            currency: asset.code(),
-            source: source.name(),
-            usd: quote.usd.to_string(),
-            last_usd: last.to_string(),
+        let rejected = written.rejected.iter().map(|rejected| RejectedBody {
+            currency: rejected.asset.code(),
+            source: rejected.source.name(),
+            usd: rejected.quote.usd.to_string(),
+            last_usd: rejected.last.to_string(),
+            reason: rejected.reason.text(),
         });
         let disagreements =
             written.disagreements.iter().map(|Disagreement { asset, quotes }| DisagreementBody {

@@ -237,6 +237,41 @@ pub(crate) enum RatesCommand {
     },
     /// Has a new sheet written now.
     Sync,
+    /// Believes a rate that jumped so far that one source alone is not believed.
+    ///
+    /// `ballast rates show` lists such rates. The next sheet has the rate, if its source still says so.
+    Accept {
+        /// The currency or token.
+        code: String,
+    },
+    /// Records rates of the past, and corrections, from a file.
+    ///
+    /// The file is a CSV with the columns `observed_at`, currency and usd, and if you like source and method
+    /// (market or reference); or the ECB's own history file eurofxref-hist.csv, plain or zipped. What is there
+    /// already is not written again, nothing is overwritten, and files may come in any order.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Fetches the history file of a source and records the rates of its days.
+    Backfill {
+        /// The source.
+        #[arg(long, value_enum)]
+        source: HistorySource,
+        /// The first day, such as 2004-01-01.
+        #[arg(long, value_name = "DATE")]
+        from: String,
+        /// The last day; without it, today.
+        #[arg(long, value_name = "DATE")]
+        to: Option<String>,
+    },
+}
+
+/// Sources that publish their rates of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistorySource {
+    /// The European Central Bank: a rate a day since 1999.
+    Ecb,
 }
 
 #[derive(Debug, Args)]

@@ -75,8 +75,8 @@ pub(crate) async fn run(
     };
     let CountedAccounts { sums, mut gaps, oldest_balance_at, .. } =
         counted(&connection.store, question).await?;
-    let sheet = connection.store.sheet_at(moment, connection.age_limits).await?;
-    let pricing = Pricing { target, sheet: sheet.as_ref(), at: moment.as_of, limits: connection.age_limits };
+    let rates = connection.store.rates_at(moment, connection.age_limits).await?;
+    let pricing = Pricing { target, rates: &rates, at: moment.as_of, limits: connection.age_limits };
     let summary = sums.summary(pricing, false)?;
     gaps.extend(summary.gaps());
     let gaps: Vec<String> = gaps.iter().map(gap_line).collect();

@@ -11,7 +11,7 @@ use aws_sdk_lambda::primitives::Blob;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::clock::Clock;
-use shared::config::{Table, Tables, is_loopback};
+use shared::config::{ECB_BASE_URL, Table, Tables, is_loopback};
 use shared::domain::{AgeLimits, Timestamp};
 use shared::outgoing;
 use shared::store::Store;
@@ -30,6 +30,8 @@ const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOIN
 /// The local stack's answer about itself.
 const MAX_HEALTH_BYTES: usize = 64 * 1024;
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Names another server than the European Central Bank's, as for the rate feed.
+const ECB_BASE_URL_VARIABLE: &str = "ECB_BASE_URL";
 /// The local stack checks no signature, but wants one.
 const LOCAL: &str = "local";
 const LOCAL_REGION: &str = "eu-central-1";
@@ -42,6 +44,8 @@ pub(crate) struct Connection {
     pub(crate) age_limits: AgeLimits,
     lambda: aws_sdk_lambda::Client,
     stack: String,
+    /// The local stack's endpoint, if it is the local stack.
+    local_url: Option<String>,
 }
 
 impl Connection {
@@ -77,16 +81,23 @@ impl Connection {
             Some(name) => Ok(name),
             None => find(&names, &stack, table, local_url.is_some()),
         })?;
-        let age_limits = match local_url {
-            Some(url) => local_age_limits(&url).await,
+        let age_limits = match &local_url {
+            Some(url) => local_age_limits(url).await,
             None => AgeLimits::STANDARD,
         };
-        Ok(Self { store: store.with_tables(tables), age_limits, lambda: invoker(&config), stack })
+        Ok(Self { store: store.with_tables(tables), age_limits, lambda: invoker(&config), stack, local_url })
     }
 
     /// The time by the clock that entries are dated by.
     pub(crate) fn now(&self) -> Timestamp {
         self.store.clock().now()
+    }
+
+    /// Where the European Central Bank's files are: the bank's own server, or the local stack's sandbox of it.
+    pub(crate) fn ecb_base_url(&self) -> String {
+        let sandbox = |url: &String| format!("{}/_local/market/ecb", url.trim_end_matches('/'));
+        let named = std::env::var(ECB_BASE_URL_VARIABLE).ok().filter(|url| !url.is_empty());
+        named.or_else(|| self.local_url.as_ref().map(sandbox)).unwrap_or_else(|| ECB_BASE_URL.to_owned())
     }
 
     /// Invokes a function of the stack and waits for its answer.

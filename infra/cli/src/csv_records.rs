@@ -6,17 +6,18 @@
 //! crate's reader, which takes a stray quote for text and every row up to the next quote for one cell; going
 //! on at the next line, which reads lines inside cells as rows.
 
-use super::lines::BYTE_ORDER_MARK;
 use std::io::{BufRead, Read};
 use thiserror::Error;
 
+/// Excel writes it before UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// A record keeps at most so many bytes; every row of an account is far shorter. A longer record is read to
 /// its end, but not kept.
 const MAX_RECORD_BYTES: usize = 64 * 1024;
 
 /// A fault after which nothing of a file can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum CsvFault {
+pub(crate) enum CsvFault {
     #[error("a quote stands inside a cell that did not begin with one")]
     StrayQuote,
     #[error("a quoted cell goes on after its closing quote; inside a quoted cell a quote is written twice")]
@@ -29,7 +30,7 @@ pub(super) enum CsvFault {
 
 /// Why a file cannot be read on.
 #[derive(Debug, Error)]
-pub(super) enum CsvError {
+pub(crate) enum CsvError {
     #[error(transparent)]
     File(#[from] std::io::Error),
     /// The record that begins on this line is not well-formed.
@@ -39,10 +40,10 @@ pub(super) enum CsvError {
 
 /// A well-formed record, and the line that it begins on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CsvRecord {
-    pub(super) line: u64,
+pub(crate) struct CsvRecord {
+    pub(crate) line: u64,
     /// Its cells, or why it cannot be a row.
-    pub(super) cells: Result<Vec<String>, &'static str>,
+    pub(crate) cells: Result<Vec<String>, &'static str>,
 }
 
 /// Where the reading of a record stands.
@@ -61,7 +62,7 @@ enum CellState {
 }
 
 /// Reads records one after the other.
-pub(super) struct CsvRecords<R> {
+pub(crate) struct CsvRecords<R> {
     reader: R,
     delimiter: u8,
     /// The line of the next byte, from 1.
@@ -72,7 +73,7 @@ pub(super) struct CsvRecords<R> {
 impl<R: BufRead> CsvRecords<R> {
     /// The records of a file, whose first line says which delimiter it has: a comma if there is one, else a
     /// semicolon, else a tab. A byte-order mark before it is passed over.
-    pub(super) fn new(mut reader: R) -> std::io::Result<Self> {
+    pub(crate) fn new(mut reader: R) -> std::io::Result<Self> {
         let mut bytes = 0;
         let start = reader.fill_buf()?;
         let first_line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -87,12 +88,12 @@ impl<R: BufRead> CsvRecords<R> {
     }
 
     /// How far into the file reading has come.
-    pub(super) const fn bytes_read(&self) -> u64 {
+    pub(crate) const fn bytes_read(&self) -> u64 {
         self.bytes
     }
 
     /// The next record that is not blank, `None` after the last.
-    pub(super) fn next(&mut self) -> Result<Option<CsvRecord>, CsvError> {
+    pub(crate) fn next(&mut self) -> Result<Option<CsvRecord>, CsvError> {
         loop {
             let line = self.line;
             let malformed = |fault| CsvError::Malformed { line, fault };
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn every_record_is_one_that_another_reader_finds_in_its_place() {
         let readings: Vec<Reading> =
-            serde_json::from_str(include_str!("../../../../tests/fixtures/csv/readings.json")).unwrap();
+            serde_json::from_str(include_str!("../../../tests/fixtures/csv/readings.json")).unwrap();
         let mut faults = 0;
         for Reading { file, records } in &readings {
             let bytes: Vec<u8> = file.chars().map(|byte| u8::try_from(u32::from(byte)).unwrap()).collect();

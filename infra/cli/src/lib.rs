@@ -10,6 +10,7 @@ mod arguments;
 mod assets;
 mod balance;
 mod connection;
+mod csv_records;
 mod custody;
 mod error;
 mod keys;

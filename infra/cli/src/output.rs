@@ -4,9 +4,12 @@ use crate::arguments::Format;
 use crate::error::CliError;
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
+
+const BAR: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed} gone, {eta} to go";
 
 /// Where results go, and in which form.
 pub(crate) struct Output<'a, W> {
@@ -32,6 +35,12 @@ impl<'a, W: Write> Output<'a, W> {
         writeln!(self.out, "{}", text.trim_end())?;
         Ok(self.out.flush()?)
     }
+}
+
+/// The progress of `length` steps, shown where stderr is a terminal, and nowhere else.
+pub(crate) fn progress_bar(length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
 }
 
 /// A table of rows under a header.

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::asset_row::{self, CatalogueRow, Replacing};
 use shared::auth::{GrantClaims, is_api_key, sha256_hex};
+use shared::domain::asset::Par;
 use shared::domain::moment::MAX_AHEAD;
 use shared::domain::{
     AccountUpdate, AgeLimits, Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, CustomerId,
-    Method, ProviderAccount, ProviderName, Rate, RateSheet, Timestamp, UsdPrice,
+    Method, ProviderAccount, ProviderName, Rate, RateSheet, SheetKind, Timestamp, UsdPrice,
 };
 use shared::store::{ApiKey, RecordError, RegisterError, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -345,7 +346,7 @@ fn sheet(
     if observed_at > recorded_at.plus(MAX_AHEAD) {
         return value(Err("more than 5 minutes before observed_at"), path, "recorded_at");
     }
-    let mut entries = BTreeMap::new();
+    let (mut entries, mut codes) = (BTreeMap::new(), BTreeSet::new());
     for (index, rate) in entry.entries.iter().enumerate() {
         let path = format!("{path}.entries[{index}]");
         let RateEntry { currency, usd, source, method, observed_at: own } = rate;
@@ -356,11 +357,16 @@ fn sheet(
             method: value(Method::parse(method), &path, "method")?,
             observed_at: optional(own.as_ref(), instant, &path, "observed_at")?.unwrap_or(observed_at),
         };
-        if entries.insert(asset.code().to_owned(), rate).is_some() {
+        // A currency is found twice, whichever of its entries may price.
+        if !codes.insert(asset) {
             return value(Err("listed twice in one sheet"), &path, "currency");
         }
+        // A sheet that is made has no rate at par of an asset whose row does not permit one.
+        if rate.method != Method::Par || asset.par() == Par::Allowed {
+            entries.insert(asset.code().to_owned(), rate);
+        }
     }
-    Ok(RateSheet { observed_at, recorded_at, entries })
+    Ok(RateSheet { kind: SheetKind::Complete, observed_at, recorded_at, entries })
 }
 
 fn custody_account(

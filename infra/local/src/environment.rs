@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 
 /// The index's key, which its owner may set when the real sources are asked for.
 const COINGECKO_API_KEY: &str = "COINGECKO_API_KEY";
+const COINGECKO_PLAN: &str = "COINGECKO_PLAN";
 
 /// Settings of the HTTP functions that a stack's owner chooses.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +54,8 @@ impl Environment {
             ("BITGO_SECRET", sandbox::bitgo::TOKEN.to_owned()),
         ];
         let rates = if is_live {
-            let key = std::env::var(COINGECKO_API_KEY).ok();
-            key.into_iter().map(|key| (COINGECKO_API_KEY, key)).collect()
+            let given = |name| Some((name, std::env::var(name).ok()?));
+            [COINGECKO_API_KEY, COINGECKO_PLAN].into_iter().filter_map(given).collect()
         } else {
             vec![
                 ("ECB_BASE_URL", source(SourceName::Ecb)),

@@ -5,7 +5,8 @@ use crate::issuer::IssuerError;
 use crate::stack::Stack;
 use serde_json::{Map, Value};
 use shared::domain::{
-    AccountUpdate, Asset, Coverage, CustodyAccount, CustomerId, MerchantId, OrganizationId, Timestamp,
+    AccountUpdate, Asset, Coverage, CustodyAccount, CustomerId, MerchantId, OrganizationId, RatesInForce,
+    Timestamp,
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -53,9 +54,10 @@ pub fn examples(dataset: &Dataset, now: Timestamp) -> Result<Vec<Example>, LoadE
     let catalogue = dataset.catalogue()?;
     let (accounts, sheets) = (dataset.accounts(&catalogue)?, dataset.sheets(&catalogue)?);
     let states: Vec<&AccountUpdate> = accounts.iter().flatten().collect();
-    let sheet = sheets.iter().filter(|sheet| sheet.observed_at <= now).max_by_key(|sheet| sheet.observed_at);
-    let limits = dataset.age_limits();
-    let has_rate = |asset: Asset| sheet.is_some_and(|sheet| sheet.usable(asset, now, limits).is_some());
+    let newest =
+        sheets.into_iter().filter(|sheet| sheet.observed_at <= now).max_by_key(|sheet| sheet.observed_at);
+    let (rates, limits) = (RatesInForce::of(newest.into_iter().collect()), dataset.age_limits());
+    let has_rate = |asset: Asset| rates.usable(asset, now, limits).is_some();
     let custody = dataset.custody_accounts(&catalogue)?;
     // The demo's custody accounts are synced before it is ready; others lack until the schedule has synced
     // them.

@@ -13,7 +13,10 @@ use shared::clock::Clock;
 use shared::domain::{SourceName, Timestamp, UsdPrice};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::io::{Cursor, Write as _};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 /// Where the sources are mounted: a source's name and its vendor's path follow.
 pub(crate) const MOUNT: &str = "/_local/market";
@@ -28,6 +31,13 @@ const SECONDS_PER_DAY: i64 = 86_400;
 const PUBLISHED_SECONDS: i64 = 14 * 3_600;
 /// 1 January 1970 was a Thursday, counted from Monday.
 const FIRST_WEEKDAY: i64 = 3;
+
+/// 4 January 1999, the first day of the bank's history, in days since 1970.
+const FIRST_DAY: i64 = 10_595;
+/// Thousandths by which the history's rates are moved at most.
+const MOST_MOVED: i64 = 20;
+/// Characters of a rate in the history: the bank's have about six digits.
+const HISTORY_CHARACTERS: usize = 8;
 
 /// Quotes by the vendor's own names, as it writes them: units per euro, units per dollar, dollars per unit.
 type Names = BTreeMap<String, String>;
@@ -106,6 +116,7 @@ impl Market {
     pub(crate) fn routes(self) -> Router {
         let vendors = Router::new()
             .route("/ecb/stats/eurofxref/eurofxref-daily.xml", get(ecb))
+            .route("/ecb/stats/eurofxref/eurofxref-hist.zip", get(ecb_history))
             .route("/coinbase/v2/exchange-rates", get(coinbase))
             .route("/coingecko/api/v3/simple/price", get(coingecko))
             .with_state(self);
@@ -129,12 +140,57 @@ async fn ecb(State(market): State<Market>) -> Result<Response, StatusCode> {
     Ok(([(CONTENT_TYPE, "text/xml")], document).into_response())
 }
 
+/// The history file: every weekday since the euro began, the newest first, in a zip archive as the bank has
+/// it. The rates of the past are those of today, moved by up to two per cent from day to day.
+async fn ecb_history(State(market): State<Market>) -> Result<Response, StatusCode> {
+    let quotes = market.quotes(SourceName::Ecb)?;
+    let mut table = "Date,".to_owned();
+    for currency in quotes.keys() {
+        table.push_str(currency);
+        table.push(',');
+    }
+    for day in (FIRST_DAY..=newest_weekday(market.clock.now())).rev().filter(|day| is_weekday(*day)) {
+        table.push('\n');
+        table.push_str(&text_of_day(day));
+        for (place, quote) in (1_i64..).zip(quotes.values()) {
+            // Another step for each currency, the same at each reading.
+            let thousandths = 1_000 - MOST_MOVED + (day * (2 * place + 1)).rem_euclid(2 * MOST_MOVED + 1);
+            let moved = UsdPrice::quoted(quote, &format!("{thousandths}e-3")).map(|moved| moved.to_string());
+            table.push(',');
+            table.extend(moved.unwrap_or_default().chars().take(HISTORY_CHARACTERS));
+        }
+        table.push(',');
+    }
+    table.push('\n');
+    let zipped = zipped("eurofxref-hist.csv", table.as_bytes());
+    zipped
+        .map(|file| ([(CONTENT_TYPE, "application/zip")], file).into_response())
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn zipped(name: &str, content: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file(name, SimpleFileOptions::default())?;
+    archive.write_all(content)?;
+    Ok(archive.finish()?.into_inner())
+}
+
 /// The last weekday whose rates are out.
 fn newest_day(now: Timestamp) -> String {
-    let mut day = (now.unix_seconds() - PUBLISHED_SECONDS).div_euclid(SECONDS_PER_DAY);
-    while (day + FIRST_WEEKDAY).rem_euclid(7) >= 5 {
-        day -= 1;
-    }
+    text_of_day(newest_weekday(now))
+}
+
+/// The same in days since 1970.
+fn newest_weekday(now: Timestamp) -> i64 {
+    let today = (now.unix_seconds() - PUBLISHED_SECONDS).div_euclid(SECONDS_PER_DAY);
+    (0..7).map(|back| today - back).find(|day| is_weekday(*day)).unwrap_or(today)
+}
+
+const fn is_weekday(day: i64) -> bool {
+    (day + FIRST_WEEKDAY).rem_euclid(7) < 5
+}
+
+fn text_of_day(day: i64) -> String {
     let text =
         Timestamp::from_unix_milliseconds(day * SECONDS_PER_DAY * 1_000).map(Timestamp::to_millis_text);
     text.as_deref().and_then(|text| text.get(..10)).unwrap_or_default().to_owned()

@@ -142,6 +142,7 @@ impl Stack {
         };
         let health = Health::new(dataset.rates_never_expire);
         let aws = aws::routes(embedded, schedules.clone(), health, clock.clone())
+            .merge(market.clone().routes())
             .layer(from_fn(guard::loopback_only));
         servers.spawn(serve(dynamodb_listener, aws.clone(), stop.clone()));
         tables::create(store.client()).await.map_err(StartError::Tables)?;

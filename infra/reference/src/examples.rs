@@ -19,7 +19,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use shared::clock::Clock;
-use shared::domain::{AgeLimits, Amount, Asset, CustodyAccountId, Gap, Pricing, Timestamp};
+use shared::domain::{AgeLimits, Amount, Asset, CustodyAccountId, Gap, Pricing, RatesInForce, Timestamp};
 use shared::http::{self, AmountForm, ApiError, ErrorCode, MAX_BODY_BYTES, Operation, REQUEST_ID};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -111,8 +111,9 @@ pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, Referen
 /// Errors that no request brings about while the stack and its data are sound, each with an operation that
 /// declares it.
 fn unaskable() -> [(&'static str, ApiError); 4] {
+    let rates = RatesInForce::default();
     let pricing =
-        Pricing { target: Asset::USD, sheet: None, at: Timestamp::default(), limits: AgeLimits::STANDARD };
+        Pricing { target: Asset::USD, rates: &rates, at: Timestamp::default(), limits: AgeLimits::STANDARD };
     let lacking = |gap| ApiError::incomplete(&[gap], pricing, &BTreeMap::new(), AmountForm::default());
     let unpriced = lacking(Gap::Unpriced { asset: Asset::EUR, balance: Amount::ZERO });
     let unsynced = lacking(Gap::Unsynced(CustodyAccountId::from(uuid::Uuid::nil())));

@@ -3,6 +3,44 @@
 use super::{ConfigError, SecretSource, Variables};
 use crate::domain::Factor;
 
+/// The European Central Bank's server.
+pub const ECB_BASE_URL: &str = "https://www.ecb.europa.eu";
+
+/// A plan of `CoinGecko`'s: each has its own server and its own header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoinGeckoPlan {
+    /// Free, with a key or without one.
+    Demo,
+    /// Paid for.
+    Pro,
+}
+
+impl CoinGeckoPlan {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "demo" => Some(Self::Demo),
+            "pro" => Some(Self::Pro),
+            _ => None,
+        }
+    }
+
+    const fn base_url(self) -> &'static str {
+        match self {
+            Self::Demo => "https://api.coingecko.com",
+            Self::Pro => "https://pro-api.coingecko.com",
+        }
+    }
+
+    /// The header that carries a key of the plan.
+    #[must_use]
+    pub const fn key_header(self) -> &'static str {
+        match self {
+            Self::Demo => "x-cg-demo-api-key",
+            Self::Pro => "x-cg-pro-api-key",
+        }
+    }
+}
+
 /// The configuration of the rate feed beside the store's.
 #[derive(Debug, Clone)]
 pub struct RatesConfig {
@@ -12,6 +50,8 @@ pub struct RatesConfig {
     pub coinbase_base_url: String,
     /// The index.
     pub coingecko_base_url: String,
+    /// The plan that the key of the index belongs to.
+    pub coingecko_plan: CoinGeckoPlan,
     /// An API key of the index; it answers a few calls a minute without one.
     pub coingecko_api_key: Option<SecretSource>,
     /// A rate that is more than so many times the last one, or less than that part of it, needs a second
@@ -29,10 +69,15 @@ impl RatesConfig {
     pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
         let variables = Variables(lookup);
         let jump_factor = variables.optional("RATE_JUMP_FACTOR").map(|text| Factor::parse(&text)).transpose();
+        let plan = variables.optional("COINGECKO_PLAN").map(|text| CoinGeckoPlan::parse(&text));
+        let coingecko_plan = plan
+            .unwrap_or(Some(CoinGeckoPlan::Demo))
+            .ok_or(ConfigError::Invalid("COINGECKO_PLAN", "is neither demo nor pro"))?;
         Ok(Self {
-            ecb_base_url: variables.base_url("ECB_BASE_URL", "https://www.ecb.europa.eu")?,
+            ecb_base_url: variables.base_url("ECB_BASE_URL", ECB_BASE_URL)?,
             coinbase_base_url: variables.base_url("COINBASE_BASE_URL", "https://api.coinbase.com")?,
-            coingecko_base_url: variables.base_url("COINGECKO_BASE_URL", "https://api.coingecko.com")?,
+            coingecko_base_url: variables.base_url("COINGECKO_BASE_URL", coingecko_plan.base_url())?,
+            coingecko_plan,
             coingecko_api_key: variables.secret("COINGECKO_API_KEY", "COINGECKO_API_KEY_ARN")?,
             jump_factor: jump_factor
                 .map_err(|_| {
@@ -56,9 +101,17 @@ mod tests {
         let standard = read("", "").unwrap();
         assert_eq!((standard.jump_factor, standard.coingecko_api_key.is_none()), (Factor::TWO, true));
         assert_eq!(read("RATE_JUMP_FACTOR", "1.5").unwrap().jump_factor, Factor::parse("1.5").unwrap());
-        for (name, value) in
-            [("RATE_JUMP_FACTOR", "1"), ("ECB_BASE_URL", "http://ecb.example"), ("COINBASE_BASE_URL", "x")]
-        {
+        let pro = read("COINGECKO_PLAN", "pro").unwrap();
+        assert_eq!(
+            (pro.coingecko_base_url.as_str(), pro.coingecko_plan.key_header()),
+            ("https://pro-api.coingecko.com", "x-cg-pro-api-key")
+        );
+        for (name, value) in [
+            ("RATE_JUMP_FACTOR", "1"),
+            ("COINGECKO_PLAN", "Pro"),
+            ("ECB_BASE_URL", "http://ecb.example"),
+            ("COINBASE_BASE_URL", "x"),
+        ] {
             assert!(
                 matches!(read(name, value), Err(ConfigError::Invalid(refused, _)) if refused == name),
                 "{name}"

@@ -20,7 +20,6 @@ pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// An allotment is renewed with every scheduled run.
 const ALLOTMENT_SECONDS: i64 = 60;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const MAX_RETRIES: usize = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A provider that asks for a longer pause is not waited for.
@@ -145,8 +144,7 @@ fn is_page(answer: &Answer) -> bool {
 /// A body that is no JSON is somebody else's page, or cut: another try may bring the real one. JSON of
 /// another shape is meant.
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, ProviderError> {
-    let body = answer.body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&answer.body);
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
+    serde_json::from_slice(&answer.body).map_err(|error| match error.classify() {
         Category::Data => ProviderError::Nonsense(format!("line {} column {}", error.line(), error.column())),
         Category::Io | Category::Syntax | Category::Eof => {
             ProviderError::Unavailable("the body is not JSON, or cut".to_owned())

@@ -13,6 +13,7 @@ pub mod gap;
 pub mod grant;
 pub mod id;
 pub mod label;
+pub mod legal_rate;
 pub mod moment;
 pub mod price;
 pub mod quote;
@@ -37,9 +38,10 @@ pub use id::{
     OrganizationId,
 };
 pub use label::{AccountLabels, Label};
+pub use legal_rate::LegalRate;
 pub use moment::Moment;
 pub use price::{Factor, PriceError, UsdPrice};
-pub use quote::{Quote, QuoteBook, Quotes, SourceName, Suspect};
-pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet};
+pub use quote::{HeldReason, Quote, QuoteBook, Quotes, SourceName, Suspect};
+pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet, RatesInForce, SheetKind};
 pub use time::Timestamp;
 pub use total::{NativeSums, Summary, sum};

@@ -114,6 +114,12 @@ impl Timestamp {
         self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
+    /// The calendar year in UTC.
+    #[must_use]
+    pub fn utc_year(self) -> i16 {
+        self.0.to_zoned(jiff::tz::TimeZone::UTC).year()
+    }
+
     /// Whole seconds since 1970, for expiry times.
     #[must_use]
     pub fn unix_seconds(self) -> i64 {

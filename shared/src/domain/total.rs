@@ -22,12 +22,12 @@ pub struct Stack {
     pub balance_in_base: Option<Amount>,
 }
 
-/// One rate that was used, as it stands in the sheet.
+/// One rate that was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The currency it prices.
     pub asset: Asset,
-    /// The sheet's entry.
+    /// The rate.
     pub rate: Rate,
     /// `usd ÷ usd(target)` to 28 significant digits, as text.
     pub in_target: String,
@@ -193,7 +193,7 @@ fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
 mod tests {
     use super::super::{
         AccountId, AccountLabels, AccountScope, AccountState, AgeLimits, CustomerId, EntryKey, Method,
-        RateSheet, Status, Timestamp, UsdPrice, Version,
+        RateSheet, RatesInForce, SheetKind, Status, Timestamp, UsdPrice, Version,
     };
     use super::*;
     use proptest::prelude::*;
@@ -218,7 +218,7 @@ mod tests {
         Timestamp::parse("2026-06-01T00:00:00Z").unwrap()
     }
 
-    fn sheet() -> RateSheet {
+    fn rates() -> RatesInForce {
         let rate = |usd| Rate {
             usd: UsdPrice::parse(usd).unwrap(),
             source: "test".to_owned(),
@@ -226,7 +226,12 @@ mod tests {
             observed_at: at(),
         };
         let entries = PRICES.iter().map(|(code, usd)| ((*code).to_owned(), rate(usd))).collect();
-        RateSheet { observed_at: at(), recorded_at: at(), entries }
+        RatesInForce::of(vec![RateSheet {
+            kind: SheetKind::Complete,
+            observed_at: at(),
+            recorded_at: at(),
+            entries,
+        }])
     }
 
     fn account(code: &str, units: i128) -> Account {
@@ -269,15 +274,15 @@ mod tests {
             (accounts, shuffled) in accounts().prop_flat_map(|accounts| (Just(accounts.clone()), Just(accounts).prop_shuffle())),
             target in 0_usize..PRICES.len(),
         ) {
-            let sheet = sheet();
-            let pricing = Pricing { target: asset(PRICES[target].0), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
+            let rates = rates();
+            let pricing = Pricing { target: asset(PRICES[target].0), rates: &rates, at: at(), limits: AgeLimits::STANDARD };
             prop_assert_eq!(summarize(&accounts, pricing).unwrap(), summarize(&shuffled, pricing).unwrap());
         }
 
         #[test]
         fn totals_foot_with_stacks_and_sums_are_native_and_exact(accounts in accounts(), target in 0_usize..PRICES.len()) {
-            let sheet = sheet();
-            let pricing = Pricing { target: asset(PRICES[target].0), sheet: Some(&sheet), at: at(), limits: AgeLimits::STANDARD };
+            let rates = rates();
+            let pricing = Pricing { target: asset(PRICES[target].0), rates: &rates, at: at(), limits: AgeLimits::STANDARD };
             let summary = summarize(&accounts, pricing).unwrap();
             let in_base = |is_crypto: bool| {
                 sum(summary.stacks.iter().filter(|stack| stack.asset.is_crypto() == is_crypto).map(|stack| stack.balance_in_base.unwrap()))
@@ -298,17 +303,18 @@ mod tests {
     #[test]
     fn a_thousand_largest_balances_are_summed_without_wrapping() {
         let largest = account("EUR", 10_i128.pow(36) - 1);
-        let pricing = Pricing { target: Asset::EUR, sheet: None, at: at(), limits: AgeLimits::STANDARD };
+        let none = RatesInForce::default();
+        let pricing = Pricing { target: Asset::EUR, rates: &none, at: at(), limits: AgeLimits::STANDARD };
         let many = std::iter::repeat_n(&largest, 1_000);
         assert_eq!(summarize(many, pricing), Err(SumTooLarge::Held(Asset::EUR)));
         // A sum that leaves the range on the way and comes back is exact, within a currency and across.
-        let sheet = sheet();
+        let rates = rates();
         let mixed = [
             account("EUR", 10_i128.pow(36) - 10_i128.pow(17)),
             account("JPY", 10_i128.pow(24)),
             account("USD", -10_i128.pow(24)),
         ];
-        let across = Pricing { sheet: Some(&sheet), ..pricing };
+        let across = Pricing { rates: &rates, ..pricing };
         assert!(summarize(&mixed, across).is_ok());
         let debt = account("EUR", -(10_i128.pow(36) - 1));
         let balanced = std::iter::repeat_n(&largest, 1_000).chain(std::iter::repeat_n(&debt, 1_000));

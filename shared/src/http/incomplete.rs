@@ -15,25 +15,26 @@ pub(super) fn without_rate(unpriced: Vec<Asset>, pricing: Pricing<'_>) -> Vec<As
 
 /// Why currencies have no usable rate, and since when.
 pub(super) fn why(currencies: &[Asset], pricing: Pricing<'_>, suspects: &BTreeMap<Asset, Suspect>) -> String {
-    let Some(sheet) = pricing.sheet else {
+    let Some(newest) = pricing.rates.newest() else {
         let none =
             "There is no rate sheet of that time or of the days before it, so nothing can be converted.";
         return none.to_owned();
     };
     let explained = currencies.iter().take(MAX_EXPLAINED).map(|asset| {
         let code = asset.code();
-        match (suspects.get(asset), sheet.entries.get(code)) {
+        match (suspects.get(asset), pricing.rates.entry(*asset)) {
             (Some(suspect), _) => format!(
-                "{code} jumped at {} and waits for a second word of it",
-                suspect.seen_at.to_millis_text()
+                "{code} jumped at {}, and {}",
+                suspect.seen_at.to_millis_text(),
+                suspect.reason().text()
             ),
             (None, Some(Rate { source, observed_at, .. })) => format!(
-                "the last rate of {code}, by {source}, is of {} and too old, or not permitted",
+                "the last rate of {code}, by {source}, is of {} and too old",
                 observed_at.to_millis_text()
             ),
             (None, None) => format!(
                 "no source had a rate of {code} for the sheet of {}",
-                sheet.observed_at.to_millis_text()
+                newest.observed_at.to_millis_text()
             ),
         }
     });

@@ -40,7 +40,8 @@ impl Source for Coinbase {
         catalogue: &'a Catalogue,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Answer, SourceError>> {
-        async move { parse(&read::document(|| self.client.get(&self.url)).await?, catalogue, now) }.boxed()
+        async move { parse(&read::document(|| self.client.get(&self.url), |_| None).await?, catalogue, now) }
+            .boxed()
     }
 }
 

@@ -2,6 +2,7 @@
 //! <https://docs.coingecko.com/reference/simple-price>
 
 use super::{Answer, Source, SourceError, read};
+use crate::config::CoinGeckoPlan;
 use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
 use crate::entries::Entries;
 use crate::secret::Secret;
@@ -11,13 +12,17 @@ use jiff::SignedDuration;
 use reqwest::Client;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PATH: &str = "/api/v3/simple/price?vs_currencies=usd&include_last_updated_at=true&precision=full&ids=";
 /// Ids of one call: a URL of a few kilobytes.
 const IDS_PER_CALL: usize = 250;
-const API_KEY: &str = "x-cg-demo-api-key";
+/// The vendor's codes of a key that it does not take: none, an invalid one, one that does not belong to the
+/// host.
+const KEY_CODES: [i64; 4] = [10_002, 10_005, 10_010, 10_011];
+const THROTTLED_CODE: i64 = 429;
 /// Their clock and ours.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
@@ -27,12 +32,16 @@ pub struct CoinGecko {
     url: String,
     client: Client,
     api_key: Option<Secret>,
+    /// Carries the key; each plan has its own.
+    key_header: &'static str,
 }
 
 impl CoinGecko {
-    /// A client of the server at `base_url`, which answers a few calls a minute without a key.
-    pub fn new(base_url: &str, api_key: Option<Secret>) -> Result<Self, String> {
-        Ok(Self { url: format!("{base_url}{PATH}"), client: read::client(base_url)?, api_key })
+    /// A client of the server at `base_url`, whose plan names the header of the key. Without a key the server
+    /// answers a few calls a minute.
+    pub fn new(base_url: &str, plan: CoinGeckoPlan, api_key: Option<Secret>) -> Result<Self, String> {
+        let (url, client) = (format!("{base_url}{PATH}"), read::client(base_url)?);
+        Ok(Self { url, client, api_key, key_header: plan.key_header() })
     }
 
     async fn ask(&self, catalogue: &Catalogue, now: Timestamp) -> Result<Answer, SourceError> {
@@ -61,11 +70,15 @@ impl CoinGecko {
         let request = || {
             let request = self.client.get(&url);
             match &api_key {
-                Some(key) => request.header(API_KEY, key.expose_secret()),
+                Some(key) => request.header(self.key_header, key.expose_secret()),
                 None => request,
             }
         };
-        parse(&read::document(request).await?, catalogue, now)
+        let answer = read::document(request, refusal).await;
+        if let (Err(SourceError::Credentials(_)), Some(secret)) = (&answer, &self.api_key) {
+            secret.forget().await;
+        }
+        parse(&answer?, catalogue, now)
     }
 }
 
@@ -81,6 +94,28 @@ impl Source for CoinGecko {
     ) -> BoxFuture<'a, Result<Answer, SourceError>> {
         self.ask(catalogue, now).boxed()
     }
+}
+
+/// The body of a failure, which can come with status 200: the code stands beside `status` or in it.
+#[derive(Default, Deserialize)]
+struct Failure {
+    #[serde(default)]
+    error_code: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+/// The vendor's own error, if the body is one.
+fn refusal(body: &[u8]) -> Option<SourceError> {
+    let Failure { error_code, status } = serde_json::from_slice(body).unwrap_or_default();
+    let code = error_code.as_i64().or_else(|| status.get("error_code")?.as_i64())?;
+    Some(match code {
+        THROTTLED_CODE => SourceError::Throttled,
+        code if KEY_CODES.contains(&code) => {
+            SourceError::Credentials(format!("code {code}; is CoinGeckoPlan that of the key?"))
+        }
+        code => SourceError::Nonsense(format!("code {code}")),
+    })
 }
 
 #[derive(Deserialize)]

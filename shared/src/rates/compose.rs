@@ -1,15 +1,16 @@
 //! How one sheet is made of what the sources have said: pure, so that every rule of it can be tested as a
 //! table.
 //!
-//! Of each asset the first source in precedence whose quote is young enough is taken. A quote that jumps is
-//! not believed, and the asset has no price, until a second source or the next run agrees with it: a rate
+//! Of each asset the first source in precedence is taken whose quote is young enough until the sheet after
+//! next. A quote that jumps is not believed, and the asset has no price, until a second source or the next
+//! run agrees with it; beyond ten times the last price, until a second source or an operator does. A rate
 //! that is missing is an error to whoever needs it, a wrong one is a wrong total.
 
 use super::{Answer, SourceError};
 use crate::domain::asset::{Market, Par};
 use crate::domain::{
-    AgeLimits, Asset, Catalogue, Factor, Method, Quote, QuoteBook, Rate, RateSheet, SourceName, Suspect,
-    Timestamp, UsdPrice,
+    AgeLimits, Asset, Catalogue, Factor, HeldReason, Method, Quote, QuoteBook, Rate, RateSheet, SheetKind,
+    SourceName, Suspect, Timestamp, UsdPrice,
 };
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,9 @@ const AGREEMENT: Factor = Factor::TENTH_MORE;
 const SECOND_LOOK: SignedDuration = SignedDuration::from_mins(1);
 /// Sources of a major asset that differ by more are reported.
 const MAX_DISAGREEMENT: Factor = Factor::HUNDREDTH_MORE;
+/// The time until the sheet after next, and until readers have it: two intervals of five minutes, and the
+/// run. A sheet that is late once is bridged so.
+const UNTIL_SHEET_AFTER_NEXT: SignedDuration = SignedDuration::from_mins(11);
 /// Whose word it is that a token is worth its peg.
 const PAR: &str = "par";
 
@@ -43,6 +47,8 @@ pub struct Rejected {
     pub quote: Quote,
     /// The price it was compared with.
     pub last: UsdPrice,
+    /// Why the quote was not believed.
+    pub reason: HeldReason,
 }
 
 /// Two sources of one asset, too far apart to be both right.
@@ -80,22 +86,6 @@ pub struct Composition {
     pub disagreements: Vec<Disagreement>,
 }
 
-/// The sources that price an asset, the first one first.
-const fn precedence(asset: Asset) -> &'static [SourceName] {
-    match asset.market() {
-        Market::Fiat => &[SourceName::Ecb, SourceName::Coinbase],
-        Market::Major => &[SourceName::Coinbase, SourceName::CoinGecko],
-        Market::Token => &[SourceName::CoinGecko, SourceName::Coinbase],
-    }
-}
-
-const fn method(source: SourceName) -> Method {
-    match source {
-        SourceName::Ecb => Method::Reference,
-        SourceName::Coinbase | SourceName::CoinGecko => Method::Market,
-    }
-}
-
 /// The sheet of `now` from what is remembered, the newest sheet before, and what the sources answered. A
 /// source that failed stands by its last answer until that is too old.
 #[must_use]
@@ -116,7 +106,8 @@ pub fn compose(
             .or_default()
             .extend(answer.iter().flat_map(|answer| answer.quotes.clone()));
     }
-    let sheet = RateSheet { observed_at: now, recorded_at: now, entries: BTreeMap::new() };
+    let sheet =
+        RateSheet { kind: SheetKind::Complete, observed_at: now, recorded_at: now, entries: BTreeMap::new() };
     let mut run = Composition { sheet, book, rejected: Vec::new(), disagreements: Vec::new() };
     let assets: BTreeSet<Asset> = run.book.answers.values().flat_map(BTreeMap::keys).copied().collect();
     let (fiat, crypto): (Vec<_>, Vec<_>) = assets.into_iter().partition(|asset| !asset.is_crypto());
@@ -147,18 +138,27 @@ impl Composition {
                 self.accept(asset, source, quote);
             }
             Verdict::Outvoted((other, its)) => {
-                self.reject(asset, source, quote, last);
+                self.reject(asset, source, quote, last, Some(HeldReason::Outvoted));
                 self.accept(asset, other, its);
             }
-            Verdict::Doubted => self.reject(asset, source, quote, last),
+            Verdict::Doubted => self.reject(asset, source, quote, last, None),
         }
     }
 
-    /// The quotes of an asset, the first source in precedence first.
+    /// The quotes of an asset that are young enough, the first source in precedence first. A quote that would
+    /// become too old before the sheet after next comes after those that would not: readers use this sheet
+    /// until then.
     fn young_quotes(&self, asset: Asset, rules: Rules) -> Vec<Said> {
-        let said = |source: &SourceName| Some((*source, *self.book.answers.get(source)?.get(&asset)?));
-        let is_young = |said: &Said| rules.limits.admit(asset, said.1.observed_at, self.sheet.observed_at);
-        precedence(asset).iter().filter_map(said).filter(is_young).collect()
+        let said = |source| Some((source, *self.book.answers.get(&source)?.get(&asset)?));
+        let is_young =
+            |(source, quote): &Said, at| rules.limits.admit(asset, source.method(), quote.observed_at, at);
+        let now = self.sheet.observed_at;
+        let young = SourceName::pricing(asset.market()).into_iter().filter_map(said);
+        let young = young.filter(|said| is_young(said, now));
+        let (mut lasting, passing): (Vec<_>, Vec<_>) =
+            young.partition(|said| is_young(said, now.plus(UNTIL_SHEET_AFTER_NEXT)));
+        lasting.extend(passing);
+        lasting
     }
 
     fn report_disagreement(&mut self, asset: Asset, quotes: &[Said]) {
@@ -169,8 +169,8 @@ impl Composition {
         }
     }
 
-    /// Whether the first quote may price. A jump needs a second word: another source's, or the same source's
-    /// in the next run.
+    /// Whether the first quote may price. A jump needs a second word: another source's, an operator's, or, if
+    /// it is not too large for that, the same source's in the next run.
     ///
     /// A source that tells the same observation again is outvoted by another that stands by the last price,
     /// and believed where nobody else speaks. What a source said before it failed is no word of this run's.
@@ -186,9 +186,13 @@ impl Composition {
         let Some(last) = last.filter(|last| !quote.usd.is_within(rules.jump_factor, *last)) else {
             return Verdict::Believed;
         };
-        if others.iter().any(|(_, other)| other.usd.is_within(AGREEMENT, quote.usd)) {
+        let agrees = |price: &UsdPrice| price.is_within(AGREEMENT, quote.usd);
+        if others.iter().any(|(_, other)| agrees(&other.usd))
+            || self.book.vouched.get(&asset).is_some_and(agrees)
+        {
             return Verdict::Believed;
         }
+        let may_stand_alone = is_heard && quote.usd.is_within(Suspect::MAX_LONE_JUMP, last);
         let is_next = |seen: &&Suspect| seen.seen_at.age_at(self.sheet.observed_at) >= SECOND_LOOK;
         let seen = self
             .book
@@ -197,31 +201,42 @@ impl Composition {
             .filter(|seen| seen.quote.usd.is_within(AGREEMENT, quote.usd))
             .filter(is_next);
         let Some(seen) = seen else { return Verdict::Doubted };
-        if is_heard && quote.observed_at > seen.quote.observed_at {
+        if may_stand_alone && quote.observed_at > seen.quote.observed_at {
             return Verdict::Believed;
         }
         let stands_by_last = others.iter().find(|(_, other)| other.usd.is_within(rules.jump_factor, last));
         match stands_by_last {
             Some(other) => Verdict::Outvoted(*other),
-            None if is_heard => Verdict::Believed,
+            None if may_stand_alone => Verdict::Believed,
             None => Verdict::Doubted,
         }
     }
 
     fn accept(&mut self, asset: Asset, source: SourceName, Quote { usd, observed_at }: Quote) {
         self.book.accepted.insert(asset, usd);
-        let rate = Rate { usd, source: source.name().to_owned(), method: method(source), observed_at };
+        self.book.vouched.remove(&asset);
+        let rate = Rate { usd, source: source.name().to_owned(), method: source.method(), observed_at };
         self.sheet.entries.insert(asset.code().to_owned(), rate);
     }
 
-    fn reject(&mut self, asset: Asset, source: SourceName, quote: Quote, last: Option<UsdPrice>) {
-        let suspect = Suspect { quote, seen_at: self.sheet.observed_at };
+    fn reject(
+        &mut self,
+        asset: Asset,
+        source: SourceName,
+        quote: Quote,
+        last: Option<UsdPrice>,
+        reason: Option<HeldReason>,
+    ) {
+        // Without a price to compare with nothing is a jump.
+        let Some(last) = last else { return };
+        let suspect = Suspect { source, quote, last, seen_at: self.sheet.observed_at };
         let known = self.book.suspects.entry(asset).or_insert(suspect);
         // Of the same thing the first hearing counts; another jump begins anew.
         if !known.quote.usd.is_within(AGREEMENT, quote.usd) {
             *known = suspect;
         }
-        self.rejected.extend(last.map(|last| Rejected { asset, source, quote, last }));
+        let reason = reason.unwrap_or_else(|| suspect.reason());
+        self.rejected.push(Rejected { asset, source, quote, last, reason });
     }
 
     /// The price that a first quote is compared with: the last price, else its peg, else another source.
@@ -234,22 +249,23 @@ impl Composition {
     ) -> Option<UsdPrice> {
         let in_last = last.and_then(|sheet| sheet.entries.get(asset.code())).map(|rate| rate.usd);
         let accepted = || self.book.accepted.get(&asset).copied();
-        let peg = || asset.peg().and_then(|peg| self.peg_price(peg, rules)).map(|rate| rate.usd);
+        let peg = || asset.peg().and_then(|peg| self.peg_price(peg, rules));
         in_last.or_else(accepted).or_else(peg).or_else(|| others.first().map(|(_, other)| other.usd))
     }
 
     fn price_at_par(&mut self, asset: Asset, rules: Rules) {
-        let Some(peg) = asset.peg().and_then(|peg| self.peg_price(peg, rules)) else { return };
-        let rate = Rate {
-            usd: peg.usd,
-            source: PAR.to_owned(),
-            method: Method::Par,
-            observed_at: self.sheet.observed_at,
-        };
+        let Some(usd) = asset.peg().and_then(|peg| self.peg_price(peg, rules)) else { return };
+        let observed_at = self.sheet.observed_at;
+        let rate = Rate { usd, source: PAR.to_owned(), method: Method::Par, observed_at };
         self.sheet.entries.entry(asset.code().to_owned()).or_insert(rate);
     }
 
-    fn peg_price(&self, peg: Asset, rules: Rules) -> Option<Rate> {
-        self.sheet.usable(peg, self.sheet.observed_at, rules.limits).map(std::borrow::Cow::into_owned)
+    fn peg_price(&self, peg: Asset, rules: Rules) -> Option<UsdPrice> {
+        if peg == Asset::USD {
+            return Some(UsdPrice::ONE);
+        }
+        let is_young =
+            |rate: &&Rate| rules.limits.admit(peg, rate.method, rate.observed_at, self.sheet.observed_at);
+        self.sheet.entries.get(peg.code()).filter(is_young).map(|rate| rate.usd)
     }
 }

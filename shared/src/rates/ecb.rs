@@ -3,6 +3,7 @@
 //! <https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates>
 
 use super::{Answer, Source, SourceError, read};
+use crate::domain::time::TimestampError;
 use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -10,6 +11,8 @@ use jiff::SignedDuration;
 use reqwest::Client;
 use roxmltree::Document;
 
+/// Every day's rates since 1999: a zip archive of one CSV file.
+pub const HISTORY_PATH: &str = "/stats/eurofxref/eurofxref-hist.zip";
 const PATH: &str = "/stats/eurofxref/eurofxref-daily.xml";
 /// The document names a day. Its rates stand from 16:00 in Frankfurt in summer, an hour later in winter.
 const TIME_OF_DAY: &str = "T14:00:00Z";
@@ -36,8 +39,13 @@ impl Source for Ecb {
     }
 
     fn quotes<'a>(&'a self, _: &'a Catalogue, now: Timestamp) -> BoxFuture<'a, Result<Answer, SourceError>> {
-        async move { parse(&read::document(|| self.client.get(&self.url)).await?, now) }.boxed()
+        async move { parse(&read::document(|| self.client.get(&self.url), |_| None).await?, now) }.boxed()
     }
+}
+
+/// The instant of a day's rates; the day is a date such as `2026-09-24`.
+pub fn published_at(day: &str) -> Result<Timestamp, TimestampError> {
+    Timestamp::parse(&format!("{day}{TIME_OF_DAY}"))
 }
 
 /// The document's rates in dollars: `USD per EUR ÷ units per EUR`. Without a rate of the dollar there are
@@ -49,8 +57,7 @@ pub fn parse(document: &[u8], now: Timestamp) -> Result<Answer, SourceError> {
     let mut days =
         document.descendants().filter(|node| node.tag_name().name() == "Cube" && node.has_attribute("time"));
     let (Some(day), None) = (days.next(), days.next()) else { return Err(nonsense("not one day's rates")) };
-    let observed_at =
-        Timestamp::parse(&format!("{}{TIME_OF_DAY}", day.attribute("time").unwrap_or_default()));
+    let observed_at = published_at(day.attribute("time").unwrap_or_default());
     let observed_at = observed_at.map_err(|_| nonsense("the day is no date"))?;
     if observed_at > now.plus(MAX_AHEAD) {
         return Err(nonsense("the day is in the future"));

@@ -28,6 +28,9 @@ pub enum SourceError {
     /// It limits our calls: the next run is soon enough.
     #[error("the source limits our calls")]
     Throttled,
+    /// It does not take our key, or wants one: an operator must mend the configuration.
+    #[error("the source refuses our key: {0}")]
+    Credentials(String),
     /// It answered something that is not its document.
     #[error("the source answered nonsense: {0}")]
     Nonsense(String),

@@ -21,15 +21,28 @@ pub(super) fn client(base_url: &str) -> Result<Client, String> {
 }
 
 /// The document that `request` (built anew for each attempt) is answered with.
-pub(super) async fn document(request: impl Fn() -> RequestBuilder) -> Result<Vec<u8>, SourceError> {
+///
+/// `refusal` reads the vendor's own error body, whatever status it comes with; `None` leaves the answer to its
+/// status.
+pub(super) async fn document(
+    request: impl Fn() -> RequestBuilder,
+    refusal: impl Fn(&[u8]) -> Option<SourceError>,
+) -> Result<Vec<u8>, SourceError> {
     let attempt = || async {
         let answer = outgoing::send(request().header(USER_AGENT, AGENT), MAX_DOCUMENT_BYTES).await;
         let answer = answer.map_err(SourceError::Unavailable)?;
-        match answer.status {
-            200 => Ok(answer.body),
+        let status = answer.status;
+        if let Some(refusal) = refusal(&answer.body) {
+            return Err(refusal);
+        }
+        match status {
             429 => Err(SourceError::Throttled),
-            500.. => Err(SourceError::Unavailable(format!("status {}", answer.status))),
-            _ => Err(SourceError::Nonsense(format!("status {}", answer.status))),
+            _ if answer.is_web_page() => {
+                Err(SourceError::Unavailable(format!("status {status}, a web page")))
+            }
+            200 => Ok(answer.body),
+            408 | 500.. => Err(SourceError::Unavailable(format!("status {status}"))),
+            _ => Err(SourceError::Nonsense(format!("status {status}"))),
         }
     };
     let pauses = ConstantBuilder::default().with_delay(PAUSE).with_max_times(RETRIES);

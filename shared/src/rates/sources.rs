@@ -21,13 +21,16 @@ pub struct Sources(Arc<[Box<dyn Source>; 3]>);
 impl Sources {
     /// The configured sources. Nothing is connected and no secret is read yet.
     pub fn new(config: &RatesConfig, aws: &StoreConfig) -> Result<Self, String> {
-        let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_api_key, .. } =
-            config;
+        let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_plan, .. } = config;
         let secret = |source| Secret::new(source, aws);
         Ok(Self(Arc::new([
             Box::new(Ecb::new(ecb_base_url)?),
             Box::new(Coinbase::new(coinbase_base_url)?),
-            Box::new(CoinGecko::new(coingecko_base_url, coingecko_api_key.clone().map(secret))?),
+            Box::new(CoinGecko::new(
+                coingecko_base_url,
+                *coingecko_plan,
+                config.coingecko_api_key.clone().map(secret),
+            )?),
         ])))
     }
 

@@ -2,13 +2,16 @@
 //! checked.
 
 use super::rates::{PLACE, PointerUpdate, SERIES};
+use super::record::pauses;
 use super::row::{Item, Row, instant, number, text};
 use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{Asset, Catalogue, Quote, QuoteBook, RateSheet, SourceName, Suspect, UsdPrice};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use backon::BackoffBuilder;
 use std::collections::BTreeMap;
+use tokio::time::sleep;
 
 /// The item's key, both parts of it.
 const QUOTES: &str = "quotes";
@@ -66,6 +69,26 @@ impl Store {
         Ok(Kept::Overtaken)
     }
 
+    /// Believes the quote of an asset that jumped, from the next run on; `None` if no quote of the asset is
+    /// held.
+    pub async fn accept_suspect(&self, asset: Asset) -> Result<Option<Suspect>, StoreError> {
+        let mut pauses = pauses().build();
+        loop {
+            let read = self.quote_book().await?;
+            let mut book = read.book.clone().unwrap_or_default();
+            let Some(suspect) = book.suspects.get(&asset).copied() else { return Ok(None) };
+            book.vouched.insert(asset, suspect.quote.usd);
+            match self.transact([self.book_put(&book, &read)?]).await? {
+                Transaction::Committed => return Ok(Some(suspect)),
+                // A run of the rate feed has written since: the book is read again.
+                Transaction::Refused(_) | Transaction::Collided => {
+                    let busy = || StoreError::Unavailable("runs of the rate feed".to_owned());
+                    sleep(pauses.next().ok_or_else(busy)?).await;
+                }
+            }
+        }
+    }
+
     fn book_put(&self, book: &QuoteBook, read: &StoredBook) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(self.table(Table::Rates))
@@ -78,7 +101,7 @@ impl Store {
 }
 
 fn book_to_item(book: &QuoteBook, revision: AttributeValue) -> Item {
-    let QuoteBook { answers, accepted, suspects } = book;
+    let QuoteBook { answers, accepted, suspects, vouched } = book;
     let answers = answers
         .iter()
         .map(|(source, quotes)| (source.name().to_owned(), to_map(quotes, quote_to_item)))
@@ -90,6 +113,7 @@ fn book_to_item(book: &QuoteBook, revision: AttributeValue) -> Item {
         ("answers".to_owned(), AttributeValue::M(answers)),
         ("accepted".to_owned(), to_map(accepted, |usd| number(usd))),
         ("suspects".to_owned(), to_map(suspects, suspect_to_item)),
+        ("vouched".to_owned(), to_map(vouched, |usd| number(usd))),
     ])
 }
 
@@ -103,9 +127,15 @@ fn quote_to_item(Quote { usd, observed_at }: &Quote) -> AttributeValue {
     )
 }
 
-fn suspect_to_item(Suspect { quote, seen_at }: &Suspect) -> AttributeValue {
+fn suspect_to_item(Suspect { source, quote, last, seen_at }: &Suspect) -> AttributeValue {
     AttributeValue::M(
-        [("quote".to_owned(), quote_to_item(quote)), ("seen_at".to_owned(), instant(*seen_at))].into(),
+        [
+            ("source".to_owned(), text(source.name())),
+            ("quote".to_owned(), quote_to_item(quote)),
+            ("last".to_owned(), number(last)),
+            ("seen_at".to_owned(), instant(*seen_at)),
+        ]
+        .into(),
     )
 }
 
@@ -126,6 +156,9 @@ fn book(row: Row<'_>, catalogue: &Catalogue) -> Result<QuoteBook, StoreError> {
         suspects: map("suspects")
             .and_then(|values| by_asset(values, catalogue, suspect))
             .ok_or_else(|| row.corrupt("suspects"))?,
+        vouched: map("vouched")
+            .and_then(|values| by_asset(values, catalogue, price))
+            .ok_or_else(|| row.corrupt("vouched"))?,
     })
 }
 
@@ -139,7 +172,12 @@ fn quote(value: &AttributeValue) -> Option<Quote> {
 
 fn suspect(value: &AttributeValue) -> Option<Suspect> {
     let row = Row { table: Table::Rates, item: value.as_m().ok()? };
-    Some(Suspect { quote: quote(row.item.get("quote")?)?, seen_at: row.instant("seen_at").ok()? })
+    Some(Suspect {
+        source: row.parsed("source", |name| SourceName::parse(name).ok_or(())).ok()?,
+        quote: quote(row.item.get("quote")?)?,
+        last: row.number("last", UsdPrice::parse).ok()?,
+        seen_at: row.instant("seen_at").ok()?,
+    })
 }
 
 /// Values by asset; those of assets that have left the catalogue are passed over.

@@ -1,20 +1,23 @@
 //! The rates table: sheets by month and instant, and the pointer to the newest.
 //!
 //! A sheet stands under its month and then under `<observed_at>#<recorded_at>`; it is put if it is absent and
-//! never replaced. The pointer item names the newest sheet, and is written in the sheet's own transaction; so
-//! one read of a small item tells whether a sheet in memory is still the newest. Rejected: to trust a sheet
-//! in memory for some seconds, because the same question asked with a `known_at` later on would be answered
-//! by another sheet.
+//! never replaced. The rates of a moment are read backwards from it: overlays, until the first complete sheet.
+//! The pointer item names the newest complete sheet and the last overlay of recent days, and is written in
+//! their transactions; so one read of a small item tells whether rates in memory are still the newest.
+//! Rejected: to trust rates in memory for some seconds, because the same question asked with a `known_at`
+//! later on would be answered by other rates.
 
 use super::record::pauses;
 use super::row::{Item, Row, instant, number, text};
 use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::config::Table;
-use crate::domain::{AgeLimits, Method, Moment, Rate, RateSheet, Timestamp, UsdPrice};
+use crate::domain::{
+    AgeLimits, Method, Moment, Rate, RateSheet, RatesInForce, SheetKind, Timestamp, UsdPrice,
+};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use backon::BackoffBuilder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::sleep;
 
@@ -35,14 +38,24 @@ const AFTER_SHEETS: char = '~';
 const FIRST_LOOK: i32 = 4;
 const LOOK_FACTOR: i32 = 4;
 const LONGEST_LOOK: i32 = 256;
+/// Overlays of one transaction, beside which the pointer is updated: DynamoDB takes a hundred writes.
+pub const MAX_OVERLAYS_AT_ONCE: usize = 99;
 
 /// The pointer item.
 #[derive(Debug, Clone, Default)]
 struct Pointer {
-    /// The place of the newest sheet.
-    newest: Option<String>,
+    marks: Marks,
     /// Every month that has a sheet, as `YYYY-MM`.
     months: Vec<String>,
+}
+
+/// Changes whenever newer rates than those in memory are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Marks {
+    /// The place of the newest complete sheet.
+    newest: Option<String>,
+    /// The place of the overlay that was last recorded of recent days.
+    overlay: Option<String>,
 }
 
 /// Whether a sheet becomes the newest.
@@ -55,15 +68,18 @@ pub(super) enum PointerUpdate {
 }
 
 impl Store {
-    /// The newest sheet at or before the moment that was known then.
+    /// The rates of a moment: the newest complete sheet at or before the moment that was known then, and the
+    /// overlays since.
     ///
-    /// It is looked for as far back as the age limits let an entry price anything.
-    pub async fn sheet_at(&self, moment: Moment, limits: AgeLimits) -> Result<Option<RateSheet>, StoreError> {
+    /// Sheets are looked for as far back as the age limits let an entry price anything. Without limits they are
+    /// looked for without end, and overlays as far before the newest sheet as the standard limits reach.
+    pub async fn rates_at(&self, moment: Moment, limits: AgeLimits) -> Result<RatesInForce, StoreError> {
         let latest = moment.latest();
         let newest_month = month(latest);
-        let months = if let Some(reach) = limits.reach() {
+        let mut first = limits.reach().map(|reach| latest.minus(reach));
+        let months = if let Some(first) = first {
             // The reach is a few days: it touches two months at most.
-            let mut months = vec![newest_month, month(latest.minus(reach))];
+            let mut months = vec![newest_month, month(first)];
             months.dedup();
             months
         } else {
@@ -72,28 +88,44 @@ impl Store {
             months.sort_unstable_by(|left, right| right.cmp(left));
             months
         };
+        let mut sheets = Vec::new();
         for month in months {
-            if let Some(sheet) = self.sheet_of_month(&month, moment).await? {
-                return Ok(Some(sheet));
+            if first.is_some_and(|first| self::month(first) > month) {
+                break;
+            }
+            if self.sheets_of_month(&month, moment, &mut first, &mut sheets).await? {
+                break;
             }
         }
-        Ok(None)
+        Ok(RatesInForce::of(sheets))
     }
 
-    async fn sheet_of_month(&self, month: &str, moment: Moment) -> Result<Option<RateSheet>, StoreError> {
+    /// Adds a month's sheets, the newest first, until one is complete; whether one was.
+    ///
+    /// No sheet before `first` is read. Where there is no such limit yet, the first sheet that is found sets
+    /// the limit.
+    async fn sheets_of_month(
+        &self,
+        month: &str,
+        moment: Moment,
+        first: &mut Option<Timestamp>,
+        sheets: &mut Vec<RateSheet>,
+    ) -> Result<bool, StoreError> {
         let last = format!("{}#{AFTER_SHEETS}", moment.latest().to_stored_text());
         let mut look = if moment.known_at.is_none() { 1 } else { FIRST_LOOK };
         let mut start = None;
         loop {
+            let from = first.map_or_else(|| month.to_owned(), Timestamp::to_stored_text);
             let answer = self
                 .client
                 .query()
                 .table_name(self.table(Table::Rates))
                 .consistent_read(true)
-                .key_condition_expression("#series = :series AND #place <= :last")
+                .key_condition_expression("#series = :series AND #place BETWEEN :from AND :last")
                 .expression_attribute_names("#series", SERIES)
                 .expression_attribute_names("#place", PLACE)
                 .expression_attribute_values(":series", text(format!("{USD_SHEETS}{month}")))
+                .expression_attribute_values(":from", text(from))
                 .expression_attribute_values(":last", text(&last))
                 .scan_index_forward(false)
                 .limit(look)
@@ -102,15 +134,46 @@ impl Store {
                 .await?;
             for item in answer.items() {
                 let sheet = from_item(item)?;
-                if moment.knows(sheet.recorded_at) {
-                    return Ok(Some(sheet));
+                if !moment.knows(sheet.recorded_at) {
+                    continue;
+                }
+                let reach = AgeLimits::STANDARD.reach().unwrap_or_default();
+                first.get_or_insert_with(|| sheet.observed_at.minus(reach));
+                let is_complete = sheet.kind == SheetKind::Complete;
+                sheets.push(sheet);
+                if is_complete {
+                    return Ok(true);
                 }
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                return Ok(None);
+                return Ok(false);
             }
             look = look.saturating_mul(LOOK_FACTOR).min(LONGEST_LOOK);
+        }
+    }
+
+    /// Every sheet of one instant, the last recorded first.
+    pub async fn sheets_of(&self, instant: Timestamp) -> Result<Vec<RateSheet>, StoreError> {
+        let place = instant.to_stored_text();
+        let request = self.client.query().table_name(self.table(Table::Rates)).consistent_read(true);
+        let request = request
+            .key_condition_expression("#series = :series AND begins_with(#place, :place)")
+            .expression_attribute_names("#series", SERIES)
+            .expression_attribute_names("#place", PLACE)
+            .expression_attribute_values(":series", text(format!("{USD_SHEETS}{}", month(instant))))
+            .expression_attribute_values(":place", text(place))
+            .scan_index_forward(false);
+        let (mut sheets, mut start) = (Vec::new(), None);
+        loop {
+            let answer = request.clone().set_exclusive_start_key(start).send().await?;
+            for item in answer.items() {
+                sheets.push(from_item(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(sheets);
+            }
         }
     }
 
@@ -130,6 +193,62 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Keeps at most [`MAX_OVERLAYS_AT_ONCE`] overlays for ever, all or none, each of another instant. They are
+    /// recorded now, so that questions known at an earlier time are answered without them.
+    pub async fn put_overlays(
+        &self,
+        overlays: BTreeMap<Timestamp, BTreeMap<String, Rate>>,
+    ) -> Result<(), StoreError> {
+        let mut pauses = pauses().build();
+        loop {
+            let recorded_at = self.clock.now();
+            let sheet = |(observed_at, entries): (&Timestamp, &BTreeMap<String, Rate>)| RateSheet {
+                kind: SheetKind::Overlay,
+                observed_at: *observed_at,
+                recorded_at,
+                entries: entries.clone(),
+            };
+            let sheets: Vec<_> = overlays.iter().map(sheet).collect();
+            let mut writes: Vec<_> =
+                sheets.iter().map(|sheet| self.sheet_put(sheet)).collect::<Result<_, _>>()?;
+            writes.push(self.overlay_mark(&sheets, recorded_at)?);
+            match self.transact(writes).await? {
+                Transaction::Committed => {
+                    self.count_if_late(recorded_at);
+                    return Ok(());
+                }
+                // Another import has recorded one of these instants at this very moment.
+                Transaction::Refused(_) | Transaction::Collided => {
+                    let collided = || StoreError::Unavailable("concurrent imports of rates".to_owned());
+                    sleep(pauses.next().ok_or_else(collided)?).await;
+                }
+            }
+        }
+    }
+
+    /// Tells readers of overlays that may be in force, and notes the months of all.
+    fn overlay_mark(
+        &self,
+        overlays: &[RateSheet],
+        recorded_at: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let months: BTreeSet<String> = overlays.iter().map(|overlay| month(overlay.observed_at)).collect();
+        let request = Update::builder()
+            .table_name(self.table(Table::Rates))
+            .set_key(Some(pointer_key()))
+            .expression_attribute_names("#months", "months")
+            .expression_attribute_values(":months", AttributeValue::Ss(months.into_iter().collect()));
+        let recent =
+            overlays.iter().rfind(|overlay| AgeLimits::STANDARD.reaches(overlay.observed_at, recorded_at));
+        let request = match recent {
+            None => request.update_expression("ADD #months :months"),
+            Some(overlay) => request
+                .update_expression("SET overlay = :place ADD #months :months")
+                .expression_attribute_values(":place", text(place(overlay))),
+        };
+        Ok(TransactWriteItem::builder().update(request.build()?).build())
     }
 
     pub(super) fn sheet_put(&self, sheet: &RateSheet) -> Result<TransactWriteItem, StoreError> {
@@ -167,73 +286,83 @@ impl Store {
         let Some(item) = answer.item() else { return Ok(Pointer::default()) };
         let row = Row { table: Table::Rates, item };
         let months = item.get("months").map_or(Ok(Vec::new()), |months| months.as_ss().cloned());
-        Ok(Pointer { newest: row.text("newest")?, months: months.map_err(|_| row.corrupt("months"))? })
-    }
-
-    async fn sheet_at_place(&self, place: &str) -> Result<Option<RateSheet>, StoreError> {
-        let request = self.client.get_item().table_name(self.table(Table::Rates)).consistent_read(true);
-        let series = format!("{USD_SHEETS}{}", place.get(..MONTH_LENGTH).unwrap_or_default());
-        let answer = request.key(SERIES, text(series)).key(PLACE, text(place)).send().await?;
-        answer.item().map(from_item).transpose()
+        let marks = Marks { newest: row.text("newest")?, overlay: row.text("overlay")? };
+        Ok(Pointer { marks, months: months.map_err(|_| row.corrupt("months"))? })
     }
 }
 
-/// The rate sheets as one instance reads them. The newest is kept in memory and used as long as the pointer
-/// names it; sheets of the past are read.
+/// The rates as one instance reads them. The newest are kept in memory and used as long as the pointer says
+/// that there are none newer; rates of the past are read.
 #[derive(Debug, Clone)]
-pub struct Sheets {
+pub struct RateReader {
     store: Store,
     limits: AgeLimits,
-    newest: Arc<Mutex<Option<Arc<RateSheet>>>>,
+    newest: Arc<Mutex<Option<KeptRates>>>,
 }
 
-impl Sheets {
-    /// An empty cache over the store.
+/// The newest rates as they were read, and the pointer's marks of then.
+#[derive(Debug, Clone)]
+struct KeptRates {
+    marks: Marks,
+    rates: Arc<RatesInForce>,
+}
+
+impl RateReader {
+    /// An empty memory over the store.
     #[must_use]
     pub fn new(store: Store, limits: AgeLimits) -> Self {
         Self { store, limits, newest: Arc::default() }
     }
 
-    /// Reads the newest sheet ahead. A failure is only logged: the first request will try again.
+    /// Reads the newest rates ahead. A failure is only logged: the first request will try again.
     pub async fn warm(&self, now: Timestamp) {
-        let sheet = self.newest(now).await;
-        sheet
-            .map_or_else(|cause| tracing::warn!(%cause, "the newest rate sheet was not read at start"), drop);
+        let rates = self.newest(now).await;
+        rates.map_or_else(|cause| tracing::warn!(%cause, "the newest rates were not read at start"), drop);
     }
 
-    /// The newest sheet at `now`: one read of the pointer, and one of the sheet if it is another than before.
-    pub async fn newest(&self, now: Timestamp) -> Result<Option<Arc<RateSheet>>, StoreError> {
-        let Some(newest) = self.store.pointer().await?.newest else { return Ok(None) };
-        let cached = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let cached = cached.filter(|sheet| place(sheet) == newest);
-        let sheet = match cached {
-            Some(sheet) => Some(sheet),
-            None => self.store.sheet_at_place(&newest).await?.map(Arc::new),
-        };
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&sheet);
-        match sheet.filter(|sheet| sheet.observed_at <= now && self.limits.reaches(sheet.observed_at, now)) {
-            Some(sheet) => Ok(Some(sheet)),
-            // The newest is too old, or lies ahead: clocks differ, or the local clock has been set back. The
-            // newest that does not lie ahead is looked for then, at every request.
-            None => self.at(Moment::as_of(now)).await,
+    /// The newest rates at `now`: one read of the pointer, and of the sheets if there are other than before.
+    pub async fn newest(&self, now: Timestamp) -> Result<Arc<RatesInForce>, StoreError> {
+        let Pointer { marks, months } = self.store.pointer().await?;
+        if months.is_empty() {
+            return Ok(Arc::default());
         }
+        let kept = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_in_force = |rates: &RatesInForce| {
+            let newest = rates.newest().map(|sheet| sheet.observed_at);
+            newest.is_some_and(|newest| newest <= now && self.limits.reaches(newest, now))
+        };
+        if let Some(kept) = kept.filter(|kept| kept.marks == marks && is_in_force(&kept.rates)) {
+            return Ok(kept.rates);
+        }
+        let rates = self.at(Moment::as_of(now)).await?;
+        // What lies ahead of `now` is not in these rates: clocks differ, or the local clock has been set back.
+        // They are read at every request then.
+        let is_past = |place: &Option<String>| {
+            let last = format!("{}#{AFTER_SHEETS}", now.to_stored_text());
+            place.as_ref().is_none_or(|place| *place <= last)
+        };
+        if is_past(&marks.newest) && is_past(&marks.overlay) {
+            *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(KeptRates { marks, rates: Arc::clone(&rates) });
+        }
+        Ok(rates)
     }
 
-    /// The sheet of a question: that of a moment which the request names, or the newest.
+    /// The rates of a question: those of a moment which the request names, or the newest.
     pub async fn asked(
         &self,
         moment: Option<Moment>,
         now: Timestamp,
-    ) -> Result<Option<Arc<RateSheet>>, StoreError> {
+    ) -> Result<Arc<RatesInForce>, StoreError> {
         match moment {
             None => self.newest(now).await,
             Some(moment) => self.at(moment).await,
         }
     }
 
-    /// The newest sheet at or before a moment that was known then.
-    pub async fn at(&self, moment: Moment) -> Result<Option<Arc<RateSheet>>, StoreError> {
-        Ok(self.store.sheet_at(moment, self.limits).await?.map(Arc::new))
+    /// The rates of a moment as they were known then.
+    pub async fn at(&self, moment: Moment) -> Result<Arc<RatesInForce>, StoreError> {
+        Ok(Arc::new(self.store.rates_at(moment, self.limits).await?))
     }
 }
 
@@ -250,7 +379,7 @@ fn pointer_key() -> Item {
 }
 
 fn to_item(sheet: &RateSheet) -> Item {
-    let RateSheet { observed_at, recorded_at, entries } = sheet;
+    let RateSheet { kind, observed_at, recorded_at, entries } = sheet;
     let entries =
         entries.iter().map(|(code, rate)| (code.clone(), AttributeValue::M(rate_to_item(rate)))).collect();
     Item::from([
@@ -258,6 +387,7 @@ fn to_item(sheet: &RateSheet) -> Item {
         (PLACE.to_owned(), text(place(sheet))),
         ("observed_at".to_owned(), instant(*observed_at)),
         ("recorded_at".to_owned(), instant(*recorded_at)),
+        ("is_overlay".to_owned(), AttributeValue::Bool(*kind == SheetKind::Overlay)),
         ("entries".to_owned(), AttributeValue::M(entries)),
     ])
 }
@@ -272,18 +402,23 @@ fn rate_to_item(rate: &Rate) -> Item {
     ])
 }
 
+/// An entry that cannot be read prices nothing, and takes no other entry of the sheet with it.
 fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
     let row = Row { table: Table::Rates, item };
     let entries =
         item.get("entries").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("entries"))?;
     let entry = |(code, value): (&String, &AttributeValue)| {
-        let rate = rate_from_item(value.as_m().map_err(|_| row.corrupt("entries"))?)?;
-        Ok::<_, StoreError>((code.clone(), rate))
+        let rate = value.as_m().map_err(|_| row.corrupt("entries")).and_then(rate_from_item);
+        rate.inspect_err(|cause| tracing::error!(code, %cause, "an entry of a rate sheet was passed over"))
+            .ok()
+            .map(|rate| (code.clone(), rate))
     };
+    let is_overlay = item.get("is_overlay").and_then(|value| value.as_bool().ok()).is_some_and(|is| *is);
     Ok(RateSheet {
+        kind: if is_overlay { SheetKind::Overlay } else { SheetKind::Complete },
         observed_at: row.instant("observed_at")?,
         recorded_at: row.instant("recorded_at")?,
-        entries: entries.iter().map(entry).collect::<Result<BTreeMap<_, _>, _>>()?,
+        entries: entries.iter().filter_map(entry).collect(),
     })
 }
 

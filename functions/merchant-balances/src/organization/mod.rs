@@ -34,11 +34,10 @@ pub(crate) async fn get(
     let query = OrganizationQuery::parse(&organization, http::pairs(raw)?, &catalogue, now)?;
     let merchants = admitted(&caller.grants, &query)?;
     let moment = query.moment.unwrap_or(Moment::as_of(now));
-    let (accounts, sheet) = tokio::try_join!(accounts(&app, &query, &merchants, moment), async {
-        Ok(app.sheets.asked(query.moment, now).await?)
+    let (accounts, rates) = tokio::try_join!(accounts(&app, &query, &merchants, moment), async {
+        Ok(app.rates.asked(query.moment, now).await?)
     })?;
-    let pricing =
-        Pricing { target: query.target, sheet: sheet.as_deref(), at: moment.as_of, limits: app.age_limits };
+    let pricing = Pricing { target: query.target, rates: &rates, at: moment.as_of, limits: app.age_limits };
     let totals = Totals::of(&accounts, pricing).map_err(ApiError::too_large)?;
     let gaps: Vec<Gap> = totals.gaps().collect();
     if !query.is_partial && !gaps.is_empty() {

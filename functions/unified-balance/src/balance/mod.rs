@@ -39,12 +39,12 @@ pub(crate) async fn get(
         return Err(ApiError::InsufficientPermissions);
     }
     let question = query.question(now);
-    let (counted, sheet) = tokio::try_join!(
+    let (counted, rates) = tokio::try_join!(
         async { counted(&app.store, question).await.map_err(|error| query.not_counted(error)) },
-        async { app.sheets.asked(query.moment, now).await.map_err(|error| query.too_many_reads(error)) },
+        async { app.rates.asked(query.moment, now).await.map_err(|error| query.too_many_reads(error)) },
     )?;
     let at = question.at().as_of;
-    let pricing = Pricing { target: query.target, sheet: sheet.as_deref(), at, limits: app.age_limits };
+    let pricing = Pricing { target: query.target, rates: &rates, at, limits: app.age_limits };
     let CountedAccounts { sums, mut rows, mut gaps, oldest_balance_at } = counted;
     let summary = sums.summary(pricing, query.has_details).map_err(ApiError::too_large)?;
     gaps.extend(summary.gaps());

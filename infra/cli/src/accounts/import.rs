@@ -9,9 +9,8 @@ use super::rows::{Row, Rows, RowsEnd};
 use crate::Ending;
 use crate::arguments::ImportArguments;
 use crate::error::CliError;
-use crate::output::{Output, fields};
+use crate::output::{Output, fields, progress_bar};
 use backon::{ExponentialBuilder, Retryable};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shared::domain::{AccountId, AccountState, AccountUpdate, Timestamp};
 use shared::store::{Outcome, RecordError, Store, StoreError, UPDATES_AT_ONCE};
@@ -23,7 +22,6 @@ use std::time::{Duration, Instant};
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 const MAX_RETRIES: usize = 10;
-const BAR: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed} gone, {eta} to go";
 
 /// The outcome of an import.
 #[derive(Debug, Default, Serialize)]
@@ -58,7 +56,7 @@ pub(super) async fn run(
     let mut import = Import { store, file: &file, tally: Tally::default(), rejects };
     let length =
         std::fs::metadata(&file).map_err(|source| CliError::File { path: file.clone(), source })?.len();
-    let (bar, started, now) = (bar(length), Instant::now(), store.clock().now());
+    let (bar, started, now) = (progress_bar(length), Instant::now(), store.clock().now());
     let end = loop {
         match import.chunk(&mut rows, now).await {
             Ok(true) => {}
@@ -77,12 +75,6 @@ pub(super) async fn run(
     tally.rows_per_second = tally.rows.saturating_mul(1_000) / milliseconds;
     output.document(&tally, printed)?;
     end.map(|()| if tally.rejected == 0 { Ending::Done } else { Ending::InPart })
-}
-
-/// Shown where stderr is a terminal, and nowhere else.
-fn bar(length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style)
 }
 
 fn printed(tally: &Tally) -> String {

@@ -1,5 +1,6 @@
 //! A file's lines, bounded and numbered.
 
+use crate::csv_records::BYTE_ORDER_MARK;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,7 +9,6 @@ use std::path::Path;
 const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
 /// Why a cut line is rejected.
 pub(super) const TOO_LONG: &str = "the line is longer than 8 MiB";
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line with its end, and its number from 1.
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! `ballast accounts`: many in, one shown.
 
-mod csv_records;
 mod import;
 mod lines;
 mod rejects;

@@ -1,9 +1,9 @@
 //! A file of accounts, row by row: CSV with a header, or JSON Lines. A row that cannot be recorded is a row
 //! with a reason; a CSV record that is not well-formed is the last thing that is read.
 
-use super::csv_records::{CsvError, CsvFault, CsvRecord, CsvRecords};
 use super::lines::{Lines, TOO_LONG};
 use crate::arguments::ImportFormat;
+use crate::csv_records::{CsvError, CsvFault, CsvRecord, CsvRecords};
 use crate::error::CliError;
 use balance_ingest::field::{FieldValue, entry_fields, field_names};
 use balance_ingest::{AccountEntry, EntrySource, Payload, is_ahead};

@@ -1,0 +1,104 @@
+//! `ballast rates show`: every rate as of one time, and the quotes that are held back.
+
+use crate::Ending;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::moment::moment;
+use crate::output::{Output, table};
+use serde::Serialize;
+use shared::domain::{AgeLimits, Asset, RatesInForce, Suspect, Timestamp};
+use std::io::Write;
+
+#[derive(Serialize)]
+struct Shown {
+    observed_at: String,
+    entries: Vec<Entry>,
+    /// Quotes that jumped and are not believed. They are those of now, so a question about the past has none.
+    held: Vec<Held>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    currency: &'static str,
+    usd: String,
+    source: String,
+    method: &'static str,
+    observed_at: String,
+    /// Whether it may price something at the time that was asked about.
+    usable: bool,
+}
+
+#[derive(Serialize)]
+struct Held {
+    currency: &'static str,
+    usd: String,
+    last_usd: String,
+    source: &'static str,
+    since: String,
+    reason: &'static str,
+}
+
+pub(super) async fn run(
+    as_of: Option<&str>,
+    connection: &Connection,
+    output: &mut Output<'_, impl Write>,
+) -> Result<Ending, CliError> {
+    let store = &connection.store;
+    let moment = moment(as_of, None, connection.now())?;
+    let at = moment.as_of;
+    let rates = store.rates_at(moment, AgeLimits::NONE).await?;
+    let newest = rates
+        .newest()
+        .ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", at.to_millis_text())))?;
+    let catalogue = store.catalogue().await?;
+    let assets = rates.codes().into_iter().filter_map(|code| catalogue.asset(code).ok());
+    let entries = assets.filter_map(|asset| entry(asset, &rates, at, connection.age_limits)).collect();
+    let book = if as_of.is_none() { store.quote_book().await?.book } else { None };
+    let held = book.unwrap_or_default().suspects.into_iter().map(held).collect();
+    let shown = Shown { observed_at: newest.observed_at.to_millis_text(), entries, held };
+    output.document(&shown, printed)?;
+    Ok(Ending::Done)
+}
+
+/// The rate in force, or the newest entry that is too old.
+fn entry(asset: Asset, rates: &RatesInForce, at: Timestamp, limits: AgeLimits) -> Option<Entry> {
+    let in_force = rates.usable(asset, at, limits);
+    let usable = in_force.is_some();
+    let rate = in_force.map_or_else(|| rates.entry(asset).cloned(), |rate| Some(rate.into_owned()))?;
+    Some(Entry {
+        currency: asset.code(),
+        usd: rate.usd.to_string(),
+        source: rate.source,
+        method: rate.method.name(),
+        observed_at: rate.observed_at.to_millis_text(),
+        usable,
+    })
+}
+
+fn held((asset, suspect): (Asset, Suspect)) -> Held {
+    Held {
+        currency: asset.code(),
+        usd: suspect.quote.usd.to_string(),
+        last_usd: suspect.last.to_string(),
+        source: suspect.source.name(),
+        since: suspect.seen_at.to_millis_text(),
+        reason: suspect.reason().text(),
+    }
+}
+
+fn printed(shown: &Shown) -> String {
+    let rows = shown.entries.iter().map(|Entry { currency, usd, source, method, observed_at, usable }| {
+        let note = if *usable { "" } else { "too old" };
+        [*currency, usd, source, method, observed_at, note].map(str::to_owned)
+    });
+    let rates = table(["currency", "usd", "source", "method", "observed at", ""], rows);
+    let mut text = format!("rates of {}\n{rates}", shown.observed_at);
+    if !shown.held.is_empty() {
+        let rows = shown.held.iter().map(|Held { currency, usd, last_usd, source, since, reason }| {
+            [*currency, usd, last_usd, source, since, reason].map(str::to_owned)
+        });
+        let held = table(["held", "usd", "last usd", "source", "since", "why"], rows);
+        text = format!("{text}\n\n{held}");
+    }
+    text
+}
