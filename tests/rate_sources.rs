@@ -4,7 +4,8 @@ use crate::harness::asset;
 use insta::assert_snapshot;
 use shared::config::RatesConfig;
 use shared::domain::{Catalogue, SourceName, Timestamp};
-use shared::rates::{Answer, SourceError, Sources, coinbase, coingecko, ecb};
+use shared::rates::sources::{coinbase, coingecko, ecb};
+use shared::rates::{Answer, SourceError, Sources};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// API keys: create, list, revoke.
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Rates: the sheet of any time, and a new one.
+    /// Rates: those of any time, new ones, and those of the past.
     #[command(subcommand)]
     Rates(RatesCommand),
     /// Known assets, and rows of this deployment's own.
@@ -229,7 +229,7 @@ pub(crate) enum KeysCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RatesCommand {
-    /// The sheet in force.
+    /// The rates in force, and those that are held back.
     Show {
         /// At another time (RFC 3339).
         #[arg(long, value_name = "TIME")]

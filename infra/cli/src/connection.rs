@@ -11,8 +11,8 @@ use aws_sdk_lambda::primitives::Blob;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::clock::Clock;
-use shared::config::{ECB_BASE_URL, Table, Tables, is_loopback};
-use shared::domain::{AgeLimits, Timestamp};
+use shared::config::{RatesConfig, Table, Tables, base_url_variable, is_loopback};
+use shared::domain::{AgeLimits, SourceName, Timestamp};
 use shared::outgoing;
 use shared::store::Store;
 use std::time::Duration;
@@ -30,8 +30,6 @@ const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOIN
 /// The local stack's answer about itself.
 const MAX_HEALTH_BYTES: usize = 64 * 1024;
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-/// Names another server than the European Central Bank's, as for the rate feed.
-const ECB_BASE_URL_VARIABLE: &str = "ECB_BASE_URL";
 /// The local stack checks no signature, but wants one.
 const LOCAL: &str = "local";
 const LOCAL_REGION: &str = "eu-central-1";
@@ -94,10 +92,13 @@ impl Connection {
     }
 
     /// Where the European Central Bank's files are: the bank's own server, or the local stack's sandbox of it.
-    pub(crate) fn ecb_base_url(&self) -> String {
-        let sandbox = |url: &String| format!("{}/_local/market/ecb", url.trim_end_matches('/'));
-        let named = std::env::var(ECB_BASE_URL_VARIABLE).ok().filter(|url| !url.is_empty());
-        named.or_else(|| self.local_url.as_ref().map(sandbox)).unwrap_or_else(|| ECB_BASE_URL.to_owned())
+    pub(crate) fn ecb_base_url(&self) -> Result<String, CliError> {
+        let named = |name| std::env::var(name).ok().filter(|url| !url.is_empty());
+        if let (Some(url), None) = (&self.local_url, named(base_url_variable(SourceName::Ecb))) {
+            return Ok(format!("{}/_local/market/ecb", url.trim_end_matches('/')));
+        }
+        let config = RatesConfig::from_env().map_err(|error| CliError::Connection(error.to_string()))?;
+        Ok(config.base_url(SourceName::Ecb).to_owned())
     }
 
     /// Invokes a function of the stack and waits for its answer.

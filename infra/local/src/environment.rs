@@ -4,7 +4,7 @@
 use crate::control;
 use crate::issuer::{AUDIENCE, ISSUER};
 use crate::{market, sandbox};
-use shared::config::{Config, ConfigError, CustodyConfig, RatesConfig, Table};
+use shared::config::{Config, ConfigError, CustodyConfig, RatesConfig, Table, base_url_variable};
 use shared::domain::SourceName;
 use std::net::SocketAddr;
 
@@ -57,11 +57,7 @@ impl Environment {
             let given = |name| Some((name, std::env::var(name).ok()?));
             [COINGECKO_API_KEY, COINGECKO_PLAN].into_iter().filter_map(given).collect()
         } else {
-            vec![
-                ("ECB_BASE_URL", source(SourceName::Ecb)),
-                ("COINBASE_BASE_URL", source(SourceName::Coinbase)),
-                ("COINGECKO_BASE_URL", source(SourceName::CoinGecko)),
-            ]
+            SourceName::ALL.map(|name| (base_url_variable(name), source(name))).to_vec()
         };
         Self(store.into_iter().chain(tables).chain(http).chain(custody).chain(rates).collect())
     }

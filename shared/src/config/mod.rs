@@ -10,7 +10,7 @@ pub use custody::{
     CustodyConfig, DEFAULT_PROVIDER_CALLS_PER_MINUTE, DEFAULT_PROVIDER_READS_PER_CALLER,
     DEFAULT_SYNC_INTERVAL_SECONDS, ProviderConfig,
 };
-pub use rates::{CoinGeckoPlan, ECB_BASE_URL, RatesConfig};
+pub use rates::{CoinGeckoPlan, RatesConfig, base_url_variable};
 pub use table::{Table, Tables};
 
 use crate::domain::UnknownAssets;

@@ -1,10 +1,28 @@
 //! Where rates come from, and which jump of one is not believed at once.
 
 use super::{ConfigError, SecretSource, Variables};
-use crate::domain::Factor;
+use crate::domain::{Factor, SourceName};
+use std::collections::BTreeMap;
 
-/// The European Central Bank's server.
-pub const ECB_BASE_URL: &str = "https://www.ecb.europa.eu";
+/// The variable that names another server of a source than the vendor's own.
+#[must_use]
+pub const fn base_url_variable(source: SourceName) -> &'static str {
+    match source {
+        SourceName::Ecb => "ECB_BASE_URL",
+        SourceName::Coinbase => "COINBASE_BASE_URL",
+        SourceName::CoinGecko => "COINGECKO_BASE_URL",
+    }
+}
+
+/// The vendor's own server.
+const fn vendors_base_url(source: SourceName, plan: CoinGeckoPlan) -> &'static str {
+    match (source, plan) {
+        (SourceName::Ecb, _) => "https://www.ecb.europa.eu",
+        (SourceName::Coinbase, _) => "https://api.coinbase.com",
+        (SourceName::CoinGecko, CoinGeckoPlan::Demo) => "https://api.coingecko.com",
+        (SourceName::CoinGecko, CoinGeckoPlan::Pro) => "https://pro-api.coingecko.com",
+    }
+}
 
 /// A plan of `CoinGecko`'s: each has its own server and its own header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +42,6 @@ impl CoinGeckoPlan {
         }
     }
 
-    const fn base_url(self) -> &'static str {
-        match self {
-            Self::Demo => "https://api.coingecko.com",
-            Self::Pro => "https://pro-api.coingecko.com",
-        }
-    }
-
     /// The header that carries a key of the plan.
     #[must_use]
     pub const fn key_header(self) -> &'static str {
@@ -44,12 +55,7 @@ impl CoinGeckoPlan {
 /// The configuration of the rate feed beside the store's.
 #[derive(Debug, Clone)]
 pub struct RatesConfig {
-    /// The European Central Bank.
-    pub ecb_base_url: String,
-    /// The exchange.
-    pub coinbase_base_url: String,
-    /// The index.
-    pub coingecko_base_url: String,
+    base_urls: BTreeMap<SourceName, String>,
     /// The plan that the key of the index belongs to.
     pub coingecko_plan: CoinGeckoPlan,
     /// An API key of the index; it answers a few calls a minute without one.
@@ -65,6 +71,12 @@ impl RatesConfig {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
+    /// The server that a source is asked at.
+    #[must_use]
+    pub fn base_url(&self, source: SourceName) -> &str {
+        self.base_urls.get(&source).map_or("", String::as_str)
+    }
+
     /// Reads variables by `lookup`; an empty one counts as not set.
     pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
         let variables = Variables(lookup);
@@ -73,10 +85,12 @@ impl RatesConfig {
         let coingecko_plan = plan
             .unwrap_or(Some(CoinGeckoPlan::Demo))
             .ok_or(ConfigError::Invalid("COINGECKO_PLAN", "is neither demo nor pro"))?;
+        let base_url = |source| {
+            let url = variables.base_url(base_url_variable(source), vendors_base_url(source, coingecko_plan));
+            Ok((source, url?))
+        };
         Ok(Self {
-            ecb_base_url: variables.base_url("ECB_BASE_URL", ECB_BASE_URL)?,
-            coinbase_base_url: variables.base_url("COINBASE_BASE_URL", "https://api.coinbase.com")?,
-            coingecko_base_url: variables.base_url("COINGECKO_BASE_URL", coingecko_plan.base_url())?,
+            base_urls: SourceName::ALL.into_iter().map(base_url).collect::<Result<_, _>>()?,
             coingecko_plan,
             coingecko_api_key: variables.secret("COINGECKO_API_KEY", "COINGECKO_API_KEY_ARN")?,
             jump_factor: jump_factor
@@ -103,7 +117,7 @@ mod tests {
         assert_eq!(read("RATE_JUMP_FACTOR", "1.5").unwrap().jump_factor, Factor::parse("1.5").unwrap());
         let pro = read("COINGECKO_PLAN", "pro").unwrap();
         assert_eq!(
-            (pro.coingecko_base_url.as_str(), pro.coingecko_plan.key_header()),
+            (pro.base_url(SourceName::CoinGecko), pro.coingecko_plan.key_header()),
             ("https://pro-api.coingecko.com", "x-cg-pro-api-key")
         );
         for (name, value) in [

@@ -3,12 +3,8 @@
 //! A source is an adapter that knows its vendor's document and nothing else; which of several is believed,
 //! and when none is, is decided in [`fn@compose`] alone. Where sheets are kept is not known here.
 
-pub mod coinbase;
-pub mod coingecko;
 mod compose;
-pub mod ecb;
-mod read;
-mod sources;
+pub mod sources;
 
 pub use compose::{Composition, Disagreement, Rejected, Rules, compose};
 pub use sources::{Answers, Sources};

@@ -8,7 +8,7 @@ use crate::error::CliError;
 use crate::output::Output;
 use shared::domain::Timestamp;
 use shared::outgoing;
-use shared::rates::ecb;
+use shared::rates::sources::ecb;
 use std::io::Write;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) async fn run(
     if last < first {
         return Err(CliError::argument("--to", "before --from"));
     }
-    let url = format!("{}{}", connection.ecb_base_url(), ecb::HISTORY_PATH);
+    let url = format!("{}{}", connection.ecb_base_url()?, ecb::HISTORY_PATH);
     let file = fetched(&url).await.map_err(|problem| CliError::Connection(format!("{url}: {problem}")))?;
     let read = past_rates::parse(&file, &connection.store.catalogue().await?, connection.now());
     let PastRates { mut overlays, rejects } =

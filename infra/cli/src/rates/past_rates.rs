@@ -7,7 +7,7 @@
 use crate::csv_records::{CsvRecord, CsvRecords};
 use serde::Serialize;
 use shared::domain::{Asset, Catalogue, Method, Rate, SourceName, Timestamp, UsdPrice};
-use shared::rates::ecb;
+use shared::rates::sources::ecb;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;

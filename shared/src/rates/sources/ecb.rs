@@ -2,9 +2,10 @@
 //! TARGET day at about 16:00 in Frankfurt.
 //! <https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates>
 
-use super::{Answer, Source, SourceError, read};
+use super::read;
 use crate::domain::time::TimestampError;
 use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
+use crate::rates::{Answer, Source, SourceError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;

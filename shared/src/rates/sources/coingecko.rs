@@ -1,10 +1,11 @@
 //! `CoinGecko`'s prices by id: one batched call for every asset that has an id in the asset table.
 //! <https://docs.coingecko.com/reference/simple-price>
 
-use super::{Answer, Source, SourceError, read};
+use super::read;
 use crate::config::CoinGeckoPlan;
 use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
 use crate::entries::Entries;
+use crate::rates::{Answer, Source, SourceError};
 use crate::secret::Secret;
 use futures::FutureExt;
 use futures::future::BoxFuture;

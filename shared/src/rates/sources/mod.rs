@@ -1,12 +1,17 @@
 //! The sources of one deployment, built by configuration and asked all at once.
 
-use super::coinbase::Coinbase;
-use super::coingecko::CoinGecko;
-use super::ecb::Ecb;
+pub mod coinbase;
+pub mod coingecko;
+pub mod ecb;
+mod read;
+
 use super::{Answer, Source, SourceError};
 use crate::config::{RatesConfig, StoreConfig};
 use crate::domain::{Catalogue, SourceName, Timestamp};
 use crate::secret::Secret;
+use coinbase::Coinbase;
+use coingecko::CoinGecko;
+use ecb::Ecb;
 use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,16 +26,12 @@ pub struct Sources(Arc<[Box<dyn Source>; 3]>);
 impl Sources {
     /// The configured sources. Nothing is connected and no secret is read yet.
     pub fn new(config: &RatesConfig, aws: &StoreConfig) -> Result<Self, String> {
-        let RatesConfig { ecb_base_url, coinbase_base_url, coingecko_base_url, coingecko_plan, .. } = config;
-        let secret = |source| Secret::new(source, aws);
+        let url = |source| config.base_url(source);
+        let key = config.coingecko_api_key.clone().map(|source| Secret::new(source, aws));
         Ok(Self(Arc::new([
-            Box::new(Ecb::new(ecb_base_url)?),
-            Box::new(Coinbase::new(coinbase_base_url)?),
-            Box::new(CoinGecko::new(
-                coingecko_base_url,
-                *coingecko_plan,
-                config.coingecko_api_key.clone().map(secret),
-            )?),
+            Box::new(Ecb::new(url(SourceName::Ecb))?),
+            Box::new(Coinbase::new(url(SourceName::Coinbase))?),
+            Box::new(CoinGecko::new(url(SourceName::CoinGecko), config.coingecko_plan, key)?),
         ])))
     }
 

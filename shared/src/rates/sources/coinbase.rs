@@ -1,9 +1,10 @@
 //! Coinbase's exchange rates: units of hundreds of currencies per dollar, without a time of their own.
 //! <https://docs.cdp.coinbase.com/coinbase-app/track-apis/exchange-rates>
 
-use super::{Answer, Source, SourceError, read};
+use super::read;
 use crate::domain::{Asset, Catalogue, SourceName, Timestamp, UsdPrice};
 use crate::entries::Entries;
+use crate::rates::{Answer, Source, SourceError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::Client;

@@ -1,7 +1,7 @@
 //! One call to a source, tried again once where that can help.
 
-use super::SourceError;
 use crate::outgoing;
+use crate::rates::SourceError;
 use backon::{ConstantBuilder, Retryable};
 use reqwest::header::USER_AGENT;
 use reqwest::{Client, RequestBuilder};
