@@ -247,8 +247,8 @@ pub(crate) enum RatesCommand {
     /// Records rates of the past, and corrections, from a file.
     ///
     /// The file is a CSV with the columns `observed_at`, currency and usd, and if you like source and method
-    /// (market or reference); or the ECB's own history file eurofxref-hist.csv, plain or zipped. What is there
-    /// already is not written again, nothing is overwritten, and files may come in any order.
+    /// (market or reference); or the ECB's own history file eurofxref-hist.csv, plain or zipped. What is
+    /// there already is not written again, nothing is overwritten, and files may come in any order.
     Import {
         /// The file.
         file: PathBuf,

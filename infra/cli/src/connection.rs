@@ -91,7 +91,8 @@ impl Connection {
         self.store.clock().now()
     }
 
-    /// Where the European Central Bank's files are: the bank's own server, or the local stack's sandbox of it.
+    /// Where the European Central Bank's files are: the bank's own server, or the local stack's sandbox of
+    /// it.
     pub(crate) fn ecb_base_url(&self) -> Result<String, CliError> {
         let named = |name| std::env::var(name).ok().filter(|url| !url.is_empty());
         if let (Some(url), None) = (&self.local_url, named(base_url_variable(SourceName::Ecb))) {

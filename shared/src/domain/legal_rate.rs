@@ -1,9 +1,8 @@
 //! Money that a law replaced by the euro: from the changeover on, the law says what it is worth.
 //!
-//! The rates are those of the Council's regulations, units per euro
-//! (<https://economy-finance.ec.europa.eu/euro/conversion-rates_en>). They are computed when they are read and
-//! stand in no sheet, so that no source can say anything else. Before its changeover a currency has the rate
-//! of the sheets.
+//! The rates are those of Council Regulation (EC) No 2866/98 and its amendments, units per euro. They are
+//! computed when they are read and stand in no sheet, so that no source can say anything else. Before its
+//! changeover a currency has the rate of the sheets.
 
 use super::{Asset, Timestamp, UsdPrice};
 use jiff::SignedDuration;

@@ -3,8 +3,8 @@
 //!
 //! A price and a factor are [`Decimal`]s: whatever a price can have, 10 digits before the point and 18 after
 //! it, fits the 28 digits of one. What is longer is computed in 256-bit integers, because a `Decimal` rounds
-//! silently: quotients to 18 digits, conversions, and the ratio that a receipt shows. The asset of a price and
-//! the source of a price are [`rate`](super::rate)'s business.
+//! silently: quotients to 18 digits, conversions, and the ratio that a receipt shows. The asset of a price
+//! and the source of a price are [`rate`](super::rate)'s business.
 
 use super::decimal::{self, DecimalError, PlainDecimal};
 use super::{Amount, TooLarge};

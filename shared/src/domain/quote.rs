@@ -18,7 +18,7 @@ pub enum SourceName {
     CoinGecko,
 }
 
-/// What is known of a source.
+/// The facts of a source.
 struct SourceRow {
     /// The name on the wire, in the store and in logs.
     name: &'static str,
@@ -107,8 +107,8 @@ pub struct Suspect {
 }
 
 impl Suspect {
-    /// Beyond so many times the last price, or below that part of it, no source is believed alone: a code that
-    /// an exchange uses for another asset jumps so far, and says the same in every run.
+    /// Beyond so many times the last price, or below that part of it, no source is believed alone: a code
+    /// that an exchange uses for another asset jumps so far, and says the same in every run.
     pub const MAX_LONE_JUMP: Factor = Factor::TEN;
 
     /// Why the quote is not believed as long as nobody else speaks.

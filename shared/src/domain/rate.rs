@@ -64,7 +64,7 @@ pub struct Rate {
     pub observed_at: Timestamp,
 }
 
-/// What a sheet speaks of.
+/// Which assets a sheet speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SheetKind {
     /// Every asset: one that the sheet leaves out had no usable price when the sheet was made.
@@ -76,7 +76,7 @@ pub enum SheetKind {
 /// The worth of assets at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateSheet {
-    /// Which assets the sheet speaks of.
+    /// Whether the sheet speaks of every asset.
     pub kind: SheetKind,
     /// The sheet's own time, by which it is found.
     pub observed_at: Timestamp,

@@ -1,11 +1,11 @@
 //! The rates table: sheets by month and instant, and the pointer to the newest.
 //!
 //! A sheet stands under its month and then under `<observed_at>#<recorded_at>`; it is put if it is absent and
-//! never replaced. The rates of a moment are read backwards from it: overlays, until the first complete sheet.
-//! The pointer item names the newest complete sheet and the last overlay of recent days, and is written in
-//! their transactions; so one read of a small item tells whether rates in memory are still the newest.
-//! Rejected: to trust rates in memory for some seconds, because the same question asked with a `known_at`
-//! later on would be answered by other rates.
+//! never replaced. The rates of a moment are read backwards from it: overlays, until the first complete
+//! sheet. The pointer item names the newest complete sheet and the last overlay of recent days, and is
+//! written in their transactions; so one read of a small item tells whether rates in memory are still the
+//! newest. Rejected: to trust rates in memory for some seconds, because the same question asked with a
+//! `known_at` later on would be answered by other rates.
 
 use super::record::pauses;
 use super::row::{Item, Row, instant, number, text};
@@ -71,8 +71,8 @@ impl Store {
     /// The rates of a moment: the newest complete sheet at or before the moment that was known then, and the
     /// overlays since.
     ///
-    /// Sheets are looked for as far back as the age limits let an entry price anything. Without limits they are
-    /// looked for without end, and overlays as far before the newest sheet as the standard limits reach.
+    /// Sheets are looked for as far back as the age limits let an entry price anything. Without limits they
+    /// are looked for without end, and overlays as far before the newest sheet as the standard limits reach.
     pub async fn rates_at(&self, moment: Moment, limits: AgeLimits) -> Result<RatesInForce, StoreError> {
         let latest = moment.latest();
         let newest_month = month(latest);
@@ -195,8 +195,8 @@ impl Store {
         }
     }
 
-    /// Keeps at most [`MAX_OVERLAYS_AT_ONCE`] overlays for ever, all or none, each of another instant. They are
-    /// recorded now, so that questions known at an earlier time are answered without them.
+    /// Keeps at most [`MAX_OVERLAYS_AT_ONCE`] overlays for ever, all or none, each of another instant. They
+    /// are recorded now, so that questions known at an earlier time are answered without them.
     pub async fn put_overlays(
         &self,
         overlays: BTreeMap<Timestamp, BTreeMap<String, Rate>>,
@@ -335,8 +335,8 @@ impl RateReader {
             return Ok(kept.rates);
         }
         let rates = self.at(Moment::as_of(now)).await?;
-        // What lies ahead of `now` is not in these rates: clocks differ, or the local clock has been set back.
-        // They are read at every request then.
+        // Sheets that lie ahead of `now` are not among these: clocks differ, or the local clock has been set
+        // back. They are read at every request then.
         let is_past = |place: &Option<String>| {
             let last = format!("{}#{AFTER_SHEETS}", now.to_stored_text());
             place.as_ref().is_none_or(|place| *place <= last)

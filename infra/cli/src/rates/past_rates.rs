@@ -1,8 +1,8 @@
-//! Files of rates of the past, read as a whole: our own CSV, or the history file of the European Central Bank,
-//! plain or zipped. The header tells which it is.
+//! Files of rates of the past, read as a whole: our own CSV, or the history file of the European Central
+//! Bank, plain or zipped. The header tells which it is.
 //!
-//! Nothing is recorded here. A row that is no rate is a reject with its line; a record that is not well-formed
-//! refuses the file, because whatever follows the record could be anything.
+//! Nothing is recorded here. A row that is no rate is a reject with its line; a record that is not
+//! well-formed refuses the file, because whatever follows the record could be anything.
 
 use crate::csv_records::{CsvRecord, CsvRecords};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub(super) struct Reject {
     pub(super) reason: String,
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub(super) struct PastRates {
     pub(super) overlays: Overlays,

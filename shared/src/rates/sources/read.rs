@@ -22,8 +22,8 @@ pub(super) fn client(base_url: &str) -> Result<Client, String> {
 
 /// The document that `request` (built anew for each attempt) is answered with.
 ///
-/// `refusal` reads the vendor's own error body, whatever status it comes with; `None` leaves the answer to its
-/// status.
+/// `refusal` reads the vendor's own error body, whatever status it comes with; `None` leaves the answer to
+/// its status.
 pub(super) async fn document(
     request: impl Fn() -> RequestBuilder,
     refusal: impl Fn(&[u8]) -> Option<SourceError>,
