@@ -266,6 +266,19 @@ async fn a_rate_of_now_is_corrected_at_once() {
 }
 
 #[tokio::test]
+async fn where_no_rate_expires_an_import_hides_no_older_sheet() {
+    let accounts = [account(1, "GBP", "100"), account(2, "BTC", "1")];
+    let sheet = sheet("2026-03-01T00:00:00Z", &[("GBP", "1.3"), ("BTC", "90000")]);
+    let app =
+        App::start(json!({"rates_never_expire": true, "accounts": accounts, "rate_sheets": [sheet]})).await;
+    let file = TestFile::new("one.csv", b"observed_at,currency,usd\n2026-11-01T00:00:00Z,GBP,1.4\n");
+    assert_eq!(app.ballast(&["rates", "import", file.path()]).await.exit_code, 0);
+    for at in ["", "&as_of=2026-11-02T00:00:00Z"] {
+        assert_eq!(app.balance("USD", at).await.json()["total_balance"].to_string(), "90140.0", "{at}");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_is_no_rate_is_listed_with_its_line_and_reason() {
     let app = App::start(json!({})).await;
     let rows = [

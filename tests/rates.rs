@@ -167,7 +167,13 @@ async fn a_sheet_of_another_version_does_not_stop_the_feed() {
         ("observed_at", text("2026-06-02T00:00:00.000000000Z")),
     ];
     let rate = AttributeValue::M(rate.map(|(name, value)| (name.to_owned(), value)).into());
-    let entries = AttributeValue::M([("EUR".to_owned(), rate.clone()), ("DOGE".to_owned(), rate)].into());
+    // A method and a price that only a newer version knows take no other entry with them.
+    let mut unknown = rate.as_m().unwrap().clone();
+    unknown.insert("method".to_owned(), text("astrology"));
+    let unknown = AttributeValue::M(unknown);
+    let entries = [("EUR", rate.clone()), ("DOGE", rate), ("JPY", unknown), ("GBP", text("1.3"))];
+    let entries =
+        AttributeValue::M(entries.map(|(code, entry)| (code.to_owned(), entry)).into_iter().collect());
     let at = "2026-06-02T00:00:00.000000000Z";
     let put = client.put_item().table_name("RatesTable").item("entries", entries);
     let put = put.item("series", text("usd#2026-06")).item("place", text(&format!("{at}#{at}")));

@@ -2,7 +2,7 @@
 //!
 //! A sheet stands under its month and then under `<observed_at>#<recorded_at>`; it is put if it is absent and
 //! never replaced. The rates of a moment are read backwards from it: overlays, until the first complete
-//! sheet. The pointer item names the newest complete sheet and the last overlay of recent days, and is
+//! sheet. The pointer item names the newest complete sheet and the last overlay, and is
 //! written in their transactions; so one read of a small item tells whether rates in memory are still the
 //! newest. Rejected: to trust rates in memory for some seconds, because the same question asked with a
 //! `known_at` later on would be answered by other rates.
@@ -54,7 +54,7 @@ struct Pointer {
 struct Marks {
     /// The place of the newest complete sheet.
     newest: Option<String>,
-    /// The place of the overlay that was last recorded of recent days.
+    /// The place of an overlay among those that were last recorded.
     overlay: Option<String>,
 }
 
@@ -71,8 +71,9 @@ impl Store {
     /// The rates of a moment: the newest complete sheet at or before the moment that was known then, and the
     /// overlays since.
     ///
-    /// Sheets are looked for as far back as the age limits let an entry price anything. Without limits they
-    /// are looked for without end, and overlays as far before the newest sheet as the standard limits reach.
+    /// Sheets are looked for as far back as the age limits let an entry price anything. Without limits the
+    /// complete sheet is looked for without end, and overlays as far before the newest sheet as the standard
+    /// limits reach: decades of imported rates are not read for one question.
     pub async fn rates_at(&self, moment: Moment, limits: AgeLimits) -> Result<RatesInForce, StoreError> {
         let latest = moment.latest();
         let newest_month = month(latest);
@@ -88,16 +89,53 @@ impl Store {
             months.sort_unstable_by(|left, right| right.cmp(left));
             months
         };
-        let mut sheets = Vec::new();
-        for month in months {
-            if first.is_some_and(|first| self::month(first) > month) {
+        let (mut sheets, mut has_complete) = (Vec::new(), false);
+        for month in &months {
+            if has_complete || first.is_some_and(|first| self::month(first) > *month) {
                 break;
             }
-            if self.sheets_of_month(&month, moment, &mut first, &mut sheets).await? {
-                break;
-            }
+            has_complete = self.sheets_of_month(month, moment, &mut first, &mut sheets).await?;
+        }
+        if !has_complete && limits.reach().is_none() {
+            sheets.extend(self.complete_sheet(&months, moment).await?);
         }
         Ok(RatesInForce::of(sheets))
+    }
+
+    /// The newest complete sheet of some months, the newest month first.
+    async fn complete_sheet(
+        &self,
+        months: &[String],
+        moment: Moment,
+    ) -> Result<Option<RateSheet>, StoreError> {
+        let last = format!("{}#{AFTER_SHEETS}", moment.latest().to_stored_text());
+        for month in months {
+            let request = self.client.query().table_name(self.table(Table::Rates)).consistent_read(true);
+            let request = request
+                .key_condition_expression("#series = :series AND #place <= :last")
+                .filter_expression("attribute_not_exists(is_overlay) OR is_overlay = :no")
+                .expression_attribute_names("#series", SERIES)
+                .expression_attribute_names("#place", PLACE)
+                .expression_attribute_values(":series", text(format!("{USD_SHEETS}{month}")))
+                .expression_attribute_values(":last", text(&last))
+                .expression_attribute_values(":no", AttributeValue::Bool(false))
+                .scan_index_forward(false);
+            let mut start = None;
+            loop {
+                let answer = request.clone().set_exclusive_start_key(start).send().await?;
+                for item in answer.items() {
+                    let sheet = from_item(item)?;
+                    if moment.knows(sheet.recorded_at) {
+                        return Ok(Some(sheet));
+                    }
+                }
+                start = answer.last_evaluated_key;
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Adds a month's sheets, the newest first, until one is complete; whether one was.
@@ -213,7 +251,7 @@ impl Store {
             let sheets: Vec<_> = overlays.iter().map(sheet).collect();
             let mut writes: Vec<_> =
                 sheets.iter().map(|sheet| self.sheet_put(sheet)).collect::<Result<_, _>>()?;
-            writes.push(self.overlay_mark(&sheets, recorded_at)?);
+            writes.push(self.overlay_mark(&sheets)?);
             match self.transact(writes).await? {
                 Transaction::Committed => {
                     self.count_if_late(recorded_at);
@@ -228,26 +266,16 @@ impl Store {
         }
     }
 
-    /// Tells readers of overlays that may be in force, and notes the months of all.
-    fn overlay_mark(
-        &self,
-        overlays: &[RateSheet],
-        recorded_at: Timestamp,
-    ) -> Result<TransactWriteItem, StoreError> {
+    /// Tells readers that keep rates in memory of new overlays, and notes the months of these.
+    fn overlay_mark(&self, overlays: &[RateSheet]) -> Result<TransactWriteItem, StoreError> {
         let months: BTreeSet<String> = overlays.iter().map(|overlay| month(overlay.observed_at)).collect();
         let request = Update::builder()
             .table_name(self.table(Table::Rates))
             .set_key(Some(pointer_key()))
+            .update_expression("SET overlay = :place ADD #months :months")
             .expression_attribute_names("#months", "months")
+            .expression_attribute_values(":place", text(overlays.last().map(place).unwrap_or_default()))
             .expression_attribute_values(":months", AttributeValue::Ss(months.into_iter().collect()));
-        let recent =
-            overlays.iter().rfind(|overlay| AgeLimits::STANDARD.reaches(overlay.observed_at, recorded_at));
-        let request = match recent {
-            None => request.update_expression("ADD #months :months"),
-            Some(overlay) => request
-                .update_expression("SET overlay = :place ADD #months :months")
-                .expression_attribute_values(":place", text(place(overlay))),
-        };
         Ok(TransactWriteItem::builder().update(request.build()?).build())
     }
 
