@@ -279,6 +279,50 @@ async fn where_no_rate_expires_an_import_hides_no_older_sheet() {
 }
 
 #[tokio::test]
+async fn a_decimal_comma_is_no_rate_under_three_columns_either() {
+    let app = App::start(json!({})).await;
+    let file = TestFile::new("comma.csv", b"observed_at,currency,usd\n2021-04-01T00:00:00Z,EUR,1,2045\n");
+    let ran = app.ballast(&["rates", "import", file.path(), "--output", "json"]).await;
+    assert_eq!((ran.exit_code, &ran.json()["recorded"]), (3, &json!(0)));
+}
+
+/// Six imports of one month, more than the first page of a read holds.
+#[tokio::test]
+async fn without_age_limits_a_question_known_now_is_the_question_itself() {
+    let app = App::start(json!({"rates_never_expire": true, "accounts": [
+        with(account(1, "EUR", "100"), json!({"balance_at": "2020-01-01T00:00:00Z", "recorded_at": "2020-01-01T00:00:00Z"}))
+    ]}))
+    .await;
+    let days = ["01", "05", "10", "20", "25", "30"];
+    let rows = days.map(|day| format!("2020-06-{day}T00:00:00Z,EUR,1.{day}\n"));
+    // The oldest import alone has sterling: it is too long before the newest to be in force.
+    let file = format!("observed_at,currency,usd\n2020-06-01T00:00:00Z,GBP,1.3\n{}", rows.concat());
+    let file = TestFile::new("june.csv", file.as_bytes());
+    assert_eq!(app.ballast(&["rates", "import", file.path()]).await.exit_code, 0);
+    let known_now = format!("&known_at={}", app.stack.clock().now().to_millis_text());
+    for target in ["USD", "GBP"] {
+        let asked = async |known_at: &str| {
+            let answer = app.balance(target, &format!("&as_of=2020-06-30T12:00:00Z{known_at}")).await;
+            (answer.status, answer.json()["total_balance"].to_string())
+        };
+        assert_eq!(asked(&known_now).await, asked("").await, "{target}");
+    }
+    let known = app.balance("USD", &format!("&as_of=2020-06-30T12:00:00Z{known_now}")).await.json();
+    assert_eq!(known["total_balance"].to_string(), "130.0");
+}
+
+#[tokio::test]
+async fn a_sheet_of_the_feed_is_corrected_at_the_instant_that_is_shown() {
+    let app = App::start(json!({"accounts": [account(1, "EUR", "100")]})).await;
+    app.ballast_json(&["rates", "sync"]).await;
+    let shown = app.ballast_json(&["rates", "show"]).await["observed_at"].as_str().unwrap().to_owned();
+    assert_eq!(app.ballast_json(&["rates", "show", "--as-of", &shown]).await["observed_at"], json!(shown));
+    let file = TestFile::new("shown.csv", format!("observed_at,currency,usd\n{shown},EUR,1.5\n").as_bytes());
+    assert_eq!(app.ballast(&["rates", "import", file.path()]).await.exit_code, 0);
+    assert_eq!(app.balance("USD", "").await.json()["total_balance"].to_string(), "150.0");
+}
+
+#[tokio::test]
 async fn a_row_that_is_no_rate_is_listed_with_its_line_and_reason() {
     let app = App::start(json!({})).await;
     let rows = [
@@ -296,6 +340,8 @@ async fn a_row_that_is_no_rate_is_listed_with_its_line_and_reason() {
         ("2025-01-01T00:00:00Z,JPY,0.0066,the desk,market", Some("source: ")),
         ("2025-01-01T00:00:00Z,GBP,1.26,,", Some("another rate of GBP at this instant stands above")),
         ("2025-01-01T00:00:00Z,GBP,1.250,,", None),
+        ("2025-01-01T00:00:00Z,EUR,1,2045", Some("4 cells under a header of 5")),
+        ("2025-01-01T00:00:00Z,EUR,1,2045,desk,market", Some("6 cells under a header of 5")),
     ];
     let lines: Vec<&str> = rows.iter().map(|(row, _)| *row).collect();
     let file = format!("observed_at,currency,usd,source,method\n{}\n", lines.join("\n"));
@@ -303,7 +349,7 @@ async fn a_row_that_is_no_rate_is_listed_with_its_line_and_reason() {
     let ran = app.ballast(&["rates", "import", file.path(), "--output", "json"]).await;
     assert_eq!(ran.exit_code, 3);
     let report = ran.json();
-    assert_eq!((&report["recorded"], &report["rejected"]), (&json!(1), &json!(12)), "{report}");
+    assert_eq!((&report["recorded"], &report["rejected"]), (&json!(1), &json!(14)), "{report}");
     let rejects = report["rejects"].as_array().unwrap();
     let expected = (2..).zip(rows).filter_map(|(line, (_, reason))| Some((line, reason?)));
     for (reject, (line, reason)) in rejects.iter().zip(expected) {
@@ -324,10 +370,11 @@ async fn a_row_that_is_no_rate_is_listed_with_its_line_and_reason() {
 #[tokio::test]
 async fn a_file_that_is_none_is_refused_as_a_whole() {
     let app = App::start(json!({})).await;
-    let rows: [(&str, &[u8], &str); 6] = [
+    let rows: [(&str, &[u8], &str); 7] = [
         ("an empty file", b"", "the file is empty"),
         ("another header", b"day,currency,usd\n", "the header has an unknown column \"day\""),
         ("a column is missing", b"observed_at,currency\n", "the header lacks the column usd"),
+        ("a column twice", b"observed_at,currency,usd,USD\n", "the header has the column usd twice"),
         ("a bank's file without dollars", b"Date,GBP\n", "the header has not one column USD"),
         ("a broken archive", b"PK\x03\x04 and no more", "the zip archive cannot be read"),
         ("an open quote", b"observed_at,currency,usd\n\"2025-01-01", "never closed"),

@@ -78,7 +78,8 @@ fn a_reader_has_a_rate_whenever_some_source_has_one() {
     let rules = Rules { limits: LIMITS, jump_factor: Factor::TWO };
     let (mut by_bank, mut by_exchange, mut without) = (0, 0, 0);
     while now < end {
-        let run = compose(book, last.as_ref(), &answers(now), &Catalogue::default(), time(now), rules);
+        let before = RatesInForce::of(last.iter().cloned().collect());
+        let run = compose(book, &before, &answers(now), &Catalogue::default(), time(now), rules);
         let rates = RatesInForce::of(vec![run.sheet.clone()]);
         for minutes in READ_AFTER_MINUTES {
             let read_at = time(now).plus(SignedDuration::from_mins(minutes));

@@ -3,7 +3,8 @@
 use crate::harness::asset;
 use jiff::SignedDuration;
 use shared::domain::{
-    AgeLimits, Catalogue, Factor, Quote, QuoteBook, RateSheet, SheetKind, SourceName, Timestamp, UsdPrice,
+    AgeLimits, Catalogue, Factor, Quote, QuoteBook, RateSheet, RatesInForce, SheetKind, SourceName,
+    Timestamp, UsdPrice,
 };
 use shared::rates::{Answer, Answers, Composition, Rules, SourceError, compose};
 
@@ -55,7 +56,7 @@ impl Feed {
         let now = minute(minutes);
         let run = compose(
             self.book.clone(),
-            self.last.as_ref(),
+            &RatesInForce::of(self.last.iter().cloned().collect()),
             &said(now, lines),
             &Catalogue::default(),
             now,
@@ -367,6 +368,42 @@ fn what_an_operator_accepts_is_believed_if_the_source_still_says_so() {
 }
 
 #[test]
+fn an_accepted_price_is_forgotten_with_the_quote_that_it_was_accepted_for() {
+    let mut feed = Feed::new();
+    feed.run(0, &["coinbase BTC 1000"]);
+    feed.run(5, &["coinbase BTC 500000"]);
+    feed.book.vouched.insert(asset("BTC"), UsdPrice::parse("500000").unwrap());
+    // Nobody quotes it for longer than a quote may be old.
+    let silent = feed.run(90, &["coinbase down"]);
+    assert!(silent.book.vouched.is_empty());
+    assert!(!feed.run(95, &["coinbase BTC 500000"]).sheet.entries.contains_key("BTC"));
+}
+
+#[test]
+fn a_quote_is_compared_with_the_rate_that_was_imported_since() {
+    let wrong = Feed::new().run(0, &["coinbase ARS 0.05"]);
+    let imported = RateSheet {
+        kind: SheetKind::Overlay,
+        observed_at: minute(2),
+        recorded_at: minute(2),
+        entries: [(
+            "ARS".to_owned(),
+            shared::domain::Rate {
+                usd: UsdPrice::parse("0.0007").unwrap(),
+                source: "desk".to_owned(),
+                method: shared::domain::Method::Market,
+                observed_at: minute(2),
+            },
+        )]
+        .into(),
+    };
+    let rates = RatesInForce::of(vec![imported, wrong.sheet]);
+    let said = said(minute(5), &["coinbase ARS 0.00071"]);
+    let run = compose(wrong.book, &rates, &said, &Catalogue::default(), minute(5), RULES);
+    assert_eq!(run.sheet.entries["ARS"].usd.to_string(), "0.00071");
+}
+
+#[test]
 fn what_was_not_believed_and_who_differs_is_reported() {
     let mut feed = Feed::new();
     assert_eq!(
@@ -413,7 +450,7 @@ fn a_first_run_builds_on_the_sheet_that_is_there() {
     };
     let book = QuoteBook::of_sheet(&sheet, &Catalogue::default());
     let said = said(minute(0), &["ecb down", "coinbase BTC 1"]);
-    let run = compose(book, Some(&sheet), &said, &Catalogue::default(), minute(0), RULES);
+    let run = compose(book, &RatesInForce::of(vec![sheet]), &said, &Catalogue::default(), minute(0), RULES);
     let shown: Vec<_> = run.sheet.entries.iter().map(|(code, rate)| format!("{code} {}", rate.usd)).collect();
     assert_eq!(shown, ["GBP 1.33", "USD1 1", "eUSD 1"]);
 }

@@ -71,11 +71,12 @@ impl Job {
     }
 
     async fn made(&self, now: Timestamp) -> Result<ReportBody, JobError> {
-        let started = Instant::now();
+        let (started, now) = (Instant::now(), now.cut_to_millis());
         let catalogue = self.store.catalogue().await?;
         let answers = self.sources.ask(&catalogue, now).await;
-        // A sheet is of the time when it was made: nobody's past changes.
-        let now = now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or_default());
+        // A sheet is of the time when it was made: nobody's past changes. Questions and imports name whole
+        // milliseconds, so a finer time could not be corrected.
+        let now = now.plus(SignedDuration::try_from(started.elapsed()).unwrap_or_default()).cut_to_millis();
         Ok(ReportBody::new(&answers, &self.write(&answers, &catalogue, now).await?))
     }
 
@@ -90,10 +91,9 @@ impl Job {
         for _ in 0..MAX_ATTEMPTS {
             let stored = self.store.quote_book().await?;
             let rates = self.store.rates_at(Moment::as_of(now), self.rules.limits).await?;
-            let last = rates.complete();
-            let of_last = || last.map(|last| QuoteBook::of_sheet(last, catalogue));
+            let of_last = || rates.complete().map(|last| QuoteBook::of_sheet(last, catalogue));
             let book = stored.book.clone().or_else(of_last).unwrap_or_default();
-            let composition = compose(book, last, answers, catalogue, now, self.rules);
+            let composition = compose(book, &rates, answers, catalogue, now, self.rules);
             if composition.book.answers.values().all(BTreeMap::is_empty) {
                 return Err(JobError::NoQuotes);
             }

@@ -197,11 +197,14 @@ impl RatesInForce {
     }
 
     /// Of two entries of one instant that of the later recorded sheet counts: a correction is recorded after
-    /// the rate that it corrects.
+    /// the rate that it corrects. An entry that its source dates ahead of its sheet is of the sheet's time, or
+    /// no later overlay could correct it.
     fn newest_entry(&self, asset: Asset, is_eligible: impl Fn(&Rate) -> bool) -> Option<&Rate> {
         let entries = self.sheets.iter().filter_map(|sheet| Some((sheet, sheet.entries.get(asset.code())?)));
         let eligible = entries.filter(|(_, rate)| is_eligible(rate));
-        eligible.max_by_key(|(sheet, rate)| (rate.observed_at, sheet.recorded_at)).map(|(_, rate)| rate)
+        eligible
+            .max_by_key(|(sheet, rate)| (rate.observed_at.min(sheet.observed_at), sheet.recorded_at))
+            .map(|(_, rate)| rate)
     }
 
     fn dollar(&self) -> Option<Rate> {
@@ -356,6 +359,14 @@ mod tests {
                     ),
                 ],
                 Some("1.1"),
+            ),
+            (
+                "a source that dates its rate ahead is no newer than its sheet",
+                vec![
+                    euro(Overlay, later, "1.2", Method::Market, later[0]),
+                    euro(Complete, [noon; 2], "1.1", Method::Reference, "2026-06-10T14:00:00Z"),
+                ],
+                Some("1.2"),
             ),
             (
                 "all are too old",

@@ -9,8 +9,8 @@
 use super::{Answer, SourceError};
 use crate::domain::asset::{Market, Par};
 use crate::domain::{
-    AgeLimits, Asset, Catalogue, Factor, HeldReason, Method, Quote, QuoteBook, Rate, RateSheet, SheetKind,
-    SourceName, Suspect, Timestamp, UsdPrice,
+    AgeLimits, Asset, Catalogue, Factor, HeldReason, Method, Quote, QuoteBook, Rate, RateSheet, RatesInForce,
+    SheetKind, SourceName, Suspect, Timestamp, UsdPrice,
 };
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,12 +86,12 @@ pub struct Composition {
     pub disagreements: Vec<Disagreement>,
 }
 
-/// The sheet of `now` from what is remembered, the newest sheet before, and what the sources answered. A
+/// The sheet of `now` from what is remembered, the rates in force before, and what the sources answered. A
 /// source that failed stands by its last answer until that is too old.
 #[must_use]
 pub fn compose(
     mut book: QuoteBook,
-    last: Option<&RateSheet>,
+    last: &RatesInForce,
     answers: &BTreeMap<SourceName, Result<Answer, SourceError>>,
     catalogue: &Catalogue,
     now: Timestamp,
@@ -122,12 +122,14 @@ pub fn compose(
 }
 
 impl Composition {
-    fn price(&mut self, asset: Asset, last: Option<&RateSheet>, heard: &BTreeSet<SourceName>, rules: Rules) {
+    fn price(&mut self, asset: Asset, last: &RatesInForce, heard: &BTreeSet<SourceName>, rules: Rules) {
         let quotes = self.young_quotes(asset, rules);
         let Some(((source, quote), others)) = quotes.split_first().map(|(first, others)| (*first, others))
         else {
-            // Nobody speaks of it any more; what was suspected is forgotten with them.
+            // Nobody quotes the asset any more. An old suspicion, or an old word of an operator's, must not
+            // decide about a later quote.
             self.book.suspects.remove(&asset);
+            self.book.vouched.remove(&asset);
             return;
         };
         self.report_disagreement(asset, &quotes);
@@ -243,11 +245,11 @@ impl Composition {
     fn compared_with(
         &self,
         asset: Asset,
-        last: Option<&RateSheet>,
+        last: &RatesInForce,
         others: &[Said],
         rules: Rules,
     ) -> Option<UsdPrice> {
-        let in_last = last.and_then(|sheet| sheet.entries.get(asset.code())).map(|rate| rate.usd);
+        let in_last = last.entry(asset).map(|rate| rate.usd);
         let accepted = || self.book.accepted.get(&asset).copied();
         let peg = || asset.peg().and_then(|peg| self.peg_price(peg, rules));
         in_last.or_else(accepted).or_else(peg).or_else(|| others.first().map(|(_, other)| other.usd))

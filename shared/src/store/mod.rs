@@ -53,7 +53,7 @@ pub use listing::{TablePage, TablePlace};
 pub use merge::Rejection;
 pub use organizations::Merchants;
 pub use quotes::{Kept, StoredBook};
-pub use rates::{MAX_OVERLAYS_AT_ONCE, RateReader};
+pub use rates::{MAX_OVERLAYS_AT_ONCE, MAX_RATES_AT_ONCE, RateReader};
 pub use record::{Outcome, RecordError, UPDATES_AT_ONCE};
 pub use usage::{READ_BUDGET, ReadBudgetSpent, Usage, measured, measured_within, usage_so_far};
 pub use walk::{AccountRows, CorruptRow, CustodyPlace, CustodyRows, OwnerPlace, OwnerRows};

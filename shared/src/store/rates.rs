@@ -40,6 +40,8 @@ const LOOK_FACTOR: i32 = 4;
 const LONGEST_LOOK: i32 = 256;
 /// Overlays of one transaction, beside which the pointer is updated: DynamoDB takes a hundred writes.
 pub const MAX_OVERLAYS_AT_ONCE: usize = 99;
+/// Rates of one transaction: 200 bytes each at the most, and DynamoDB takes 4 MB.
+pub const MAX_RATES_AT_ONCE: usize = 15_000;
 
 /// The pointer item.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +75,8 @@ impl Store {
     ///
     /// Sheets are looked for as far back as the age limits let an entry price anything. Without limits the
     /// complete sheet is looked for without end, and overlays as far before the newest sheet as the standard
-    /// limits reach: decades of imported rates are not read for one question.
+    /// limits reach. A question of a time before every complete sheet then reads all that was imported before
+    /// that time.
     pub async fn rates_at(&self, moment: Moment, limits: AgeLimits) -> Result<RatesInForce, StoreError> {
         let latest = moment.latest();
         let newest_month = month(latest);
@@ -140,7 +143,7 @@ impl Store {
 
     /// Adds a month's sheets, the newest first, until one is complete; whether one was.
     ///
-    /// No sheet before `first` is read. Where there is no such limit yet, the first sheet that is found sets
+    /// No sheet before `first` is added. Where there is no such limit yet, the first sheet that is found sets
     /// the limit.
     async fn sheets_of_month(
         &self,
@@ -152,8 +155,9 @@ impl Store {
         let last = format!("{}#{AFTER_SHEETS}", moment.latest().to_stored_text());
         let mut look = if moment.known_at.is_none() { 1 } else { FIRST_LOOK };
         let mut start = None;
+        // Every page of a query has the same range, or its start key would lie outside.
+        let from = first.map_or_else(|| month.to_owned(), Timestamp::to_stored_text);
         loop {
-            let from = first.map_or_else(|| month.to_owned(), Timestamp::to_stored_text);
             let answer = self
                 .client
                 .query()
@@ -163,7 +167,7 @@ impl Store {
                 .expression_attribute_names("#series", SERIES)
                 .expression_attribute_names("#place", PLACE)
                 .expression_attribute_values(":series", text(format!("{USD_SHEETS}{month}")))
-                .expression_attribute_values(":from", text(from))
+                .expression_attribute_values(":from", text(&from))
                 .expression_attribute_values(":last", text(&last))
                 .scan_index_forward(false)
                 .limit(look)
@@ -176,7 +180,10 @@ impl Store {
                     continue;
                 }
                 let reach = AgeLimits::STANDARD.reach().unwrap_or_default();
-                first.get_or_insert_with(|| sheet.observed_at.minus(reach));
+                let first = *first.get_or_insert_with(|| sheet.observed_at.minus(reach));
+                if sheet.observed_at < first {
+                    return Ok(false);
+                }
                 let is_complete = sheet.kind == SheetKind::Complete;
                 sheets.push(sheet);
                 if is_complete {
@@ -233,7 +240,7 @@ impl Store {
         }
     }
 
-    /// Keeps at most [`MAX_OVERLAYS_AT_ONCE`] overlays for ever, all or none, each of another instant. They
+    /// Keeps at most [`MAX_OVERLAYS_AT_ONCE`] overlays of [`MAX_RATES_AT_ONCE`] rates for ever, all or none, each of another instant. They
     /// are recorded now, so that questions known at an earlier time are answered without them.
     pub async fn put_overlays(
         &self,

@@ -27,7 +27,10 @@ pub(super) async fn run(
     let first = day("--from", from)?;
     let last = to.map_or(Ok(connection.now()), |to| day("--to", to))?;
     if last < first {
-        return Err(CliError::argument("--to", "before --from"));
+        return Err(match to {
+            Some(_) => CliError::argument("--to", "before --from"),
+            None => CliError::argument("--from", "the rates of that day are not published yet"),
+        });
     }
     let url = format!("{}{}", connection.ecb_base_url()?, ecb::HISTORY_PATH);
     let file = fetched(&url).await.map_err(|problem| CliError::Connection(format!("{url}: {problem}")))?;

@@ -12,10 +12,11 @@ use crate::output::{Output, fields, progress_bar};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use shared::domain::{Rate, RateSheet, Timestamp};
-use shared::store::{MAX_OVERLAYS_AT_ONCE, Store, StoreError};
+use shared::store::{MAX_OVERLAYS_AT_ONCE, MAX_RATES_AT_ONCE, Store, StoreError};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::iter::Peekable;
 use std::path::Path;
 use std::time::Instant;
 
@@ -69,7 +70,7 @@ pub(super) async fn record(
     let mut done = 0_u64;
     let mut left = overlays.into_iter().peekable();
     while left.peek().is_some() {
-        let chunk: Overlays = left.by_ref().take(MAX_OVERLAYS_AT_ONCE).collect();
+        let chunk = next_chunk(&mut left);
         let (instants, said) = (chunk.len(), chunk.values().map(BTreeMap::len).sum::<usize>());
         let interrupted = |source| CliError::Interrupted { rows: done, source };
         let new = without_known(chunk, store).await.map_err(interrupted)?;
@@ -88,6 +89,18 @@ pub(super) async fn record(
     tally.seconds = started.elapsed().as_secs();
     output.document(&tally, printed)?;
     Ok(if tally.rejected == 0 { Ending::Done } else { Ending::InPart })
+}
+
+/// As many of the next overlays as one transaction takes, and at least one.
+fn next_chunk(left: &mut Peekable<impl Iterator<Item = (Timestamp, BTreeMap<String, Rate>)>>) -> Overlays {
+    let (mut chunk, mut rates) = (Overlays::new(), 0);
+    while let Some((instant, entries)) = left.next_if(|(_, entries)| {
+        chunk.is_empty() || chunk.len() < MAX_OVERLAYS_AT_ONCE && rates + entries.len() <= MAX_RATES_AT_ONCE
+    }) {
+        rates += entries.len();
+        chunk.insert(instant, entries);
+    }
+    chunk
 }
 
 /// The rates that do not stand in the store already.

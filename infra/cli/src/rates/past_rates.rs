@@ -8,7 +8,7 @@ use crate::csv_records::{CsvRecord, CsvRecords};
 use serde::Serialize;
 use shared::domain::{Asset, Catalogue, Method, Rate, SourceName, Timestamp, UsdPrice};
 use shared::rates::sources::ecb;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
@@ -63,10 +63,19 @@ pub(super) fn parse(bytes: &[u8], catalogue: &Catalogue, now: Timestamp) -> Resu
     while let Some(CsvRecord { line, cells }) = records.next().map_err(|error| error.to_string())? {
         match cells {
             Err(reason) => read.reject(line, reason),
+            // A decimal comma makes one cell two, and the part before the comma would be recorded as the rate.
+            Ok(cells) if cells.len() != names.len() && filled(&cells) != filled(&names) => {
+                read.reject(line, format!("{} cells under a header of {}", cells.len(), names.len()));
+            }
             Ok(cells) => layout.read(&cells, line, catalogue, now, &mut read),
         }
     }
     Ok(read)
+}
+
+/// The number of cells without empty ones at the end: the bank ends a line with a comma, or with none.
+fn filled(cells: &[String]) -> usize {
+    cells.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1)
 }
 
 /// The only file of an archive.
@@ -100,6 +109,10 @@ impl Layout {
                 "the header has an unknown column {unknown:?}; known are {}, or those of the ECB's history file",
                 COLUMNS.join(", ")
             ));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(format!("the header has the column {twice} twice"));
         }
         let places = COLUMNS.map(|column| names.iter().position(|name| name == column));
         let missing = COLUMNS.iter().zip(places).take(REQUIRED_COLUMNS).find(|(_, place)| place.is_none());

@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::moment::moment;
 use crate::output::{Output, table};
 use serde::Serialize;
-use shared::domain::{AgeLimits, Asset, RatesInForce, Suspect, Timestamp};
+use shared::domain::{AgeLimits, Asset, HeldReason, RatesInForce, Suspect, Timestamp};
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -54,7 +54,8 @@ pub(super) async fn run(
     let assets = rates.codes().into_iter().filter_map(|code| catalogue.asset(code).ok());
     let entries = assets.filter_map(|asset| entry(asset, &rates, at, connection.age_limits)).collect();
     let book = if as_of.is_none() { store.quote_book().await?.book } else { None };
-    let held = book.unwrap_or_default().suspects.into_iter().map(held).collect();
+    let held = book.unwrap_or_default().suspects.into_iter();
+    let held = held.map(|(asset, suspect)| held_quote(asset, suspect, &rates)).collect();
     let shown = Shown { observed_at: newest.observed_at.to_millis_text(), entries, held };
     output.document(&shown, printed)?;
     Ok(Ending::Done)
@@ -75,14 +76,17 @@ fn entry(asset: Asset, rates: &RatesInForce, at: Timestamp, limits: AgeLimits) -
     })
 }
 
-fn held((asset, suspect): (Asset, Suspect)) -> Held {
+fn held_quote(asset: Asset, suspect: Suspect, rates: &RatesInForce) -> Held {
+    // The sheet that was made without the quote has a rate of the asset: another source's.
+    let is_outvoted = rates.complete().is_some_and(|sheet| sheet.entries.contains_key(asset.code()));
+    let reason = if is_outvoted { HeldReason::Outvoted } else { suspect.reason() };
     Held {
         currency: asset.code(),
         usd: suspect.quote.usd.to_string(),
         last_usd: suspect.last.to_string(),
         source: suspect.source.name(),
         since: suspect.seen_at.to_millis_text(),
-        reason: suspect.reason().text(),
+        reason: reason.text(),
     }
 }
 
