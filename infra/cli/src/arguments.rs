@@ -258,8 +258,8 @@ pub(crate) enum RatesCommand {
         /// The source.
         #[arg(long, value_enum)]
         source: HistorySource,
-        /// The first day, such as 2004-01-01. There are no rates of weekends and holidays: for a question about
-        /// such a day, begin some days before.
+        /// The first day, such as 2004-01-01. There are no rates of weekends and holidays: for a question
+        /// about such a day, begin some days before.
         #[arg(long, value_name = "DATE")]
         from: String,
         /// The last day; without it, today.

@@ -197,8 +197,8 @@ impl RatesInForce {
     }
 
     /// Of two entries of one instant that of the later recorded sheet counts: a correction is recorded after
-    /// the rate that it corrects. An entry that its source dates ahead of its sheet is of the sheet's time, or
-    /// no later overlay could correct it.
+    /// the rate that it corrects. An entry that its source dates ahead of its sheet is of the sheet's time,
+    /// or no later overlay could correct it.
     fn newest_entry(&self, asset: Asset, is_eligible: impl Fn(&Rate) -> bool) -> Option<&Rate> {
         let entries = self.sheets.iter().filter_map(|sheet| Some((sheet, sheet.entries.get(asset.code())?)));
         let eligible = entries.filter(|(_, rate)| is_eligible(rate));

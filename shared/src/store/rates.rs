@@ -240,8 +240,9 @@ impl Store {
         }
     }
 
-    /// Keeps at most [`MAX_OVERLAYS_AT_ONCE`] overlays of [`MAX_RATES_AT_ONCE`] rates for ever, all or none, each of another instant. They
-    /// are recorded now, so that questions known at an earlier time are answered without them.
+    /// Keeps at most [`MAX_OVERLAYS_AT_ONCE`] overlays of [`MAX_RATES_AT_ONCE`] rates for ever, all or none,
+    /// each of another instant. They are recorded now, so that questions known at an earlier time are
+    /// answered without them.
     pub async fn put_overlays(
         &self,
         overlays: BTreeMap<Timestamp, BTreeMap<String, Rate>>,

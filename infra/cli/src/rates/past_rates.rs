@@ -63,7 +63,8 @@ pub(super) fn parse(bytes: &[u8], catalogue: &Catalogue, now: Timestamp) -> Resu
     while let Some(CsvRecord { line, cells }) = records.next().map_err(|error| error.to_string())? {
         match cells {
             Err(reason) => read.reject(line, reason),
-            // A decimal comma makes one cell two, and the part before the comma would be recorded as the rate.
+            // A decimal comma makes one cell two, and the part before the comma would be recorded as the
+            // rate.
             Ok(cells) if cells.len() != names.len() && filled(&cells) != filled(&names) => {
                 read.reject(line, format!("{} cells under a header of {}", cells.len(), names.len()));
             }
