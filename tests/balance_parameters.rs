@@ -53,11 +53,11 @@ async fn every_faulty_parameter_is_named() {
     }
     assert_snapshot!(answers, @r#"
 
-      400 {"error":"invalid_request","message":"`customer_id` is required: a UUID.","details":{"parameter":"customer_id","request_id":"…"}}
+      400 {"error":"invalid_request","message":"`customer_id` is required: a UUID; or `search.customer_id.in`.","details":{"parameter":"customer_id","request_id":"…"}}
     customer_id=…
       400 {"error":"invalid_request","message":"`currency` is required: the code of a known asset, such as EUR, USDC or BTC.","details":{"parameter":"currency","request_id":"…"}}
     currency=EUR
-      400 {"error":"invalid_request","message":"`customer_id` is required: a UUID.","details":{"parameter":"customer_id","request_id":"…"}}
+      400 {"error":"invalid_request","message":"`customer_id` is required: a UUID; or `search.customer_id.in`.","details":{"parameter":"customer_id","request_id":"…"}}
     customer_id=alice&currency=EUR
       400 {"error":"invalid_request","message":"`customer_id` must be a UUID.","details":{"parameter":"customer_id","request_id":"…"}}
     customer_id=0a11ce00000040008000000000000001&currency=EUR
@@ -71,9 +71,9 @@ async fn every_faulty_parameter_is_named() {
     …&currency=EUR
       400 {"error":"invalid_request","message":"`currency` is given more than once.","details":{"parameter":"currency","request_id":"…"}}
     …&colour=red
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"colour","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, search.customer_id.in, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"colour","request_id":"…"}}
     …&Details=true
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"Details","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, search.customer_id.in, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"Details","request_id":"…"}}
     …&details=TRUE
       400 {"error":"invalid_request","message":"`details` must be `true` or `false`.","details":{"parameter":"details","request_id":"…"}}
     …&details=1
@@ -81,7 +81,7 @@ async fn every_faulty_parameter_is_named() {
     …&details
       400 {"error":"invalid_request","message":"`details` is empty; it must be `true` or `false`.","details":{"parameter":"details","request_id":"…"}}
     …&stack=status
-      400 {"error":"invalid_request","message":"`stack` must be `currency`.","details":{"parameter":"stack","request_id":"…"}}
+      400 {"error":"invalid_request","message":"`stack` must be `currency`, `customer_id`, `issuer` or `network`.","details":{"parameter":"stack","request_id":"…"}}
     …&partial=yes
       400 {"error":"invalid_request","message":"`partial` must be `true` or `false`.","details":{"parameter":"partial","request_id":"…"}}
     …&search.is_crypto=crypto
@@ -105,7 +105,7 @@ async fn every_faulty_parameter_is_named() {
     …&search.balance.lte=0.1234567890123456789
       400 {"error":"invalid_request","message":"`search.balance.lte` must be a decimal of at most 18 digits before and 18 after the point, without exponent.","details":{"parameter":"search.balance.lte","request_id":"…"}}
     …&search.balance=1
-      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"search.balance","request_id":"…"}}
+      400 {"error":"invalid_request","message":"This is not a parameter of this route; it knows customer_id, search.customer_id.in, currency, search.currency, search.balance.gt, search.balance.gte, search.balance.lt, search.balance.lte, search.is_crypto, search.active, search.status, stack, details, as_of, known_at, partial, confirmed_within, measure, amounts.","details":{"parameter":"search.balance","request_id":"…"}}
     …&as_of=2026-01-01
       400 {"error":"invalid_request","message":"`as_of` must be an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z (a + is written %2B).","details":{"parameter":"as_of","request_id":"…"}}
     …&as_of=2026-01-01T00:00:00+01:00

@@ -69,7 +69,7 @@ pub const PRICES: [(&str, [&str; 2]); 6] = [
     ("JPY", ["0.01", "0.0066318"]),
     ("USDC", ["1", "0.99991"]),
 ];
-const CURRENCIES: [&str; 7] = ["BTC", "ETH", "EUR", "GBP", "JPY", "USD", "USDC"];
+pub const CURRENCIES: [&str; 7] = ["BTC", "ETH", "EUR", "GBP", "JPY", "USD", "USDC"];
 
 /// Ten to thirty days ago, on few instants, so that entries collide; some a nanosecond beside, some ahead.
 fn some_instant(dice: &mut Dice) -> Timestamp {
@@ -150,7 +150,7 @@ fn some_sheets(dice: &mut Dice) -> Vec<OracleSheet> {
 }
 
 /// Everything that questions are made of.
-struct Questions {
+pub struct Questions {
     dice: Dice,
     oracle: Oracle,
     /// Instants at which an answer about another time changes.
@@ -160,7 +160,7 @@ struct Questions {
 }
 
 impl Questions {
-    fn new(dice: Dice, oracle: Oracle) -> Self {
+    pub fn new(dice: Dice, oracle: Oracle) -> Self {
         let (entries, sheets) = (&oracle.entries, &oracle.sheets);
         let of_entries = entries.iter().map(|entry| (entry.balance_at, entry.recorded_at));
         let of_sheets = sheets.iter().map(|sheet| (sheet.observed_at, sheet.recorded_at));
@@ -192,7 +192,7 @@ impl Questions {
         (OracleMoment::asked(as_of, known_at, now()), parameters.concat())
     }
 
-    fn filter(&mut self) -> (OracleFilter, String) {
+    pub fn filter(&mut self) -> (OracleFilter, String) {
         let (dice, mut filter, mut parameters) = (&mut self.dice, OracleFilter::default(), String::new());
         let mut name = |name: &str, value: &dyn std::fmt::Display| {
             write!(parameters, "&search.{name}={value}").unwrap();

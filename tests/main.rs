@@ -7,6 +7,8 @@ mod architecture;
 mod assets;
 mod balance;
 mod balance_as_of;
+mod balance_groups;
+mod balance_history;
 mod balance_parameters;
 mod balance_properties;
 mod cli;

@@ -121,7 +121,7 @@ async fn a_request_beyond_the_budget_says_what_narrows_it() {
     assert_snapshot!(answers.join("\n"), @r#"
     400 {"details":{"parameter":"as_of"},"error":"invalid_request","message":"More than 20000 read units of the store would be needed; narrow the request with `search.currency` or `search.is_crypto`, or ask for a later `as_of`."}
     422 {"details":{"currencies":["EUR"],"gaps":[{"balance":1.0,"currency":"USDC","reason":"unpriced"}]},"error":"unpriced_assets","message":"There is no rate sheet of that time or of the days before it, so nothing can be converted."}
-    400 {"details":{"parameter":"customer_id"},"error":"invalid_request","message":"More than 20000 read units of the store would be needed; this customer has more accounts than one request can add up."}
+    400 {"details":{"parameter":"customer_id"},"error":"invalid_request","message":"More than 20000 read units of the store would be needed; these customers have more accounts than one request can add up."}
     400 {"details":{"parameter":"as_of"},"error":"invalid_request","message":"More than 20000 read units of the store would be needed; ask for fewer customers, or for a later `as_of`."}
     400 {"details":{"parameter":"search.customer_id"},"error":"invalid_request","message":"More than 20000 read units of the store would be needed; ask for fewer customers, or for single accounts with `search.id.in`."}
     400 {"details":{"parameter":"merchantIds"},"error":"invalid_request","message":"More than 20000 read units of the store would be needed; narrow the request with `merchantIds`."}

@@ -202,9 +202,11 @@ async fn every_error_that_an_operation_declares_happens_and_is_declared() {
     let (nobody, merchant) =
         ("00000000-0000-4000-8000-000000000000", "acc_00000000-0000-4000-8000-000000000000");
     type Row<'a> = (&'a App, &'a str, &'a [(&'a str, Option<&'a str>)], ErrorCode);
-    let rows: [Row<'_>; 9] = [
+    let rows: [Row<'_>; 11] = [
         (&app, "getBalance", &[("currency", Some("XAF"))], ErrorCode::UnpricedAssets),
         (&broken, "getBalance", &[], ErrorCode::IncompleteBalance),
+        (&app, "getBalanceHistory", &[("currency", Some("XAF"))], ErrorCode::UnpricedAssets),
+        (&broken, "getBalanceHistory", &[], ErrorCode::IncompleteBalance),
         (
             &app,
             "getOrganizationBalance",

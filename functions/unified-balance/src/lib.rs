@@ -1,10 +1,12 @@
 //! A customer's unified view: fiat and crypto, as one balance in one currency, and as a list of accounts.
 //!
-//! `GET /v2/accounts/balance`, `GET /v2/accounts`, and the assets' icons. This crate knows what the routes
+//! `GET /v2/accounts/balance` and its history, `GET /v2/accounts`, and the assets' icons. This crate knows what the routes
 //! ask and answer; how accounts are kept, credentials are checked and errors are worded is `shared`'s
 //! business.
 
 mod balance;
+mod customers;
+mod history;
 mod icon;
 mod list;
 mod moment;
@@ -67,12 +69,14 @@ impl App {
 pub fn routes(app: App) -> Router {
     Router::new()
         .route(BALANCE_PATH, get(balance::get))
+        .route(HISTORY_PATH, get(history::get))
         .route(LIST_PATH, get(list::get))
         .route(ICON_PATH, get(icon::get))
         .with_state(app)
 }
 
 const BALANCE_PATH: &str = "/v2/accounts/balance";
+const HISTORY_PATH: &str = "/v2/accounts/balance/history";
 const LIST_PATH: &str = "/v2/accounts";
 const ICON_PATH: &str = "/v2/assets/{code}/icon.svg";
 
@@ -88,6 +92,16 @@ pub fn operations() -> Vec<Operation> {
             about: "A customer's balance in one currency, now or at any instant",
             parameters: balance::query::DECLARED.clone(),
             answer: Answer::Json(SchemaGenerator::subschema_for::<balance::body::Body>),
+            errors: &[ErrorCode::UnpricedAssets, ErrorCode::IncompleteBalance],
+        },
+        Operation {
+            id: "getBalanceHistory",
+            method: "GET",
+            path: HISTORY_PATH,
+            view: "Unified view",
+            about: "A customer's balance as a series: at the end of every hour, day, week or month",
+            parameters: history::query::DECLARED.clone(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<history::body::HistoryBody>),
             errors: &[ErrorCode::UnpricedAssets, ErrorCode::IncompleteBalance],
         },
         Operation {

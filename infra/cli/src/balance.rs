@@ -13,6 +13,7 @@ use shared::domain::gap::StaleHolder;
 use shared::domain::total::{Receipt, Stack};
 use shared::domain::{Asset, CustomerId, Gap, Measure, Pricing, Summary, Timestamp};
 use shared::query::Filter;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 #[derive(Serialize)]
@@ -64,20 +65,22 @@ pub(crate) async fn run(
     let target = catalogue.asset(&currency).map_err(|error| CliError::argument("--currency", error))?;
     let moment = moment(as_of.as_deref(), known_at.as_deref(), connection.now())?;
     let filter = Filter::default();
+    let customers = BTreeSet::from([customer_id]);
     let question = BalanceQuestion {
-        customer_id,
+        customers: &customers,
         filter: &filter,
         moment: (as_of.is_some() || known_at.is_some()).then_some(moment),
         now: connection.now(),
         measure: Measure::default(),
         confirmed_within: None,
+        group_by: None,
         rows: None,
     };
     let CountedAccounts { sums, mut gaps, oldest_balance_at, .. } =
         counted(&connection.store, question).await?;
     let rates = connection.store.rates_at(moment, connection.age_limits).await?;
     let pricing = Pricing { target, rates: &rates, at: moment.as_of, limits: connection.age_limits };
-    let summary = sums.summary(pricing, false)?;
+    let summary = sums.summary(pricing, false)?.whole;
     gaps.extend(summary.gaps());
     let gaps: Vec<String> = gaps.iter().map(gap_line).collect();
     if !gaps.is_empty() && !partial {

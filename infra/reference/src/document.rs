@@ -117,7 +117,7 @@ fn parameter(operation: &http::Operation, declared: &'static dyn Declared) -> Pa
         explode: is_list.then_some(false),
         schema,
         // A form that is filled in with filters would ask for less than everything.
-        example: value.filter(|_| required).map(|(_, value)| *value),
+        example: value.filter(|_| required || declared.is_filled_in()).map(|(_, value)| *value),
     }
 }
 

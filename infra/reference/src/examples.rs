@@ -110,7 +110,7 @@ pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, Referen
 
 /// Errors that no request brings about while the stack and its data are sound, each with an operation that
 /// declares it.
-fn unaskable() -> [(&'static str, ApiError); 4] {
+fn unaskable() -> [(&'static str, ApiError); 5] {
     let rates = RatesInForce::default();
     let pricing =
         Pricing { target: Asset::USD, rates: &rates, at: Timestamp::default(), limits: AgeLimits::STANDARD };
@@ -119,6 +119,7 @@ fn unaskable() -> [(&'static str, ApiError); 4] {
     let unsynced = lacking(Gap::Unsynced(CustodyAccountId::from(uuid::Uuid::nil())));
     [
         ("getCustodyBalances", unpriced),
+        ("getBalanceHistory", unsynced.clone().at(Timestamp::default())),
         ("getBalance", unsynced),
         ("getBalance", ApiError::Internal { cause: String::new() }),
         ("getBalance", ApiError::ServiceUnavailable { cause: String::new() }),

@@ -5,6 +5,7 @@ use shared::http::ErrorCode;
 /// A UUID that nothing has.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 const ALICE: &str = "0a11ce00-0000-4000-8000-000000000001";
+const ALICE_AND_HOLDER: &str = "0a11ce00-0000-4000-8000-000000000001,0b0b0000-0000-4000-8000-000000000002";
 const HOLDER: &str = "0b0b0000-0000-4000-8000-000000000002";
 const ORGANIZATION: &str = "org_a0000000-0000-4000-8000-00000000000a";
 const MERCHANT: &str = "mrc_a1000000-0000-4000-8000-0000000000a1";
@@ -65,6 +66,30 @@ pub(crate) const REQUESTS: &[Request] = &[
         "partial",
         "Into a currency without a rate: what is left out is named",
         &[("customer_id", HOLDER), ("currency", "XAF"), ("partial", "true")],
+    ),
+    request(
+        "getBalance",
+        "byIssuer",
+        "Two customers together, by the issuers of what they hold",
+        &[
+            ("search.customer_id.in", ALICE_AND_HOLDER),
+            ("currency", "EUR"),
+            ("search.is_crypto", "true"),
+            ("stack", "issuer"),
+        ],
+    ),
+    request(
+        "getBalanceHistory",
+        "byWeek",
+        "Three weeks, at the end of each Sunday",
+        &[
+            ("customer_id", ALICE),
+            ("currency", "EUR"),
+            ("from", "2026-05-10T22:00:00Z"),
+            ("to", "2026-05-31T21:59:59.999Z"),
+            ("interval", "week"),
+            ("timezone", "Europe/Berlin"),
+        ],
     ),
     request(
         "listAccounts",
@@ -139,6 +164,10 @@ const fn invalid(operation: &'static str, values: &'static [(&'static str, &'sta
 /// Errors that can be had without breaking the stack itself, in this order.
 pub(crate) const FAULTS: &[Fault] = &[
     invalid("getBalance", &[("customer_id", ALICE), ("currency", "EUR"), ("search.balance.gt", "1e3")]),
+    invalid(
+        "getBalanceHistory",
+        &[("customer_id", ALICE), ("currency", "EUR"), ("from", "2020-01-01T00:00:00Z"), ("interval", "day")],
+    ),
     invalid("listAccounts", &[("limit", "1000")]),
     invalid("getAssetIcon", &[("code", "XYZ")]),
     invalid("listMerchantBalances", &[("organizationId", ORGANIZATION), ("merchantId", ALICE)]),
@@ -162,6 +191,16 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
     fault(ErrorCode::NotFound, "getAssetIcon", &[("code", "EURØP")]),
     fault(ErrorCode::UnpricedAssets, "getBalance", &[("customer_id", ALICE), ("currency", "XAF")]),
+    fault(
+        ErrorCode::UnpricedAssets,
+        "getBalanceHistory",
+        &[
+            ("customer_id", ALICE),
+            ("currency", "XAF"),
+            ("from", "2026-05-01T00:00:00Z"),
+            ("interval", "month"),
+        ],
+    ),
     fault(
         ErrorCode::UnpricedAssets,
         "getOrganizationBalance",

@@ -14,6 +14,8 @@ const ASSET_CODE: &str = "AssetCode";
 const ASCII_ASSET_CODE: &str = "AsciiAssetCode";
 
 const UUID: &str = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
+/// The form of the names of time zones; which there are, the IANA database says.
+const TIME_ZONE: &str = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
 const BASE64_URL: &str = "^[A-Za-z0-9_-]+$";
 
 /// The schema of one value, and whether several are written with commas between them.
@@ -35,6 +37,7 @@ pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
             one(&[("type", "integer".into()), ("minimum", min.into()), ("maximum", max.into())])
         }
         Expected::PastInstant => text(&[("format", "date-time".into())]),
+        Expected::TimeZone => text(&[("pattern", TIME_ZONE.into())]),
         Expected::OneOf(choice) => (names(choice()), false),
         Expected::Order(fields) => {
             let field = format!("-?({})", fields().join("|"));

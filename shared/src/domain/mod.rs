@@ -11,7 +11,9 @@ pub mod custody;
 mod decimal;
 pub mod gap;
 pub mod grant;
+pub mod grouped;
 pub mod id;
+pub mod interval;
 pub mod label;
 pub mod legal_rate;
 pub mod moment;
@@ -33,13 +35,15 @@ pub use custody::{
 };
 pub use gap::{CustodyGap, Gap, UnknownAssets};
 pub use grant::{Grants, Permission};
+pub use grouped::{Dimension, GroupedSummary, GroupedSums};
 pub use id::{
     AccountId, ContactId, CustodyAccountId, CustomerId, MAX_VENDOR_ID, MerchantAccountId, MerchantId,
     OrganizationId,
 };
+pub use interval::{Interval, MAX_POINTS, TooManyPoints, Zone};
 pub use label::{AccountLabels, Label};
 pub use legal_rate::LegalRate;
-pub use moment::Moment;
+pub use moment::{Moment, Moments};
 pub use price::{Factor, PriceError, UsdPrice};
 pub use quote::{HeldReason, Quote, QuoteBook, Quotes, SourceName, Suspect};
 pub use rate::{AgeLimits, Method, Pricing, Rate, RateSheet, RatesInForce, SheetKind};

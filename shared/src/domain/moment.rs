@@ -2,6 +2,7 @@
 
 use super::Timestamp;
 use jiff::SignedDuration;
+use std::ops::Range;
 
 /// How far ahead of the clock an entry's instant may lie when it is recorded: clocks of sources differ.
 pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -45,6 +46,66 @@ impl Moment {
     #[must_use]
     pub fn latest(self) -> Timestamp {
         self.known_at.map_or(self.as_of, |known_at| self.as_of.min(known_at.plus(KNOWN_AHEAD)))
+    }
+}
+
+/// Several instants, each of which a question asks about with the same knowledge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moments {
+    /// Ascending.
+    instants: Vec<Timestamp>,
+    known_at: Option<Timestamp>,
+}
+
+impl Moments {
+    /// These instants, in whatever order, known at an instant.
+    #[must_use]
+    pub fn new(mut instants: Vec<Timestamp>, known_at: Option<Timestamp>) -> Self {
+        instants.sort_unstable();
+        Self { instants, known_at }
+    }
+
+    /// One after the other, the earliest first.
+    #[must_use]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Moment> + ExactSizeIterator + '_ {
+        self.instants.iter().map(|as_of| Moment { as_of: *as_of, known_at: self.known_at })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.instants.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.instants.is_empty()
+    }
+
+    /// The moment of that place, counted from the earliest.
+    #[must_use]
+    pub fn get(&self, place: usize) -> Option<Moment> {
+        self.instants.get(place).map(|as_of| Moment { as_of: *as_of, known_at: self.known_at })
+    }
+
+    /// Those of some places.
+    #[must_use]
+    pub fn part(&self, places: Range<usize>) -> Self {
+        let instants = self.instants.get(places).unwrap_or_default().to_vec();
+        Self { instants, known_at: self.known_at }
+    }
+
+    /// The place of the first moment at or after an instant.
+    #[must_use]
+    pub fn place_from(&self, instant: Timestamp) -> usize {
+        self.instants.partition_point(|as_of| *as_of < instant)
+    }
+}
+
+impl From<Moment> for Moments {
+    fn from(Moment { as_of, known_at }: Moment) -> Self {
+        Self { instants: vec![as_of], known_at }
     }
 }
 

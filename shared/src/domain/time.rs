@@ -2,7 +2,8 @@
 //!
 //! [`Timestamp::of_machine`] alone reads a clock, and `clock` alone calls it.
 
-use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Zoned};
 use thiserror::Error;
 
 /// A text that is not an RFC 3339 date-time with an offset and at most 9 fraction digits.
@@ -24,6 +25,12 @@ const YEAR_ZERO_SECONDS: i64 = -62_167_219_200;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(jiff::Timestamp);
+
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(instant: jiff::Timestamp) -> Self {
+        Self(instant)
+    }
+}
 
 impl Timestamp {
     /// The machine's clock. Everybody but `clock` takes the time as a parameter.
@@ -114,10 +121,15 @@ impl Timestamp {
         self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
+    /// What the clocks of a zone show.
+    pub(super) fn in_zone(self, zone: &TimeZone) -> Zoned {
+        self.0.to_zoned(zone.clone())
+    }
+
     /// The calendar year in UTC.
     #[must_use]
     pub fn utc_year(self) -> i16 {
-        self.0.to_zoned(jiff::tz::TimeZone::UTC).year()
+        self.in_zone(&TimeZone::UTC).year()
     }
 
     /// Whole seconds since 1970, for expiry times.

@@ -59,6 +59,12 @@ impl Summary {
         self.unpriced.iter().map(|(asset, balance)| Gap::Unpriced { asset: *asset, balance: *balance })
     }
 
+    /// How many accounts were counted.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.stacks.iter().map(|stack| stack.accounts).sum()
+    }
+
     /// Whether a sum in this currency needed a rate and has no usable one.
     #[must_use]
     pub fn lacks_rate(&self, asset: Asset) -> bool {
@@ -133,6 +139,11 @@ impl NativeSums {
     #[must_use]
     pub fn accounts(&self) -> usize {
         self.0.values().map(|sum| sum.accounts).sum()
+    }
+
+    /// The currencies whose sum is not zero, and so needs a rate unless it is the target's.
+    pub fn held(&self) -> impl Iterator<Item = Asset> + '_ {
+        self.0.iter().filter(|(_, sum)| sum.units != I256::ZERO).map(|(asset, _)| *asset)
     }
 
     /// Converts each sum once into the target.

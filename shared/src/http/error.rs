@@ -17,7 +17,7 @@ use super::schema::names;
 use crate::auth::AuthError;
 use crate::custody::{ProviderError, SyncError};
 use crate::domain::total::SumTooLarge;
-use crate::domain::{Asset, Gap, Grants, Pricing, Suspect};
+use crate::domain::{Asset, Gap, Grants, Pricing, Suspect, Timestamp};
 use crate::query::InvalidParameter;
 use crate::store::{READ_BUDGET, StoreError};
 use axum::http::HeaderValue;
@@ -53,6 +53,8 @@ pub enum ApiError {
         why: String,
         /// The holdings.
         gaps: GapsBody,
+        /// Which point of a series it is about.
+        at: Option<Timestamp>,
     },
     /// 422: something else is missing.
     IncompleteBalance {
@@ -60,6 +62,8 @@ pub enum ApiError {
         why: String,
         /// Everything that is missing.
         gaps: GapsBody,
+        /// Which point of a series it is about.
+        at: Option<Timestamp>,
     },
     /// 429: too many calls within a clock minute.
     RateLimitExceeded {
@@ -154,11 +158,24 @@ impl ApiError {
             .filter_map(|gap| if let Gap::Unpriced { asset, .. } = gap { Some(*asset) } else { None })
             .collect();
         if unpriced.len() < gaps.len() {
-            return Self::IncompleteBalance { why: incomplete::what_helps(gaps), gaps: body };
+            return Self::IncompleteBalance { why: incomplete::what_helps(gaps), gaps: body, at: None };
         }
         let currencies = incomplete::without_rate(unpriced, pricing);
         let why = incomplete::why(&currencies, pricing, suspects);
-        Self::UnpricedAssets { currencies, why, gaps: body }
+        Self::UnpricedAssets { currencies, why, gaps: body, at: None }
+    }
+
+    /// The same error of one point of a series.
+    #[must_use]
+    pub fn at(self, point: Timestamp) -> Self {
+        let at = Some(point);
+        match self {
+            Self::UnpricedAssets { currencies, why, gaps, .. } => {
+                Self::UnpricedAssets { currencies, why, gaps, at }
+            }
+            Self::IncompleteBalance { why, gaps, .. } => Self::IncompleteBalance { why, gaps, at },
+            other => other,
+        }
     }
 
     /// A sum or conversion into the asked currency that does not fit an amount.
@@ -263,15 +280,18 @@ impl ApiError {
     }
 
     fn details<'a>(&'a self, request_id: &'a str) -> Details<'a> {
-        let none = Details { parameter: None, currencies: None, gaps: None, request_id };
+        let none = Details { parameter: None, at: None, currencies: None, gaps: None, request_id };
         match self {
             Self::InvalidRequest(invalid) => Details { parameter: Some(&invalid.parameter), ..none },
-            Self::UnpricedAssets { currencies, gaps, .. } => Details {
+            Self::UnpricedAssets { currencies, gaps, at, why: _ } => Details {
+                at: at.map(Timestamp::to_millis_text),
                 currencies: Some(currencies.iter().map(|asset| asset.code()).collect()),
                 gaps: Some(gaps),
                 ..none
             },
-            Self::IncompleteBalance { gaps, .. } => Details { gaps: Some(gaps), ..none },
+            Self::IncompleteBalance { gaps, at, why: _ } => {
+                Details { at: at.map(Timestamp::to_millis_text), gaps: Some(gaps), ..none }
+            }
             Self::AuthenticationFailed(_)
             | Self::InsufficientPermissions
             | Self::AccountNotFound
@@ -303,6 +323,9 @@ struct Details<'a> {
     /// The parameter that was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    /// The first point of a series that something is missing from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
     /// The currencies without a usable rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     currencies: Option<Vec<&'static str>>,

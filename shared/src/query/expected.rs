@@ -35,6 +35,8 @@ pub enum Expected {
     },
     /// A date-time that is not in the future.
     PastInstant,
+    /// The name of a time zone.
+    TimeZone,
     /// One of these names.
     OneOf(Names),
     /// Several of these names, each once, `-` before it for descending.
@@ -48,6 +50,14 @@ pub enum Expected {
     Ids,
     /// Codes of assets, separated by commas.
     Assets,
+}
+
+impl Expected {
+    /// Whether values are separated by commas.
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(self, Self::Ids | Self::Assets | Self::VendorIds(_))
+    }
 }
 
 impl Display for Expected {
@@ -70,6 +80,7 @@ impl Display for Expected {
                 "an RFC 3339 date-time that is not in the future, such as 2025-04-16T15:30:25Z \
                     (a + is written %2B)",
             ),
+            Self::TimeZone => f.write_str("the name of a time zone, such as Europe/Berlin or UTC"),
             Self::OneOf(names) => write_choice(f, &names()),
             Self::Order(names) => {
                 let names = names().join(", ");

@@ -4,6 +4,7 @@
 
 use super::expected::Expected;
 use crate::domain::{Asset, Catalogue, CustomerId, Timestamp};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -34,6 +35,7 @@ pub struct Parameter<T> {
     /// The form of a value.
     pub expects: Expected,
     is_required: bool,
+    is_filled_in: bool,
     parse: fn(&str, &Catalogue) -> Option<T>,
 }
 
@@ -47,6 +49,8 @@ pub trait Declared: Sync {
     fn expects(&self) -> Expected;
     /// Whether a query must have it; a path always has its own.
     fn is_required(&self) -> bool;
+    /// Whether the form of the reference page is filled in with an example of it.
+    fn is_filled_in(&self) -> bool;
 }
 
 impl<T> Declared for Parameter<T> {
@@ -65,6 +69,10 @@ impl<T> Declared for Parameter<T> {
     fn is_required(&self) -> bool {
         self.is_required
     }
+
+    fn is_filled_in(&self) -> bool {
+        self.is_filled_in
+    }
 }
 
 impl<T> Parameter<T> {
@@ -75,13 +83,19 @@ impl<T> Parameter<T> {
         expects: Expected,
         parse: fn(&str, &Catalogue) -> Option<T>,
     ) -> Self {
-        Self { name, about, expects, is_required: false, parse }
+        Self { name, about, expects, is_required: false, is_filled_in: false, parse }
     }
 
     /// The same parameter, which a query must have: it is read with [`Parameters::required`].
     #[must_use]
     pub const fn required(self) -> Self {
-        Self { is_required: true, ..self }
+        Self { is_required: true, is_filled_in: true, ..self }
+    }
+
+    /// The same parameter, which or another a query must have: it is the one that the reference page shows.
+    #[must_use]
+    pub const fn filled_in(self) -> Self {
+        Self { is_filled_in: true, ..self }
     }
 
     /// A value of it; `catalogue` knows the codes of assets.
@@ -155,7 +169,8 @@ pub fn parse_list<T: Ord, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -
     text.split(',').map(|element| parse(element).ok()).collect()
 }
 
-/// The parameters a request carries, all of them declared, none twice, none empty.
+/// The parameters a request carries, all of them declared, none empty, and none twice but lists, whose values
+/// are joined.
 #[derive(Debug)]
 pub struct Parameters {
     values: BTreeMap<&'static str, String>,
@@ -181,11 +196,17 @@ impl Parameters {
                     format!("`{}` is empty; it must be {}.", known.name(), known.expects()),
                 ));
             }
-            if values.insert(known.name(), value).is_some() {
-                return Err(InvalidParameter::new(
-                    name,
-                    format!("`{}` is given more than once.", known.name()),
-                ));
+            match values.entry(known.name()) {
+                Entry::Vacant(entry) => drop(entry.insert(value)),
+                // Most generated clients repeat a list's parameter for each of its elements.
+                Entry::Occupied(mut entry) if known.expects().is_list() => {
+                    let joined = format!("{},{value}", entry.get());
+                    entry.insert(joined);
+                }
+                Entry::Occupied(_) => {
+                    let message = format!("`{}` is given more than once.", known.name());
+                    return Err(InvalidParameter::new(name, message));
+                }
             }
         }
         Ok(Self { values, catalogue: catalogue.clone() })

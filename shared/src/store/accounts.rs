@@ -11,8 +11,8 @@ use super::row::{Attributes, Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{
-    Account, AccountId, AccountLabels, AccountScope, AccountState, Catalogue, CustomerId, EntryKey, Label,
-    Moment, Timestamp,
+    Account, AccountId, AccountLabels, AccountScope, Catalogue, CustomerId, EntryKey, Label, Moment,
+    Timestamp,
 };
 
 /// The attributes of an account that a total needs.
@@ -59,9 +59,8 @@ pub(super) struct ScopeTimes {
 }
 
 impl StoredAccount {
-    /// The account at a moment, in the state of the entry that counts then. Parts of the scope that were
-    /// named later are left out.
-    pub(super) fn shown(self, entry: EntryKey, state: AccountState, moment: Moment) -> Account {
+    /// The account without the parts of the scope that were named later than a moment knows.
+    pub(super) fn known(self, moment: Moment) -> Account {
         let Self { account, scope_times: times, .. } = self;
         let knows = |at: Option<Timestamp>| at.is_some_and(|at| moment.knows(at));
         let AccountScope { organization_id, merchant_id, network } = account.scope;
@@ -70,7 +69,7 @@ impl StoredAccount {
             merchant_id: merchant_id.filter(|_| knows(times.merchant)),
             network: network.filter(|_| knows(times.network)),
         };
-        Account { entry, state, scope, ..account }
+        Account { scope, ..account }
     }
 }
 

@@ -174,8 +174,7 @@ impl Store {
             return Ok(vec![own]);
         }
         let id = history_id(read.owner.id);
-        let said_now = self.entry_item_at(id, Moment::as_of(now)).await?;
-        let said_now = self.recorded_snapshot(said_now.as_ref()).await?;
+        let said_now = self.recorded_snapshot(read.owner.id, Moment::as_of(now)).await?;
         let mut keys = Vec::new();
         for (balance_at, last) in self.last_said_from(id, state, now).await? {
             let differs = match (balance_at == now, &said_now) {

@@ -6,9 +6,11 @@
 //! view's accounts are made of a snapshot when it is read. Rejected: an account item per position beside the
 //! snapshot, because two copies of one fact have to be kept in step by every sync that is cut short.
 
-use super::as_of::{HoldingsAt, Whereabouts};
+use super::as_of::{HoldingRun, HoldingsAt, Places, Whereabouts};
 use super::attributes::{entry_from_text, entry_text};
+use super::entries_at::{CountedEntry, EntryKind};
 use super::history::{self, IdOwner};
+use super::item_page::PageItem;
 use super::row::{Attributes, Item, Row, instant, number, text};
 use super::{Store, StoreError};
 use crate::config::Table;
@@ -16,11 +18,12 @@ use crate::domain::custody::position_id;
 use crate::domain::gap::UnknownHolding;
 use crate::domain::{
     Account, AccountId, Catalogue, ChainAsset, Coverage, CustodyAccount, CustodyAccountId, CustodyGap,
-    CustomerId, EntryKey, Moment, Position, PositionOwner, ProviderName, Timestamp, Unlisted,
+    CustomerId, EntryKey, Moment, Moments, Position, PositionOwner, ProviderName, Timestamp, Unlisted,
     UnlistedHolding, UnlistedReason,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Begins the sort key of a snapshot; `#` sorts before every account's id.
 const SNAPSHOT: &str = "#custody#";
@@ -169,33 +172,64 @@ impl Store {
         self.mapped(|catalogue| answer.item().map(|item| from_item(item, catalogue)).transpose()).await
     }
 
-    /// The accounts that a snapshot stands for at a moment, ordered by id, and what it leaves out.
-    pub(super) async fn snapshot_at(
+    /// The accounts that a snapshot stands for at each of several moments, ordered by id, and what it leaves
+    /// out.
+    pub(super) async fn snapshot_over(
         &self,
         snapshot: &StoredSnapshot,
-        moment: Moment,
-    ) -> Result<HoldingsAt, StoreError> {
-        match (snapshot.whereabouts(moment), snapshot.entry) {
-            (Whereabouts::Newest, Some((entry, _))) => Ok(snapshot.shown(entry, &snapshot.state)),
-            (Whereabouts::History, _) => {
-                let item = self.entry_item_at(history_id(snapshot.owner.id), moment).await?;
-                let recorded = self.recorded_snapshot(item.as_ref()).await?;
-                Ok(recorded.map_or_else(
-                    || snapshot.unsynced(moment),
-                    |recorded| snapshot.shown(recorded.key, &recorded.state),
-                ))
-            }
-            _ => Ok(snapshot.unsynced(moment)),
+        moments: &Moments,
+    ) -> Result<Vec<HoldingRun>, StoreError> {
+        let Places { history, newest } = Places::of(moments, |moment| snapshot.whereabouts(moment));
+        let mut runs = Vec::new();
+        if let Some((entry, _)) = snapshot.entry.filter(|_| !newest.is_empty()) {
+            runs.push(HoldingRun {
+                places: newest.clone(),
+                holdings: snapshot.shown(entry, &snapshot.state),
+            });
         }
+        let mut first_found = newest.start;
+        for CountedEntry { places, entry } in self.snapshots_at(snapshot.owner.id, moments, &history).await? {
+            first_found = places.start;
+            runs.push(HoldingRun { places, holdings: snapshot.shown(entry.key, &entry.state) });
+        }
+        let unsynced = moments.iter().take(first_found).enumerate().map(|(place, moment)| HoldingRun {
+            places: place..place + 1,
+            holdings: snapshot.unsynced(moment),
+        });
+        runs.extend(unsynced.filter(|run| !run.holdings.gaps.is_empty()));
+        Ok(runs)
     }
 
-    /// The entry of a custody account in an item of its history.
+    /// The entries of a custody account that count at the moments of some places, the latest first.
+    async fn snapshots_at(
+        &self,
+        id: CustodyAccountId,
+        moments: &Moments,
+        places: &Range<usize>,
+    ) -> Result<Vec<CountedEntry<RecordedSnapshot>>, StoreError> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let past = moments.part(places.clone());
+        let read = |item: &PageItem<'_>| Ok(item.to_item());
+        let items = self.entries_at(history_id(id), &past, EntryKind::Snapshot, read).await?;
+        let recorded = |CountedEntry { places: counted, entry }: &CountedEntry<Item>, catalogue: &_| {
+            Ok(CountedEntry {
+                places: places.start + counted.start..places.start + counted.end,
+                entry: recorded_from_item(entry, catalogue)?,
+            })
+        };
+        self.mapped(|catalogue| items.iter().map(|item| recorded(item, catalogue)).collect()).await
+    }
+
+    /// The entry of a custody account that counts at a moment, if there is one.
     pub(super) async fn recorded_snapshot(
         &self,
-        item: Option<&Item>,
+        id: CustodyAccountId,
+        moment: Moment,
     ) -> Result<Option<RecordedSnapshot>, StoreError> {
-        let recorded = |catalogue: &_| item.map(|item| recorded_from_item(item, catalogue)).transpose();
-        self.mapped(recorded).await
+        let found = self.snapshots_at(id, &moment.into(), &(0..1)).await?;
+        Ok(found.into_iter().next().map(|counted| counted.entry))
     }
 
     /// At most `limit` entries of a custody account, the newest first.

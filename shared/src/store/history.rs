@@ -10,12 +10,12 @@
 use super::attributes::{
     entry_from_text, entry_text, scope_attributes, scope_of, state_attributes, state_of,
 };
-use super::row::{Item, Row, instant, text};
+use super::row::{Attributes, Item, Row, instant, text};
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{
     AccountId, AccountLabels, AccountScope, AccountState, AccountUpdate, Asset, Catalogue, CustodyAccountId,
-    CustomerId, EntryKey, Moment, Timestamp,
+    CustomerId, EntryKey, Timestamp,
 };
 use aws_lc_rs::digest;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -32,11 +32,6 @@ const FIRST_INSTANT: &str = "0";
 const AFTER_VERSIONS: char = '~';
 /// Bytes of the SHA-256 that stands for a group of labels.
 const LABELS_HASH_BYTES: usize = 16;
-/// Entries of the first read of a history as known at an instant: the newest may have been recorded later.
-/// Each further read takes four times as many.
-const FIRST_LOOK: i32 = 4;
-const LOOK_FACTOR: i32 = 4;
-const LONGEST_LOOK: i32 = 1_024;
 
 /// Which end of a history is read first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,38 +152,9 @@ impl Store {
         self.entries_between(id, &instant.to_stored_text(), &AFTER_VERSIONS.to_string())
     }
 
-    /// The entry that counts at a moment, if there is one.
-    pub(super) async fn entry_at(
-        &self,
-        id: AccountId,
-        moment: Moment,
-    ) -> Result<Option<RecordedEntry>, StoreError> {
-        self.entry_item_at(id, moment).await?.as_ref().map(from_item).transpose()
-    }
-
-    /// The item of the entry that counts at a moment, if there is one.
-    pub(super) async fn entry_item_at(
-        &self,
-        id: AccountId,
-        moment: Moment,
-    ) -> Result<Option<Item>, StoreError> {
-        let last = format!("{}#{AFTER_VERSIONS}", moment.latest().to_stored_text());
-        let mut look = if moment.known_at.is_none() { 1 } else { FIRST_LOOK };
-        let mut start = None;
-        loop {
-            let request = self.entries_of(id, &last).scan_index_forward(false).limit(look);
-            let answer = request.set_exclusive_start_key(start).send().await?;
-            for item in answer.items.unwrap_or_default() {
-                if moment.knows((Row { table: Table::History, item: &item }).instant("recorded_at")?) {
-                    return Ok(Some(item));
-                }
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(None);
-            }
-            look = look.saturating_mul(LOOK_FACTOR).min(LONGEST_LOOK);
-        }
+    /// A query of the entries that speak of an instant or of earlier ones, in their order.
+    pub(super) fn entries_until(&self, id: AccountId, instant: Timestamp) -> QueryFluentBuilder {
+        self.entries_of(id, &format!("{}#{AFTER_VERSIONS}", instant.to_stored_text()))
     }
 
     /// Whose account it is; `None` if there has never been one of this id.
@@ -232,7 +198,7 @@ pub(super) fn to_item(id: AccountId, entry: &RecordedEntry) -> Item {
     item
 }
 
-pub(super) fn from_item(item: &Item) -> Result<RecordedEntry, StoreError> {
+pub(super) fn from_item(item: &impl Attributes) -> Result<RecordedEntry, StoreError> {
     let row = Row { table: Table::History, item };
     Ok(RecordedEntry {
         key: row.parsed("entry", entry_from_text)?,

@@ -16,6 +16,7 @@ mod custody;
 mod custody_record;
 mod custody_register;
 mod custody_snapshot;
+mod entries_at;
 mod error;
 mod history;
 mod holdings;
@@ -35,7 +36,8 @@ mod walk;
 
 pub use access::{ApiKey, StoredJwks};
 pub use accounts::StoredAccount;
-pub use as_of::HoldingsAt;
+pub(crate) use as_of::check_histories;
+pub use as_of::{HoldingRun, HoldingsAt};
 pub use catalogue::CatalogueError;
 pub use client::https_client;
 pub use clock_check::WrongClock;

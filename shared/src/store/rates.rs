@@ -13,10 +13,12 @@ use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{
-    AgeLimits, Method, Moment, Rate, RateSheet, RatesInForce, SheetKind, Timestamp, UsdPrice,
+    AgeLimits, Asset, Method, Moment, Moments, Rate, RateSheet, RatesInForce, SheetKind, Timestamp, UsdPrice,
 };
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use backon::BackoffBuilder;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::sleep;
@@ -38,6 +40,12 @@ const AFTER_SHEETS: char = '~';
 const FIRST_LOOK: i32 = 4;
 const LOOK_FACTOR: i32 = 4;
 const LONGEST_LOOK: i32 = 256;
+/// Reads of sheets under way at once for one series.
+const CONCURRENT_READS: usize = 16;
+/// The attribute that holds a sheet's entries.
+const ENTRIES: &str = "entries";
+/// Most assets that a query names: DynamoDB takes 4 KB of names.
+const MAX_PROJECTED: usize = 50;
 /// Overlays of one transaction, beside which the pointer is updated: DynamoDB takes a hundred writes.
 pub const MAX_OVERLAYS_AT_ONCE: usize = 99;
 /// Rates of one transaction: 200 bytes each at the most, and DynamoDB takes 4 MB.
@@ -69,6 +77,39 @@ pub(super) enum PointerUpdate {
     Keep,
 }
 
+/// A query of sheets, of the entries of some assets or of all.
+#[derive(Debug, Default)]
+struct SheetQuery {
+    /// Empty for all.
+    codes: BTreeSet<&'static str>,
+}
+
+impl SheetQuery {
+    /// A query of the entries that some assets need: their own, and the euro's for money that it replaced.
+    fn of(assets: &BTreeSet<Asset>) -> Self {
+        if assets.len() > MAX_PROJECTED {
+            return Self::default();
+        }
+        let codes = assets.iter().chain(&[Asset::USD, Asset::EUR]).map(|asset| asset.code());
+        Self { codes: codes.collect() }
+    }
+
+    fn request(&self, store: &Store) -> QueryFluentBuilder {
+        let request = store.client.query().table_name(store.table(Table::Rates)).consistent_read(true);
+        if self.codes.is_empty() {
+            return request;
+        }
+        let named = self.codes.iter().enumerate().fold(request, |request, (number, code)| {
+            request.expression_attribute_names(format!("#code{number}"), *code)
+        });
+        let entries: Vec<String> =
+            (0..self.codes.len()).map(|number| format!("#entries.#code{number}")).collect();
+        named
+            .expression_attribute_names("#entries", ENTRIES)
+            .projection_expression(format!("observed_at, recorded_at, is_overlay, {}", entries.join(", ")))
+    }
+}
+
 impl Store {
     /// The rates of a moment: the newest complete sheet at or before the moment that was known then, and the
     /// overlays since.
@@ -78,6 +119,43 @@ impl Store {
     /// limits reach. A question of a time before every complete sheet then reads all that was imported before
     /// that time.
     pub async fn rates_at(&self, moment: Moment, limits: AgeLimits) -> Result<RatesInForce, StoreError> {
+        let months = self.months_without_limits(limits).await?;
+        self.rates_in(moment, limits, &months, &SheetQuery::default()).await
+    }
+
+    /// The rates of some assets at each of several moments: one read of a sheet for each, if no overlays came
+    /// after the sheet.
+    pub async fn rates_over(
+        &self,
+        moments: &Moments,
+        limits: AgeLimits,
+        assets: &BTreeSet<Asset>,
+    ) -> Result<Vec<RatesInForce>, StoreError> {
+        let months = self.months_without_limits(limits).await?;
+        let query = SheetQuery::of(assets);
+        let (months, query) = (&months, &query);
+        let rates = stream::iter(moments.iter())
+            .map(|moment| async move { self.rates_in(moment, limits, months, query).await });
+        rates.buffered(CONCURRENT_READS).try_collect().await
+    }
+
+    /// Every month that has a sheet, the newest first; none where age limits say how far back to look.
+    async fn months_without_limits(&self, limits: AgeLimits) -> Result<Vec<String>, StoreError> {
+        if limits.reach().is_some() {
+            return Ok(Vec::new());
+        }
+        let mut months = self.pointer().await?.months;
+        months.sort_unstable_by(|left, right| right.cmp(left));
+        Ok(months)
+    }
+
+    async fn rates_in(
+        &self,
+        moment: Moment,
+        limits: AgeLimits,
+        months: &[String],
+        query: &SheetQuery,
+    ) -> Result<RatesInForce, StoreError> {
         let latest = moment.latest();
         let newest_month = month(latest);
         let mut first = limits.reach().map(|reach| latest.minus(reach));
@@ -87,20 +165,17 @@ impl Store {
             months.dedup();
             months
         } else {
-            let mut months = self.pointer().await?.months;
-            months.retain(|month| *month <= newest_month);
-            months.sort_unstable_by(|left, right| right.cmp(left));
-            months
+            months.iter().filter(|month| **month <= newest_month).cloned().collect()
         };
         let (mut sheets, mut has_complete) = (Vec::new(), false);
         for month in &months {
             if has_complete || first.is_some_and(|first| self::month(first) > *month) {
                 break;
             }
-            has_complete = self.sheets_of_month(month, moment, &mut first, &mut sheets).await?;
+            has_complete = self.sheets_of_month(month, moment, query, &mut first, &mut sheets).await?;
         }
         if !has_complete && limits.reach().is_none() {
-            sheets.extend(self.complete_sheet(&months, moment).await?);
+            sheets.extend(self.complete_sheet(&months, moment, query).await?);
         }
         Ok(RatesInForce::of(sheets))
     }
@@ -110,10 +185,11 @@ impl Store {
         &self,
         months: &[String],
         moment: Moment,
+        query: &SheetQuery,
     ) -> Result<Option<RateSheet>, StoreError> {
         let last = format!("{}#{AFTER_SHEETS}", moment.latest().to_stored_text());
         for month in months {
-            let request = self.client.query().table_name(self.table(Table::Rates)).consistent_read(true);
+            let request = query.request(self);
             let request = request
                 .key_condition_expression("#series = :series AND #place <= :last")
                 .filter_expression("attribute_not_exists(is_overlay) OR is_overlay = :no")
@@ -149,6 +225,7 @@ impl Store {
         &self,
         month: &str,
         moment: Moment,
+        query: &SheetQuery,
         first: &mut Option<Timestamp>,
         sheets: &mut Vec<RateSheet>,
     ) -> Result<bool, StoreError> {
@@ -158,11 +235,8 @@ impl Store {
         // Every page of a query has the same range, or its start key would lie outside.
         let from = first.map_or_else(|| month.to_owned(), Timestamp::to_stored_text);
         loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(self.table(Table::Rates))
-                .consistent_read(true)
+            let answer = query
+                .request(self)
                 .key_condition_expression("#series = :series AND #place BETWEEN :from AND :last")
                 .expression_attribute_names("#series", SERIES)
                 .expression_attribute_names("#place", PLACE)
@@ -396,6 +470,15 @@ impl RateReader {
         }
     }
 
+    /// The rates of some assets at each of several moments, as they were known then.
+    pub async fn over(
+        &self,
+        moments: &Moments,
+        assets: &BTreeSet<Asset>,
+    ) -> Result<Vec<RatesInForce>, StoreError> {
+        self.store.rates_over(moments, self.limits, assets).await
+    }
+
     /// The rates of a moment as they were known then.
     pub async fn at(&self, moment: Moment) -> Result<Arc<RatesInForce>, StoreError> {
         Ok(Arc::new(self.store.rates_at(moment, self.limits).await?))
@@ -424,7 +507,7 @@ fn to_item(sheet: &RateSheet) -> Item {
         ("observed_at".to_owned(), instant(*observed_at)),
         ("recorded_at".to_owned(), instant(*recorded_at)),
         ("is_overlay".to_owned(), AttributeValue::Bool(*kind == SheetKind::Overlay)),
-        ("entries".to_owned(), AttributeValue::M(entries)),
+        (ENTRIES.to_owned(), AttributeValue::M(entries)),
     ])
 }
 
@@ -441,10 +524,12 @@ fn rate_to_item(rate: &Rate) -> Item {
 /// An entry that cannot be read prices nothing, and takes no other entry of the sheet with it.
 fn from_item(item: &Item) -> Result<RateSheet, StoreError> {
     let row = Row { table: Table::Rates, item };
-    let entries =
-        item.get("entries").and_then(|value| value.as_m().ok()).ok_or_else(|| row.corrupt("entries"))?;
+    // A query that names assets answers no map where a sheet has none of them.
+    let none = Item::new();
+    let entries = item.get(ENTRIES).map_or(Ok(&none), |value| value.as_m());
+    let entries = entries.map_err(|_| row.corrupt(ENTRIES))?;
     let entry = |(code, value): (&String, &AttributeValue)| {
-        let rate = value.as_m().map_err(|_| row.corrupt("entries")).and_then(rate_from_item);
+        let rate = value.as_m().map_err(|_| row.corrupt(ENTRIES)).and_then(rate_from_item);
         rate.inspect_err(|cause| tracing::error!(code, %cause, "an entry of a rate sheet was passed over"))
             .ok()
             .map(|rate| (code.clone(), rate))

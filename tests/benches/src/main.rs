@@ -13,6 +13,7 @@ mod function;
 mod intake;
 mod merchant;
 mod runtime_api;
+mod series;
 
 use capacity::{Capacity, Usage};
 use function::{Function, binary};
@@ -62,12 +63,14 @@ async fn main() -> Result<()> {
         ..Options::default()
     })
     .await?;
+    let is_quick = rounds.warm < 10;
     let bench = Bench { stack, rounds };
     bench.sizes()?;
     bench.customer_sizes(against.as_deref()).await?;
     bench.cold().await?;
     bench.warm().await?;
     bench.capacity().await?;
+    series::measure(is_quick).await?;
     merchant::measure(&bench.stack, bench.rounds.warm.div_ceil(20)).await?;
     custody::measure(bench.rounds.custody_accounts).await?;
     intake::events(bench.rounds.intake).await?;
@@ -257,9 +260,12 @@ fn api_key(accounts: u32, has_details: bool) -> String {
 }
 
 fn token(stack: &Stack, caller: &str) -> Result<String> {
-    let customers: Vec<_> = CUSTOMERS.iter().map(|of| Value::from(customer(*of))).collect();
+    token_of(stack, caller, &CUSTOMERS.map(customer))
+}
+
+fn token_of(stack: &Stack, caller: &str, customers: &[String]) -> Result<String> {
     let claims: Map<_, _> =
-        [("sub".to_owned(), caller.into()), ("customer_ids".to_owned(), customers.into())]
+        [("sub".to_owned(), caller.into()), ("customer_ids".to_owned(), json!(customers))]
             .into_iter()
             .collect();
     Ok(stack.token(claims)?)

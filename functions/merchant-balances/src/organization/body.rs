@@ -5,11 +5,10 @@
 )]
 
 use super::query::OrganizationQuery;
-use super::totals::Totals;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::domain::total::Stack;
-use shared::domain::{Asset, Gap, MerchantId, Summary};
+use shared::domain::{Asset, Gap, GroupedSummary, MerchantId, Summary};
 use shared::http::{AmountForm, GapsBody, RateReceipt, schema};
 
 /// All merchants of an organization in one currency; its amounts are exact decimals.
@@ -68,21 +67,28 @@ struct MerchantStackBody {
 }
 
 impl OrganizationBody {
-    pub(super) fn new(query: &OrganizationQuery, totals: &Totals, balance_date: &str) -> Self {
-        let Totals { total, rounding, merchants, unpriced, receipts } = totals;
-        let gaps: Vec<Gap> = totals.gaps().collect();
-        let merchants =
-            merchants.iter().map(|(id, summary)| merchant_body(id.as_ref(), summary, query.target));
+    pub(super) fn new(
+        query: &OrganizationQuery,
+        totals: &GroupedSummary<MerchantId>,
+        balance_date: &str,
+    ) -> Self {
+        let GroupedSummary { whole, groups, rounding } = totals;
+        let gaps: Vec<Gap> = whole.gaps().collect();
+        let merchants = groups.iter().map(|(id, summary)| merchant_body(id.as_ref(), summary, query.target));
         Self {
             organization_id: query.id.to_string(),
             currency: query.target.code(),
             balance_date: balance_date.to_owned(),
-            total_balance: query.target.print(*total),
+            total_balance: query.target.print(whole.total),
             rounding: query.target.print(*rounding),
-            complete: unpriced.is_empty(),
+            complete: gaps.is_empty(),
             gaps: (!gaps.is_empty()).then(|| GapsBody::new(&gaps, AmountForm::Text)),
             merchants: merchants.collect(),
-            rates: receipts.iter().map(|receipt| RateReceipt::new(receipt, AmountForm::Number)).collect(),
+            rates: whole
+                .receipts
+                .iter()
+                .map(|receipt| RateReceipt::new(receipt, AmountForm::Number))
+                .collect(),
         }
     }
 }
@@ -90,7 +96,7 @@ impl OrganizationBody {
 fn merchant_body(id: Option<&MerchantId>, summary: &Summary, target: Asset) -> MerchantBody {
     MerchantBody {
         merchant_id: id.map(ToString::to_string),
-        accounts: summary.stacks.iter().map(|stack| stack.accounts).sum(),
+        accounts: summary.accounts(),
         total_balance: target.print(summary.total),
         stacks: summary.stacks.iter().map(|stack| stack_body(stack, target)).collect(),
     }

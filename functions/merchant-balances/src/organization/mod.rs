@@ -2,18 +2,19 @@
 
 pub(crate) mod body;
 pub(crate) mod query;
-mod totals;
 
 use crate::App;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use body::OrganizationBody;
 use query::OrganizationQuery;
-use shared::domain::{Account, Gap, Grants, Moment, Pricing, Timestamp};
+use shared::domain::total::SumTooLarge;
+use shared::domain::{
+    Account, Gap, Grants, GroupedSummary, GroupedSums, MerchantId, Moment, Pricing, Timestamp,
+};
 use shared::http::{self, AmountForm, ApiError, Authenticated, Narrowing, RequestTime, Segments};
 use shared::store::{Merchants, StoredHolding};
 use std::collections::BTreeMap;
-use totals::Totals;
 
 const TOO_LARGE: Narrowing = Narrowing { parameter: "merchantIds", advice: "narrow it with `merchantIds`" };
 const TOO_MANY: Narrowing =
@@ -38,8 +39,8 @@ pub(crate) async fn get(
         Ok(app.rates.asked(query.moment, now).await?)
     })?;
     let pricing = Pricing { target: query.target, rates: &rates, at: moment.as_of, limits: app.age_limits };
-    let totals = Totals::of(&accounts, pricing).map_err(ApiError::too_large)?;
-    let gaps: Vec<Gap> = totals.gaps().collect();
+    let totals = totals(&accounts, pricing).map_err(ApiError::too_large)?;
+    let gaps: Vec<Gap> = totals.whole.gaps().collect();
     if !query.is_partial && !gaps.is_empty() {
         return Err(ApiError::incomplete(&gaps, pricing, &BTreeMap::new(), AmountForm::Text));
     }
@@ -83,9 +84,22 @@ async fn accounts(
     Ok(accounts)
 }
 
+/// The organization's total, and that of each merchant.
+fn totals(accounts: &[Account], pricing: Pricing<'_>) -> Result<GroupedSummary<MerchantId>, SumTooLarge> {
+    let mut sums = GroupedSums::default();
+    for account in accounts {
+        sums.add(account, Some(account.scope.merchant_id.clone()))?;
+    }
+    sums.summary(pricing, false)
+}
+
 /// Without a date the answer names the time of the request. The entity tag leaves that time out, so that an
 /// answer which is the same otherwise is a 304.
-fn reply(query: &OrganizationQuery, totals: &Totals, now: Timestamp) -> Result<Response, ApiError> {
+fn reply(
+    query: &OrganizationQuery,
+    totals: &GroupedSummary<MerchantId>,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     let body = |balance_date: &str| OrganizationBody::new(query, totals, balance_date);
     let response = match query.moment {
         Some(moment) => http::json(&body(&moment.as_of.to_millis_text()), TOO_LARGE),

@@ -5,10 +5,14 @@
 )]
 
 use super::query::BalanceQuery;
+use crate::stack::Grouping;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use shared::domain::total::{Stack, SumTooLarge};
-use shared::domain::{Account, AccountState, Gap, Label, Pricing, Summary, Timestamp, TooLarge};
+use shared::domain::{
+    Account, AccountState, Asset, Dimension, Gap, GroupedSummary, Label, Pricing, Summary, Timestamp,
+    TooLarge,
+};
 use shared::http::{AmountForm, GapsBody, Number, RateReceipt, schema};
 
 /// A customer's balance in one currency; its numbers are exact decimals.
@@ -37,9 +41,12 @@ pub(crate) struct Body {
     /// With `partial`: the holdings without a usable rate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unpriced: Vec<UnpricedBody>,
-    /// With `stack`: every currency that is held, ordered by its code.
+    /// With `stack`: the groups.
     #[serde(skip_serializing_if = "Option::is_none")]
-    stacks: Option<Vec<StackBody>>,
+    stacks: Option<Stacks>,
+    /// With every `stack` but `currency`: `total_balance` minus the sum of the groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounding: Option<Number>,
     /// With `details`: every account.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details>,
@@ -56,10 +63,58 @@ struct UnpricedBody {
     balance: Number,
 }
 
+/// The groups, ordered by their values; a group without a value comes last.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+enum Stacks {
+    /// By currency.
+    Currencies(Vec<StackBody>),
+    /// By anything else.
+    Groups(Vec<GroupBody>),
+}
+
+/// One group of accounts.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BalanceGroup")]
+struct GroupBody {
+    /// Under the name of what the accounts are grouped by; null for accounts that have none.
+    #[serde(flatten)]
+    value: GroupValue,
+    /// How many accounts.
+    accounts: usize,
+    /// The sum of the stacks that have a rate.
+    balance_in_base: Number,
+    /// Every currency that the group holds, ordered by its code.
+    stacks: Vec<StackBody>,
+}
+
+/// What a group's accounts have in common.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum GroupValue {
+    /// The customer.
+    CustomerId(Option<String>),
+    /// The issuer of the asset.
+    Issuer(Option<String>),
+    /// The blockchain.
+    Network(Option<String>),
+}
+
+impl GroupValue {
+    const fn new(dimension: Dimension, value: Option<String>) -> Self {
+        match dimension {
+            Dimension::Customer => Self::CustomerId(value),
+            Dimension::Issuer => Self::Issuer(value),
+            Dimension::Network => Self::Network(value),
+        }
+    }
+}
+
 /// The holding in one currency.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "BalanceStack")]
-struct StackBody {
+pub(crate) struct StackBody {
     currency: &'static str,
     is_crypto: bool,
     /// How many accounts.
@@ -126,12 +181,13 @@ pub(super) struct Missing<'a> {
 impl Body {
     pub(super) fn new(
         query: &BalanceQuery,
-        summary: &Summary,
+        summary: &GroupedSummary<String>,
         rows: &[Account],
         missing: Missing<'_>,
         pricing: Pricing<'_>,
     ) -> Result<Self, SumTooLarge> {
-        let Summary { total, fiat, crypto, stacks, unpriced, receipts } = summary;
+        let GroupedSummary { whole, groups, rounding } = summary;
+        let Summary { total, fiat, crypto, stacks, unpriced, receipts } = whole;
         let form = query.amounts;
         let in_target = |amount| form.of(query.target, amount);
         let Missing { gaps, oldest_balance_at } = missing;
@@ -144,14 +200,21 @@ impl Body {
             currency: query.target.code(),
             fiat_balance: in_target(*fiat),
             crypto_balance: in_target(*crypto),
-            accounts: stacks.iter().map(|stack| stack.accounts).sum(),
+            accounts: whole.accounts(),
             complete: gaps.is_empty(),
             oldest_balance_at: query.moment.is_none().then_some(oldest_balance_at),
             gaps: (!gaps.is_empty()).then(|| GapsBody::new(gaps, form)),
             unpriced: unpriced.collect(),
-            stacks: query
-                .has_stacks
-                .then(|| stacks.iter().map(|stack| stack_body(stack, pricing, form)).collect()),
+            stacks: query.grouping.map(|grouping| match grouping {
+                Grouping::Currency => Stacks::Currencies(stack_bodies(stacks, pricing.target, form)),
+                Grouping::By(dimension) => {
+                    let body = |(value, summary): &(Option<String>, Summary)| {
+                        group_body(GroupValue::new(dimension, value.clone()), summary, pricing.target, form)
+                    };
+                    Stacks::Groups(groups.iter().map(body).collect())
+                }
+            }),
+            rounding: query.grouping.and_then(Grouping::dimension).map(|_| in_target(*rounding)),
             details: if query.has_details { Some(details(rows, pricing, form)?) } else { None },
             rates: query
                 .has_details
@@ -160,14 +223,26 @@ impl Body {
     }
 }
 
-fn stack_body(stack: &Stack, pricing: Pricing<'_>, form: AmountForm) -> StackBody {
-    let Stack { asset, accounts, balance, balance_in_base } = *stack;
-    StackBody {
-        currency: asset.code(),
-        is_crypto: asset.is_crypto(),
-        accounts,
-        balance: form.of(asset, balance),
-        balance_in_base: balance_in_base.map(|amount| form.of(pricing.target, amount)),
+pub(crate) fn stack_bodies(stacks: &[Stack], target: Asset, form: AmountForm) -> Vec<StackBody> {
+    let body = |stack: &Stack| {
+        let Stack { asset, accounts, balance, balance_in_base } = *stack;
+        StackBody {
+            currency: asset.code(),
+            is_crypto: asset.is_crypto(),
+            accounts,
+            balance: form.of(asset, balance),
+            balance_in_base: balance_in_base.map(|amount| form.of(target, amount)),
+        }
+    };
+    stacks.iter().map(body).collect()
+}
+
+fn group_body(value: GroupValue, summary: &Summary, target: Asset, form: AmountForm) -> GroupBody {
+    GroupBody {
+        value,
+        accounts: summary.accounts(),
+        balance_in_base: form.of(target, summary.total),
+        stacks: stack_bodies(&summary.stacks, target, form),
     }
 }
 

@@ -19,7 +19,7 @@ const TOO_LARGE: Narrowing =
 
 const TOO_MANY: Narrowing = Narrowing {
     parameter: "customer_id",
-    advice: "this customer has more accounts than one request can add up",
+    advice: "these customers have more accounts than one request can add up",
 };
 
 const TOO_OLD: Narrowing = Narrowing {
@@ -35,7 +35,7 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiError> {
     let catalogue = app.store.catalogue().await?;
     let query = BalanceQuery::parse(http::pairs(raw)?, &catalogue, now)?;
-    if !caller.grants.may_see_customer(query.customer_id) {
+    if query.customers.iter().any(|customer| !caller.grants.may_see_customer(*customer)) {
         return Err(ApiError::InsufficientPermissions);
     }
     let question = query.question(now);
@@ -47,7 +47,7 @@ pub(crate) async fn get(
     let pricing = Pricing { target: query.target, rates: &rates, at, limits: app.age_limits };
     let CountedAccounts { sums, mut rows, mut gaps, oldest_balance_at } = counted;
     let summary = sums.summary(pricing, query.has_details).map_err(ApiError::too_large)?;
-    gaps.extend(summary.gaps());
+    gaps.extend(summary.whole.gaps());
     let gaps: Vec<Gap> = gaps.into_iter().collect();
     if !query.is_partial && !app.unknown_assets.admits(&gaps) {
         let suspects = suspects(&app, &query).await;

@@ -1,7 +1,8 @@
 //! The parameters of the balance, each declared once.
 
+use crate::customers::{CUSTOMER_ID, CUSTOMERS, customers};
 use crate::moment::{AS_OF, KNOWN_AT, moment};
-use crate::stack::STACK;
+use crate::stack::{BALANCE_STACK, Grouping};
 use jiff::SignedDuration;
 use shared::balance::BalanceQuestion;
 use shared::domain::{Asset, Catalogue, CustomerId, Measure, Moment, Timestamp};
@@ -9,17 +10,17 @@ use shared::http::{AMOUNTS, AmountForm, MAX_BODY_BYTES};
 use shared::query::filter::balance_filters;
 use shared::query::parameter::parse_whole_number;
 use shared::query::{Declared, Expected, Filter, InvalidParameter, Parameter, Parameters};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-static CUSTOMER_ID: Parameter<CustomerId> = Parameter::customer_id("customer_id", "whose balance").required();
-static CURRENCY: Parameter<Asset> =
+pub(crate) static CURRENCY: Parameter<Asset> =
     Parameter::asset("currency", "what everything is converted into").required();
 static DETAILS: Parameter<bool> =
     Parameter::boolean("details", "adds every account, and the rates that were used");
-static PARTIAL: Parameter<bool> =
+pub(crate) static PARTIAL: Parameter<bool> =
     Parameter::boolean("partial", "leaves what is missing out of the totals, and names it");
 
-static MEASURE: Parameter<Measure> = Parameter::new(
+pub(crate) static MEASURE: Parameter<Measure> = Parameter::new(
     "measure",
     "the amount that is summed, converted and compared; `balance` unless given",
     Expected::OneOf(|| Measure::ALL.map(Measure::name).to_vec()),
@@ -43,20 +44,20 @@ const MAX_ROWS: usize = MAX_BODY_BYTES / 128;
 
 /// Everything the route knows, in the order its errors list it.
 pub(crate) static DECLARED: LazyLock<Vec<&'static dyn Declared>> = LazyLock::new(|| {
-    let own: [&dyn Declared; 2] = [&CUSTOMER_ID, &CURRENCY];
+    let own: [&dyn Declared; 3] = [&CUSTOMER_ID, &CUSTOMERS, &CURRENCY];
     let filters = balance_filters().map(|filter| -> &dyn Declared { filter });
     let options: [&dyn Declared; 8] =
-        [&STACK, &DETAILS, &AS_OF, &KNOWN_AT, &PARTIAL, &CONFIRMED_WITHIN, &MEASURE, &AMOUNTS];
+        [&BALANCE_STACK, &DETAILS, &AS_OF, &KNOWN_AT, &PARTIAL, &CONFIRMED_WITHIN, &MEASURE, &AMOUNTS];
     own.into_iter().chain(filters).chain(options).collect()
 });
 
 /// The parsed query of `GET /v2/accounts/balance`.
 #[derive(Debug)]
 pub(super) struct BalanceQuery {
-    pub(super) customer_id: CustomerId,
+    pub(super) customers: BTreeSet<CustomerId>,
     pub(super) target: Asset,
     pub(super) filter: Filter,
-    pub(super) has_stacks: bool,
+    pub(super) grouping: Option<Grouping>,
     pub(super) has_details: bool,
     /// `None` asks about now.
     pub(super) moment: Option<Moment>,
@@ -80,10 +81,10 @@ impl BalanceQuery {
             return Err(InvalidParameter::new(CONFIRMED_WITHIN.name, message));
         }
         Ok(Self {
-            customer_id: parameters.required(&CUSTOMER_ID)?,
+            customers: customers(&parameters)?,
             target: parameters.required(&CURRENCY)?,
             filter: Filter::read(&parameters, balance_filters())?,
-            has_stacks: parameters.optional(&STACK)?.is_some(),
+            grouping: parameters.optional(&BALANCE_STACK)?,
             has_details: parameters.optional(&DETAILS)?.unwrap_or_default(),
             moment,
             measure: parameters.optional(&MEASURE)?.unwrap_or_default(),
@@ -96,12 +97,13 @@ impl BalanceQuery {
     /// The question for the accounts that count.
     pub(super) fn question(&self, now: Timestamp) -> BalanceQuestion<'_> {
         BalanceQuestion {
-            customer_id: self.customer_id,
+            customers: &self.customers,
             filter: &self.filter,
             moment: self.moment,
             now,
             measure: self.measure,
             confirmed_within: self.confirmed_within,
+            group_by: self.grouping.and_then(Grouping::dimension),
             rows: self.has_details.then_some(MAX_ROWS),
         }
     }

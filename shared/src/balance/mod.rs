@@ -1,23 +1,31 @@
-//! A customer's balance: accounts read page by page, counted or named as missing, and added up.
+//! The balance of customers: accounts read page by page, counted or named as missing, and added up.
 //!
 //! The API's balance and the operator's command line ask here, so that both have one arithmetic. What a sum
 //! is worth is [`total`](crate::domain::total)'s business, and wording is neither's.
 
+mod series;
+
+pub use series::{SeriesPoint, SeriesQuestion, counted_over};
+
 use crate::domain::gap::StaleHolder;
 use crate::domain::{
-    Account, CustodyAccountId, CustomerId, Gap, Measure, Moment, NativeSums, Timestamp, TooLarge,
+    Account, CustodyAccountId, CustomerId, Dimension, Gap, GroupedSums, Measure, Moment, Timestamp, TooLarge,
 };
 use crate::query::Filter;
-use crate::store::{HoldingsAt, ItemDetail, Store, StoreError};
+use crate::store::{CustomerPages, HoldingsAt, ItemDetail, Store, StoreError, StoredHolding};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use std::collections::{BTreeSet, HashMap};
 use thiserror::Error;
 
-/// A question for a customer's balance.
+/// Customers whose accounts are read at once.
+const CONCURRENT_CUSTOMERS: usize = 8;
+
+/// A question for the balance of customers.
 #[derive(Debug, Clone, Copy)]
 pub struct BalanceQuestion<'a> {
     /// Whose balance.
-    pub customer_id: CustomerId,
+    pub customers: &'a BTreeSet<CustomerId>,
     /// Which of the accounts.
     pub filter: &'a Filter,
     /// `None` asks about now.
@@ -28,6 +36,8 @@ pub struct BalanceQuestion<'a> {
     pub measure: Measure,
     /// How long ago a counted balance may have been confirmed. Only a question about now may limit it.
     pub confirmed_within: Option<SignedDuration>,
+    /// What accounts are also grouped by.
+    pub group_by: Option<Dimension>,
     /// Most accounts that are also shown one by one; `None` shows none.
     pub rows: Option<usize>,
 }
@@ -44,7 +54,7 @@ impl BalanceQuestion<'_> {
 #[derive(Debug, Default)]
 pub struct CountedAccounts {
     /// Their sums.
-    pub sums: NativeSums,
+    pub sums: GroupedSums<String>,
     /// The accounts one by one, stale ones included, if they were asked for.
     pub rows: Vec<Account>,
     /// The gaps, rates aside: rates are looked up when the sums are converted.
@@ -71,13 +81,27 @@ pub enum CountError {
 /// Last confirmations of custody accounts.
 type Confirmations = HashMap<CustodyAccountId, Timestamp>;
 
-/// Adds up the customer's accounts as they stood at the moment, page by page: unless rows are asked for, no
+/// The customers' items, page by page, in no order.
+fn pages<'a>(
+    store: &'a Store,
+    customers: &'a BTreeSet<CustomerId>,
+    detail: ItemDetail,
+) -> impl Stream<Item = Result<Vec<StoredHolding>, StoreError>> + 'a {
+    let pages_of = move |customer_id: &CustomerId| {
+        let pages = store.customer_pages(*customer_id, detail);
+        let next = async |mut pages: CustomerPages| Ok(pages.next().await?.map(|page| (page, pages)));
+        Box::pin(stream::try_unfold(pages, next))
+    };
+    stream::iter(customers).map(pages_of).flatten_unordered(CONCURRENT_CUSTOMERS)
+}
+
+/// Adds up the customers' accounts as they stood at the moment, page by page: unless rows are asked for, no
 /// account is kept.
 pub async fn counted(store: &Store, question: BalanceQuestion<'_>) -> Result<CountedAccounts, CountError> {
     let mut counted = CountedAccounts::default();
     let detail = if question.rows.is_some() { ItemDetail::Whole } else { ItemDetail::Totals };
-    let mut pages = store.customer_pages(question.customer_id, detail);
-    while let Some(mut page) = pages.next().await? {
+    let mut pages = pages(store, question.customers, detail);
+    while let Some(mut page) = pages.try_next().await? {
         // Conditions on the state can only be checked once the state of the moment is known.
         page.retain(|holding| holding.is_admitted(question.filter));
         let HoldingsAt { accounts, gaps } = store.holdings_at(page, question.at()).await?;
@@ -125,7 +149,8 @@ impl CountedAccounts {
             let holder = holder.map_or(StaleHolder::Account(account.id), StaleHolder::Custody);
             self.gaps.insert(Gap::Stale { holder, confirmed_at });
         } else {
-            self.sums.add(&account)?;
+            let group = question.group_by.map(|dimension| dimension.value(&account));
+            self.sums.add(&account, group)?;
             if question.moment.is_none() {
                 let oldest = self.oldest_balance_at.unwrap_or(confirmed_at);
                 self.oldest_balance_at = Some(oldest.min(confirmed_at));
