@@ -1,7 +1,7 @@
 //! What is deployed, read from the templates: who may do what, and that every alarm is explained.
 
 use saphyr::{LoadableYamlNode, Yaml};
-use shared::config::{Config, CustodyConfig, RatesConfig};
+use shared::config::{BookConfig, Config, CustodyConfig, RatesConfig};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -248,6 +248,9 @@ fn functions_are_given_the_variables_that_they_read() {
             _ if name.ends_with("_ARN") => return None,
             "UNKNOWN_ASSETS" => "mark",
             "COINGECKO_PLAN" => "pro",
+            "BOOK_TIME_ZONE" => "Europe/Berlin",
+            "HOUSE_CUSTOMER_IDS" => "0a11ce00-0000-4000-8000-000000000001",
+            "POSITION_MINUTES" => "15",
             _ if name.ends_with("_URL") => "https://example.com",
             _ => "2",
         };
@@ -256,6 +259,7 @@ fn functions_are_given_the_variables_that_they_read() {
     Config::from_lookup(lookup).unwrap();
     CustodyConfig::from_lookup(lookup).unwrap();
     RatesConfig::from_lookup(lookup).unwrap();
+    BookConfig::from_lookup(lookup).unwrap();
     let text = read("template.yaml");
     let template = &Yaml::load_from_str(&text).unwrap()[0];
     let mut environments = Vec::new();

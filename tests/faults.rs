@@ -36,6 +36,7 @@ fn config(endpoint: &str) -> Config {
         auth: AuthConfig { issuer: "issuer".to_owned(), audience: "ballast".to_owned(), keys },
         rate_limit_per_minute: 0,
         unknown_assets: shared::domain::UnknownAssets::Refuse,
+        book_zone: shared::domain::Zone::UTC,
     }
 }
 

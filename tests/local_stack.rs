@@ -191,7 +191,7 @@ fn a_faulty_dataset_is_refused_by_place() {
     };
     let errors: Vec<_> = rows.into_iter().map(|row| refused(row).unwrap_err()).collect();
     assert_snapshot!(brief(&errors.join("\n")), @"
-    test: unknown field `acounts`, expected one of `rates_never_expire`, `unknown_assets`, `assets`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `bitgo_wallets`, `api_keys` at line 1 column 10
+    test: unknown field `acounts`, expected one of `rates_never_expire`, `unknown_assets`, `house_customer_ids`, `book_time_zone`, `assets`, `rate_sheets`, `accounts`, `custody_accounts`, `vaults`, `bitgo_wallets`, `api_keys` at line 1 column 10
     accounts[0].description: longer than 1024 characters
     accounts[0].colour: unknown field; known are EVERY FIELD, history, recorded_at
     accounts[0].balance: expected a string

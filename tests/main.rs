@@ -44,6 +44,7 @@ mod oracle;
 mod oracle_wire;
 mod organization_balances;
 mod past_rates;
+mod positions;
 mod rate_calendar;
 mod rate_limit;
 mod rate_rules;

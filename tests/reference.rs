@@ -133,7 +133,12 @@ fn request(app: &App, operation: &Operation, over: &[(&str, Option<&str>)]) -> R
 }
 
 async fn demo() -> App {
-    App::with(local::Dataset::demo(Timestamp::of_machine()).unwrap()).await
+    let app = App::with(local::Dataset::demo(Timestamp::of_machine()).unwrap()).await;
+    // The demo's own closes are made by its schedules.
+    let position = json!({"as_of": "2026-06-01T00:00:00Z"}).to_string();
+    let made = app.request(Method::POST, "/_local/schedules/book-positions").body(position);
+    assert_eq!(send(made).await.status, 200);
+    app
 }
 
 #[tokio::test]
@@ -158,7 +163,8 @@ async fn what_a_parameter_does_not_expect_is_refused_by_its_name() {
     let token = app.token(json!({"sub": "all", "permissions": ["PermReadAll", "PermCustodySync"]}));
     let mut tried = 0;
     for operation in reference::operations() {
-        let is_text = |parameter: &&&dyn Declared| matches!(parameter.expects(), Expected::Text);
+        let is_text =
+            |parameter: &&&dyn Declared| matches!(parameter.expects(), Expected::Text | Expected::Network);
         for parameter in operation.parameters.iter().filter(|parameter| !is_text(parameter)) {
             let bad: &[_] = if operation.is_in_path(*parameter) {
                 &["-1e3", "EUR,", "1"]
@@ -202,7 +208,7 @@ async fn every_error_that_an_operation_declares_happens_and_is_declared() {
     let (nobody, merchant) =
         ("00000000-0000-4000-8000-000000000000", "acc_00000000-0000-4000-8000-000000000000");
     type Row<'a> = (&'a App, &'a str, &'a [(&'a str, Option<&'a str>)], ErrorCode);
-    let rows: [Row<'_>; 11] = [
+    let rows: [Row<'_>; 12] = [
         (&app, "getBalance", &[("currency", Some("XAF"))], ErrorCode::UnpricedAssets),
         (&broken, "getBalance", &[], ErrorCode::IncompleteBalance),
         (&app, "getBalanceHistory", &[("currency", Some("XAF"))], ErrorCode::UnpricedAssets),
@@ -213,6 +219,7 @@ async fn every_error_that_an_operation_declares_happens_and_is_declared() {
             &[("currency", Some("XAF")), ("date", None)],
             ErrorCode::UnpricedAssets,
         ),
+        (&app, "getPosition", &[], ErrorCode::PositionNotFound),
         (&app, "getMerchantBalance", &[("accountId", Some(merchant))], ErrorCode::AccountNotFound),
         (&app, "getCustodyBalances", &[("accountId", Some(nobody))], ErrorCode::AccountNotFound),
         (&unpriced, "getCustodyBalances", &[], ErrorCode::UnpricedAssets),

@@ -20,7 +20,7 @@ thread_local! {
 /// Where CloudWatch puts what lines measure.
 const NAMESPACE: &str = "Ballast";
 /// Fields that are metrics wherever a line has them, and their units in CloudWatch.
-const METRICS: [(&str, &str); 10] = [
+const METRICS: [(&str, &str); 13] = [
     ("latency_ms", "Milliseconds"),
     ("server_errors", "Count"),
     ("read_units", "Count"),
@@ -31,6 +31,9 @@ const METRICS: [(&str, &str); 10] = [
     ("sync_lag_seconds", "Seconds"),
     ("synced", "Count"),
     ("failed", "Count"),
+    ("close_delay_seconds", "Seconds"),
+    ("book_accounts", "Count"),
+    ("book_total_usd", "None"),
 ];
 /// Lambda's own variable; metrics are told apart by it.
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";

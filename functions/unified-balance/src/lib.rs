@@ -1,8 +1,8 @@
 //! A customer's unified view: fiat and crypto, as one balance in one currency, and as a list of accounts.
 //!
-//! `GET /v2/accounts/balance` and its history, `GET /v2/accounts`, and the assets' icons. This crate knows what the routes
-//! ask and answer; how accounts are kept, credentials are checked and errors are worded is `shared`'s
-//! business.
+//! `GET /v2/accounts/balance` and its history, `GET /v2/accounts`, positions of the whole book, and the
+//! assets' icons. This crate knows what the routes ask and answer; how accounts are kept, credentials are
+//! checked and errors are worded is `shared`'s business.
 
 mod balance;
 mod customers;
@@ -10,6 +10,7 @@ mod history;
 mod icon;
 mod list;
 mod moment;
+mod positions;
 mod stack;
 
 use axum::Router;
@@ -18,7 +19,7 @@ use axum::routing::get;
 use schemars::{Schema, SchemaGenerator};
 use shared::clock::Clock;
 use shared::config::Config;
-use shared::domain::{AgeLimits, Status, UnknownAssets};
+use shared::domain::{AgeLimits, Status, UnknownAssets, Zone};
 use shared::http::{self, Answer, ErrorCode, Gate, Operation, schema};
 use shared::store::{RateReader, Store};
 
@@ -33,6 +34,7 @@ pub struct App {
     gate: Gate,
     age_limits: AgeLimits,
     unknown_assets: UnknownAssets,
+    book_zone: Zone,
 }
 
 impl FromRef<App> for Gate {
@@ -52,6 +54,7 @@ impl App {
             store,
             age_limits,
             unknown_assets: config.unknown_assets,
+            book_zone: config.book_zone.clone(),
         }
     }
 
@@ -71,6 +74,8 @@ pub fn routes(app: App) -> Router {
         .route(BALANCE_PATH, get(balance::get))
         .route(HISTORY_PATH, get(history::get))
         .route(LIST_PATH, get(list::get))
+        .route(POSITIONS_PATH, get(positions::get))
+        .route(POSITION_HISTORY_PATH, get(positions::history::get))
         .route(ICON_PATH, get(icon::get))
         .with_state(app)
 }
@@ -78,6 +83,8 @@ pub fn routes(app: App) -> Router {
 const BALANCE_PATH: &str = "/v2/accounts/balance";
 const HISTORY_PATH: &str = "/v2/accounts/balance/history";
 const LIST_PATH: &str = "/v2/accounts";
+const POSITIONS_PATH: &str = "/v2/positions";
+const POSITION_HISTORY_PATH: &str = "/v2/positions/history";
 const ICON_PATH: &str = "/v2/assets/{code}/icon.svg";
 
 /// The routes' parameters, answers and errors, for the reference.
@@ -112,6 +119,26 @@ pub fn operations() -> Vec<Operation> {
             about: "The accounts behind the balance: searched, sorted, grouped, paged",
             parameters: list::query::DECLARED.clone(),
             answer: Answer::Json(SchemaGenerator::subschema_for::<list::body::ListBody>),
+            errors: &[],
+        },
+        Operation {
+            id: "getPosition",
+            method: "GET",
+            path: POSITIONS_PATH,
+            view: "The whole book",
+            about: "What all accounts together held at the last day's end, or at another instant",
+            parameters: positions::query::DECLARED.to_vec(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<positions::body::PositionBody>),
+            errors: &[ErrorCode::PositionNotFound],
+        },
+        Operation {
+            id: "getPositionHistory",
+            method: "GET",
+            path: POSITION_HISTORY_PATH,
+            view: "The whole book",
+            about: "The closes of the book as a series",
+            parameters: positions::query::HISTORY_DECLARED.to_vec(),
+            answer: Answer::Json(SchemaGenerator::subschema_for::<positions::body::PositionHistoryBody>),
             errors: &[],
         },
         Operation {

@@ -62,7 +62,8 @@ async fn invoke(State(schedules): State<Schedules>, Path(function): Path<String>
         }
         Some(Ok(report)) => Json(report).into_response(),
         Some(Err(message)) => {
-            ([(FUNCTION_ERROR, "Unhandled")], Json(Failure { message, kind: "Error" })).into_response()
+            ([(FUNCTION_ERROR, "Unhandled")], Json(Failure { message: message.to_string(), kind: "Error" }))
+                .into_response()
         }
     }
 }

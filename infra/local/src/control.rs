@@ -4,7 +4,7 @@
 use crate::issuer::{Issuer, IssuerError};
 use crate::market::{Market, Told};
 use crate::sandbox::{Fault, Sandbox, VaultEntry};
-use crate::schedules::{Report, Schedules};
+use crate::schedules::{Report, RunError, Schedules};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
@@ -109,10 +109,21 @@ struct Rejected {
 async fn schedule(
     State(control): State<Control>,
     Segments(function): Segments<String>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Report>, ApiError> {
-    match control.schedules.run(&function).await {
+    let event = body.map_err(|error| InvalidParameter::new("body", error.to_string()))?;
+    // Without an event, or with one that says nothing, the function runs as its schedule runs it.
+    let report = if matches!(event.trim_ascii(), b"" | b"{}") {
+        control.schedules.run(&function).await
+    } else {
+        control.schedules.invoke(&function, &event).await
+    };
+    match report {
         None => Err(ApiError::NotFound),
-        Some(report) => report.map(Json).map_err(|cause| ApiError::Internal { cause }),
+        Some(report) => report.map(Json).map_err(|error| match error {
+            RunError::Event(message) => InvalidParameter::new("body", format!("{message}.")).into(),
+            RunError::Failed(cause) => ApiError::Internal { cause },
+        }),
     }
 }
 

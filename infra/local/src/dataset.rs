@@ -76,6 +76,10 @@ pub struct Dataset {
     pub rates_never_expire: bool,
     /// Stands for the parameter `UnknownAssets`: `refuse` or `mark`; empty is its default.
     pub unknown_assets: String,
+    /// Stands for the parameter `HouseCustomerIds`.
+    pub house_customer_ids: Vec<String>,
+    /// Stands for the parameter `BookTimeZone`; empty is its default.
+    pub book_time_zone: String,
     /// Rows of the catalogue beside the built-in ones.
     pub assets: Vec<CatalogueRow>,
     /// Rate sheets.

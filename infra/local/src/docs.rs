@@ -93,7 +93,7 @@ pub(crate) fn claims(dataset: &Dataset) -> Result<Map<String, Value>, LoadError>
         ("sub", Value::from("docs")),
         ("customer_ids", customers.into()),
         ("organization_ids", organizations.into()),
-        ("permissions", vec!["PermCustodySync"].into()),
+        ("permissions", vec!["PermCustodySync", "PermReadBook"].into()),
     ];
     Ok(claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }

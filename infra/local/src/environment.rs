@@ -4,7 +4,7 @@
 use crate::control;
 use crate::issuer::{AUDIENCE, ISSUER};
 use crate::{market, sandbox};
-use shared::config::{Config, ConfigError, CustodyConfig, RatesConfig, Table, base_url_variable};
+use shared::config::{BookConfig, Config, ConfigError, CustodyConfig, RatesConfig, Table, base_url_variable};
 use shared::domain::SourceName;
 use std::net::SocketAddr;
 
@@ -12,13 +12,17 @@ use std::net::SocketAddr;
 const COINGECKO_API_KEY: &str = "COINGECKO_API_KEY";
 const COINGECKO_PLAN: &str = "COINGECKO_PLAN";
 
-/// Settings of the HTTP functions that a stack's owner chooses.
-#[derive(Debug, Clone, Copy)]
+/// Settings of the functions that a stack's owner chooses.
+#[derive(Debug, Clone)]
 pub(crate) struct EdgeSettings<'a> {
     /// Calls per caller, route group and clock minute; 0 is no limit.
     pub(crate) rate_limit: u64,
     /// The parameter `UnknownAssets`.
     pub(crate) unknown_assets: &'a str,
+    /// The parameter `BookTimeZone`.
+    pub(crate) book_time_zone: &'a str,
+    /// The parameter `HouseCustomerIds`.
+    pub(crate) house_customer_ids: String,
 }
 
 /// Variables with their values.
@@ -45,6 +49,10 @@ impl Environment {
             ("RATE_LIMIT_PER_MINUTE", edge.rate_limit.to_string()),
             ("UNKNOWN_ASSETS", edge.unknown_assets.to_owned()),
         ];
+        let book = [
+            ("BOOK_TIME_ZONE", edge.book_time_zone.to_owned()),
+            ("HOUSE_CUSTOMER_IDS", edge.house_customer_ids),
+        ];
         let custody = [
             ("PROVIDER_CALLS_PER_MINUTE", "0".to_owned()),
             ("PROVIDER_READS_PER_CALLER", "0".to_owned()),
@@ -59,7 +67,7 @@ impl Environment {
         } else {
             SourceName::ALL.map(|name| (base_url_variable(name), source(name))).to_vec()
         };
-        Self(store.into_iter().chain(tables).chain(http).chain(custody).chain(rates).collect())
+        Self(store.into_iter().chain(tables).chain(http).chain(book).chain(custody).chain(rates).collect())
     }
 
     /// A variable's value, as a process's own environment would have it.
@@ -73,6 +81,10 @@ impl Environment {
 
     pub(crate) fn custody(&self) -> Result<CustodyConfig, ConfigError> {
         CustodyConfig::from_lookup(|name| self.value(name))
+    }
+
+    pub(crate) fn book(&self) -> Result<BookConfig, ConfigError> {
+        BookConfig::from_lookup(|name| self.value(name))
     }
 
     pub(crate) fn rates(&self) -> Result<RatesConfig, ConfigError> {

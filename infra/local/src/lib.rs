@@ -13,6 +13,7 @@ pub mod examples;
 mod gateway;
 mod guard;
 pub mod issuer;
+mod jobs;
 mod market;
 mod refusal;
 pub mod sandbox;

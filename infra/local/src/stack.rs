@@ -5,11 +5,12 @@ use crate::dataset::{self, Dataset, LoadError};
 use crate::environment::{EdgeSettings, Environment};
 use crate::gateway::gateway;
 use crate::issuer::{Issuer, IssuerError};
+use crate::jobs::Jobs;
 use crate::market::Market;
 use crate::sandbox::Sandbox;
 use crate::schedules::Schedules;
 use crate::template::TemplateError;
-use crate::{aws, control, docs, dynamodb, guard, tables, template};
+use crate::{aws, control, docs, dynamodb, guard, tables};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use balance_ingest::Ingest;
@@ -124,8 +125,12 @@ impl Stack {
         let embedded = dynamodb::open(state.as_deref()).map_err(StartError::Database)?;
         let servers = TaskTracker::new();
         let issuer = Issuer::new()?;
-        let edge =
-            EdgeSettings { rate_limit: rate_limit_per_minute, unknown_assets: dataset.unknown_assets() };
+        let edge = EdgeSettings {
+            rate_limit: rate_limit_per_minute,
+            unknown_assets: dataset.unknown_assets(),
+            book_time_zone: &dataset.book_time_zone,
+            house_customer_ids: dataset.house_customer_ids.join(","),
+        };
         let environment = Environment::new(dynamodb_address, address, edge, has_live_rates);
         let config = environment.config()?;
         let custody = environment.custody()?;
@@ -138,6 +143,12 @@ impl Stack {
                 .map_err(StartError::Config)?,
             rates_sync: rates_sync::Job::new(&config.store, &rates, limits, clock.clone())
                 .map_err(StartError::Config)?,
+            book_positions: book_positions::Job::new(
+                &config.store,
+                environment.book()?,
+                limits,
+                clock.clone(),
+            ),
             clock: clock.clone(),
         };
         let health = Health::new(dataset.rates_never_expire);
@@ -170,29 +181,8 @@ impl Stack {
             .merge(docs)
             .layer(from_fn_with_state(aws, aws::beside));
         servers.spawn(serve(listener, api.layer(from_fn(guard::loopback_only)), stop.clone()));
-        if dataset.is_demo {
-            // A total that lacks what nobody has asked for yet would be an error.
-            let report = schedules.run("custody-sync").await;
-            tracing::debug!(?report, "the demo's custody accounts");
-        }
-        if has_live_rates {
-            let schedules = schedules.clone();
-            servers.spawn(async move {
-                if let Some(Err(cause)) = schedules.run("rates-sync").await {
-                    tracing::error!(cause, "the real sources gave no rates");
-                }
-            });
-        }
-        if has_schedules {
-            // A dataset's own rates are what its owner wants to see, not the sandbox's.
-            let brings_rates = !dataset.is_demo && !dataset.rate_sheets.is_empty() && !has_live_rates;
-            for schedule in template::schedules()?
-                .into_iter()
-                .filter(|schedule| !(brings_rates && schedule.function == "rates-sync"))
-            {
-                servers.spawn(schedules.clone().keep(schedule, stop.clone()));
-            }
-        }
+        let zone = environment.book()?.zone;
+        Jobs { schedules, zone, has_schedules, has_live_rates }.begin(&dataset, &servers, &stop).await?;
         servers.close();
         Ok(Self {
             address,

@@ -237,7 +237,8 @@ mod tests {
             function: function.to_owned(),
             rate: Duration::from_mins(minutes),
         };
-        assert_eq!(schedules().unwrap(), [schedule("custody-sync", 1), schedule("rates-sync", 5)]);
+        let expected = [("book-positions", 1), ("custody-sync", 1), ("rates-sync", 5)];
+        assert_eq!(schedules().unwrap(), expected.map(|(function, minutes)| schedule(function, minutes)));
     }
 
     #[test]

@@ -26,6 +26,8 @@ use std::time::Duration;
 use tower::ServiceExt;
 
 const NOON: &str = "2026-06-01T12:00:00Z";
+/// Closes of the book that the examples show.
+const CLOSES: [&str; 2] = ["2026-05-30T23:59:59.999Z", "2026-05-31T23:59:59.999Z"];
 const STILL_ID: &str = "c0ffee00-0000-4000-8000-000000000000";
 /// The stack is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -87,6 +89,10 @@ pub(crate) async fn gather(operations: &[Operation]) -> Result<Examples, Referen
     let asker = Asker { client, stack };
     // The demo's custody accounts were synced a few milliseconds after noon, and every run another few.
     asker.stack.clock().stop_at(noon.plus(SignedDuration::from_secs(1)));
+    for close in CLOSES {
+        let made = asker.client.post(asker.url("/_local/schedules/book-positions"));
+        made.body(format!(r#"{{"as_of": "{close}"}}"#)).send().await?.error_for_status()?;
+    }
     let (mut answers, mut faults) = (Vec::new(), Vec::new());
     for request in REQUESTS {
         let (method, path) = line(operations, request.operation, request.values)?;

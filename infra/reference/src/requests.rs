@@ -14,7 +14,7 @@ const CUSTODY: &str = "550e8400-e29b-41d4-a716-446655440000";
 const DATE: &str = "2026-04-20T12:00:00Z";
 
 /// The claims of whoever asks.
-pub(crate) const CLAIMS: &str = r#"{"sub": "reference", "permissions": ["PermCustodySync"],
+pub(crate) const CLAIMS: &str = r#"{"sub": "reference", "permissions": ["PermCustodySync", "PermReadBook"],
     "customer_ids": ["0a11ce00-0000-4000-8000-000000000001", "0b0b0000-0000-4000-8000-000000000002"],
     "organization_ids": ["org_a0000000-0000-4000-8000-00000000000a"]}"#;
 const SEES_ALL: &str = r#"{"sub": "reference", "permissions": ["PermReadAll"]}"#;
@@ -103,6 +103,18 @@ pub(crate) const REQUESTS: &[Request] = &[
         "Grouped by currency",
         &[("search.customer_id", ALICE), ("stack", "currency"), ("search.is_crypto", "true"), ("limit", "1")],
     ),
+    request(
+        "getPosition",
+        "byIssuer",
+        "The whole book at the last day's end, by issuer",
+        &[("currency", "EUR"), ("search.is_crypto", "true"), ("stack", "issuer")],
+    ),
+    request(
+        "getPositionHistory",
+        "byDay",
+        "The closes of two days",
+        &[("currency", "EUR"), ("from", "2026-05-29T23:59:59.999Z"), ("interval", "day")],
+    ),
     request("getAssetIcon", "icon", "The icon of USD Coin", &[("code", "USDC")]),
     request(
         "listMerchantBalances",
@@ -169,6 +181,11 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[("customer_id", ALICE), ("currency", "EUR"), ("from", "2020-01-01T00:00:00Z"), ("interval", "day")],
     ),
     invalid("listAccounts", &[("limit", "1000")]),
+    invalid("getPosition", &[("currency", "EUR"), ("search.provider", "copper")]),
+    invalid(
+        "getPositionHistory",
+        &[("currency", "EUR"), ("from", "2026-05-29T23:59:59.999Z"), ("interval", "hour")],
+    ),
     invalid("getAssetIcon", &[("code", "XYZ")]),
     invalid("listMerchantBalances", &[("organizationId", ORGANIZATION), ("merchantId", ALICE)]),
     invalid(
@@ -189,6 +206,11 @@ pub(crate) const FAULTS: &[Fault] = &[
         claims: Some(SEES_ALL),
         ..fault(ErrorCode::AccountNotFound, "getCustodyBalances", &[("accountId", NOBODY)])
     },
+    fault(
+        ErrorCode::PositionNotFound,
+        "getPosition",
+        &[("currency", "EUR"), ("as_of", "2020-01-01T00:00:00Z")],
+    ),
     fault(ErrorCode::NotFound, "getAssetIcon", &[("code", "EURØP")]),
     fault(ErrorCode::UnpricedAssets, "getBalance", &[("customer_id", ALICE), ("currency", "XAF")]),
     fault(

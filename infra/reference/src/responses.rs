@@ -107,6 +107,7 @@ const fn headers_of(code: ErrorCode) -> &'static [&'static str] {
         ErrorCode::InvalidRequest
         | ErrorCode::InsufficientPermissions
         | ErrorCode::AccountNotFound
+        | ErrorCode::PositionNotFound
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed
         | ErrorCode::UnpricedAssets

@@ -2,6 +2,7 @@
 
 use schemars::Schema;
 use serde_json::{Map, Value};
+use shared::domain::account::MAX_NETWORK_CHARACTERS;
 use shared::domain::amount::{FRACTION_DIGITS, INTEGER_DIGITS};
 use shared::domain::{Asset, Catalogue, MAX_VENDOR_ID};
 use shared::http::schema::names;
@@ -37,6 +38,9 @@ pub(crate) fn of(expected: Expected, is_in_path: bool) -> (Schema, bool) {
             one(&[("type", "integer".into()), ("minimum", min.into()), ("maximum", max.into())])
         }
         Expected::PastInstant => text(&[("format", "date-time".into())]),
+        Expected::Network => {
+            text(&[("pattern", format!("^[A-Za-z0-9_-]{{1,{MAX_NETWORK_CHARACTERS}}}$").into())])
+        }
         Expected::TimeZone => text(&[("pattern", TIME_ZONE.into())]),
         Expected::OneOf(choice) => (names(choice()), false),
         Expected::Order(fields) => {

@@ -2,10 +2,12 @@
 //!
 //! It knows names, not meanings: clients and keys are built from it by the modules that use them.
 
+mod book;
 mod custody;
 mod rates;
 mod table;
 
+pub use book::BookConfig;
 pub use custody::{
     CustodyConfig, DEFAULT_PROVIDER_CALLS_PER_MINUTE, DEFAULT_PROVIDER_READS_PER_CALLER,
     DEFAULT_SYNC_INTERVAL_SECONDS, ProviderConfig,
@@ -13,7 +15,7 @@ pub use custody::{
 pub use rates::{CoinGeckoPlan, RatesConfig, base_url_variable};
 pub use table::{Table, Tables};
 
-use crate::domain::UnknownAssets;
+use crate::domain::{UnknownAssets, Zone};
 use secrecy::SecretString;
 use std::fmt;
 use thiserror::Error;
@@ -156,6 +158,8 @@ pub struct Config {
     pub rate_limit_per_minute: u64,
     /// Whether custody holdings that the catalogue does not name are an error by themselves.
     pub unknown_assets: UnknownAssets,
+    /// The zone whose days end with a close.
+    pub book_zone: Zone,
 }
 
 impl Config {
@@ -189,7 +193,8 @@ impl Config {
             Some(policy) => UnknownAssets::parse(&policy)
                 .ok_or(ConfigError::Invalid("UNKNOWN_ASSETS", "is neither refuse nor mark"))?,
         };
-        Ok(Self { store, auth, rate_limit_per_minute, unknown_assets })
+        let book_zone = book::zone(&variables)?;
+        Ok(Self { store, auth, rate_limit_per_minute, unknown_assets, book_zone })
     }
 }
 
@@ -214,7 +219,7 @@ pub fn is_loopback(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const COMPLETE: [(&str, &str); 12] = [
+    const COMPLETE: [(&str, &str); 13] = [
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -224,6 +229,7 @@ mod tests {
         ("ACCESS_TABLE", "x"),
         ("CUSTODY_TABLE", "c"),
         ("LIMITS_TABLE", "l"),
+        ("POSITIONS_TABLE", "p"),
         ("JWT_ISSUER", "i"),
         ("JWT_AUDIENCE", "b"),
         ("JWT_JWKS_URL", "https://issuer.example/jwks.json"),

@@ -19,12 +19,21 @@ pub enum Table {
     Custody,
     /// Rate-limit counters.
     Limits,
+    /// What all accounts held together, and the work of finding that out.
+    Positions,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] =
-        [Self::Accounts, Self::History, Self::Rates, Self::Access, Self::Custody, Self::Limits];
+    pub const ALL: [Self; 7] = [
+        Self::Accounts,
+        Self::History,
+        Self::Rates,
+        Self::Access,
+        Self::Custody,
+        Self::Limits,
+        Self::Positions,
+    ];
 
     /// The logical id in `infra/storage.yaml`, which is also the table's name in the local stack.
     #[must_use]
@@ -36,6 +45,7 @@ impl Table {
             Self::Access => "AccessTable",
             Self::Custody => "CustodyTable",
             Self::Limits => "LimitsTable",
+            Self::Positions => "PositionsTable",
         }
     }
 
@@ -49,6 +59,7 @@ impl Table {
             Self::Access => "ACCESS_TABLE",
             Self::Custody => "CUSTODY_TABLE",
             Self::Limits => "LIMITS_TABLE",
+            Self::Positions => "POSITIONS_TABLE",
         }
     }
 }

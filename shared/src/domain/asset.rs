@@ -5,7 +5,8 @@
 
 use super::amount::FRACTION_DIGITS;
 use super::catalogue::built_in;
-use super::{Amount, ProviderName};
+use super::{Amount, ProviderName, decimal};
+use ethnum::I256;
 use std::cmp::Ordering;
 
 /// Most fraction digits a conversion into a crypto asset is rounded to.
@@ -204,6 +205,13 @@ impl Asset {
     pub fn print(self, amount: Amount) -> String {
         let min_fraction = self.decimals().min(PRINTED_FRACTION_DIGITS);
         amount.to_text(usize::try_from(min_fraction).unwrap_or_default())
+    }
+
+    /// The same of a sum of any length, in units of 10⁻¹⁸.
+    #[must_use]
+    pub fn print_wide(self, units: I256) -> String {
+        let min_fraction = self.decimals().min(PRINTED_FRACTION_DIGITS);
+        decimal::write_wide(units, usize::try_from(min_fraction).unwrap_or_default())
     }
 }
 

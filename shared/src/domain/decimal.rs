@@ -8,6 +8,8 @@ use thiserror::Error;
 
 /// Fraction digits kept of every number: 18, the most any asset has.
 pub(super) const SCALE: u32 = 18;
+/// The same for lengths of texts.
+const FRACTION: usize = 18;
 /// Units in one: 10¹⁸.
 pub(super) const ONE: i128 = 1_000_000_000_000_000_000;
 
@@ -73,12 +75,20 @@ pub(super) fn parse_units(text: &str, integer_digits: usize) -> Result<i128, Dec
 
 /// Writes units of 10⁻¹⁸ with no trailing zeros beyond `min_fraction` digits.
 pub(super) fn write_units(units: i128, min_fraction: usize) -> String {
-    let sign = if units < 0 { "-" } else { "" };
-    let magnitude = units.unsigned_abs();
-    let (integer, fraction) = (magnitude / ONE.unsigned_abs(), magnitude % ONE.unsigned_abs());
-    let digits = format!("{fraction:018}");
-    let significant = digits.trim_end_matches('0').len().max(min_fraction);
-    match digits.get(..significant) {
+    written(units < 0, &units.unsigned_abs().to_string(), min_fraction)
+}
+
+/// The same of a sum of any length.
+pub(super) fn write_wide(units: I256, min_fraction: usize) -> String {
+    written(units < I256::ZERO, &units.unsigned_abs().to_string(), min_fraction)
+}
+
+fn written(is_negative: bool, magnitude: &str, min_fraction: usize) -> String {
+    let sign = if is_negative { "-" } else { "" };
+    let digits = format!("{magnitude:0>19}");
+    let (integer, fraction) = digits.split_at(digits.len() - FRACTION);
+    let significant = fraction.trim_end_matches('0').len().max(min_fraction);
+    match fraction.get(..significant) {
         Some(kept) if !kept.is_empty() => format!("{sign}{integer}.{kept}"),
         _ => format!("{sign}{integer}"),
     }

@@ -10,22 +10,28 @@ pub enum Permission {
     ReadAll,
     /// May ask a custody provider for a sync.
     CustodySync,
+    /// Reads positions of the whole book.
+    ReadBook,
 }
 
 impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 3] = [Self::ReadAll, Self::CustodySync, Self::ReadBook];
+
     /// The name in a credential.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::ReadAll => "PermReadAll",
             Self::CustodySync => "PermCustodySync",
+            Self::ReadBook => "PermReadBook",
         }
     }
 
     /// The permission of that name; an unknown one is no permission.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ReadAll, Self::CustodySync].into_iter().find(|permission| permission.name() == text)
+        Self::ALL.into_iter().find(|permission| permission.name() == text)
     }
 }
 
@@ -65,6 +71,12 @@ impl Grants {
     #[must_use]
     pub fn may_sync(&self) -> bool {
         self.permissions.contains(&Permission::CustodySync)
+    }
+
+    /// Whether it reads positions of the whole book.
+    #[must_use]
+    pub fn may_read_book(&self) -> bool {
+        self.may_see_all() || self.permissions.contains(&Permission::ReadBook)
     }
 
     /// Whether it sees every account, and may know which do not exist.

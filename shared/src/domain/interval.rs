@@ -72,6 +72,18 @@ impl Zone {
         if parsed.to_string() == date { self.end_before(parsed.tomorrow().ok()?) } else { None }
     }
 
+    /// The date that the zone's calendars show, `YYYY-MM-DD`.
+    #[must_use]
+    pub fn date(&self, at: Timestamp) -> String {
+        at.in_zone(&self.0).date().to_string()
+    }
+
+    /// The end of the last day that has ended by an instant, inclusive.
+    #[must_use]
+    pub fn last_day_end(&self, at: Timestamp) -> Option<Timestamp> {
+        self.end_before(at.plus(MILLISECOND).in_zone(&self.0).date())
+    }
+
     /// The millisecond before a date begins.
     fn end_before(&self, date: Date) -> Option<Timestamp> {
         // Where midnight is skipped the day begins later, and where there are two it begins with the first.

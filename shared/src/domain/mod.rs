@@ -6,6 +6,8 @@
 pub mod account;
 pub mod amount;
 pub mod asset;
+pub mod book;
+pub mod book_totals;
 pub mod catalogue;
 pub mod custody;
 mod decimal;
@@ -28,6 +30,8 @@ pub use account::{
 };
 pub use amount::{Amount, TooLarge};
 pub use asset::Asset;
+pub use book::{BookGap, BookGaps, BookPosition, CellKey, CellSums, Cells};
+pub use book_totals::{BookDimension, BookFilter, BookQuestion, BookTotals};
 pub use catalogue::{Catalogue, ProviderAsset};
 pub use custody::{
     Blockchain, ChainAsset, Coverage, CustodyAccount, Position, PositionOwner, ProviderAccount, ProviderName,

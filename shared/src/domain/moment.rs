@@ -10,6 +10,11 @@ pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// difference between the clock that checked it and the one that recorded it.
 const KNOWN_AHEAD: SignedDuration = SignedDuration::from_mins(6);
 
+/// A `known_at` is settled after this: from then on a question that is known at it has one answer for ever.
+/// An entry that it would show is recorded later only where `DynamoDB` commits a transaction that was given
+/// up.
+pub const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
+
 /// As of an instant, known at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {

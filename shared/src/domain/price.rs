@@ -6,8 +6,8 @@
 //! silently: quotients to 18 digits, conversions, and the ratio that a receipt shows. The asset of a price
 //! and the source of a price are [`rate`](super::rate)'s business.
 
+use super::TooLarge;
 use super::decimal::{self, DecimalError, PlainDecimal};
-use super::{Amount, TooLarge};
 use ethnum::I256;
 use rust_decimal::Decimal;
 use thiserror::Error;
@@ -194,19 +194,20 @@ impl Factor {
 }
 
 /// `units × from ÷ to`, rounded half-even to `digits` after the point.
-pub(super) fn scale(units: I256, from: UsdPrice, to: UsdPrice, digits: u32) -> Result<Amount, TooLarge> {
+pub(super) fn scale(units: I256, from: UsdPrice, to: UsdPrice, digits: u32) -> Result<I256, TooLarge> {
     let exact = || {
         let step = decimal::power_of_ten(decimal::SCALE.checked_sub(digits)?)?;
         let numerator = units.checked_mul(I256::from(from.units()))?;
         let denominator = I256::from(to.units()).checked_mul(step)?;
         decimal::divide_half_even(numerator, denominator)?.checked_mul(step)
     };
-    exact().ok_or(TooLarge).and_then(Amount::from_wide)
+    exact().ok_or(TooLarge)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Amount;
     use num_bigint::BigInt;
     use num_rational::BigRational;
     use proptest::prelude::*;
@@ -235,6 +236,7 @@ mod tests {
 
     fn scaled(units: i128, from: UsdPrice, to: UsdPrice, digits: u32) -> Option<String> {
         scale(I256::from(units), from, to, digits)
+            .and_then(Amount::from_wide)
             .ok()
             .map(|amount| (amount.units() / 10_i128.pow(18 - digits)).to_string())
     }

@@ -247,6 +247,11 @@ impl<'a> Pricing<'a> {
     /// `None` when a rate is needed and missing. Nothing and the target itself need none; the target is only
     /// rounded.
     pub fn convert(&self, asset: Asset, units: I256) -> Result<Option<Amount>, TooLarge> {
+        self.convert_wide(asset, units)?.map(Amount::from_wide).transpose()
+    }
+
+    /// The same, however many digits the result has.
+    pub fn convert_wide(&self, asset: Asset, units: I256) -> Result<Option<I256>, TooLarge> {
         let prices = if asset == self.target || units == I256::ZERO {
             Some((UsdPrice::ONE, UsdPrice::ONE))
         } else {

@@ -182,7 +182,7 @@ impl NativeSums {
     }
 }
 
-fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
+pub(super) fn receipts(mut assets: Vec<Asset>, pricing: Pricing<'_>) -> Vec<Receipt> {
     let Some(target) = pricing.rate(pricing.target).filter(|_| !assets.is_empty()) else { return Vec::new() };
     assets.push(pricing.target);
     assets.sort_unstable();

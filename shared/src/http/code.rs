@@ -14,6 +14,8 @@ pub enum ErrorCode {
     InsufficientPermissions,
     /// 404, of an account.
     AccountNotFound,
+    /// 404, of a position.
+    PositionNotFound,
     /// 404, of a route.
     NotFound,
     /// 405.
@@ -34,11 +36,12 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, by status.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::InvalidRequest,
         Self::AuthenticationFailed,
         Self::InsufficientPermissions,
         Self::AccountNotFound,
+        Self::PositionNotFound,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::UnpricedAssets,
@@ -63,6 +66,11 @@ impl ErrorCode {
                 "account_not_found",
                 StatusCode::NOT_FOUND,
                 "no such account, or none yet at that time; who does not see everything gets a 403 for one that never was",
+            ),
+            Self::PositionNotFound => (
+                "position_not_found",
+                StatusCode::NOT_FOUND,
+                "no position of the book has been made of that time or before",
             ),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "no such route"),
             Self::MethodNotAllowed => (

@@ -41,6 +41,8 @@ pub enum ApiError {
     InsufficientPermissions,
     /// 404: no such account, said only to those who may know.
     AccountNotFound,
+    /// 404: no position yet.
+    PositionNotFound,
     /// 404: no such route.
     NotFound,
     /// 405: a route, but not by this method.
@@ -229,6 +231,7 @@ impl ApiError {
             Self::AuthenticationFailed(_) => ErrorCode::AuthenticationFailed,
             Self::InsufficientPermissions => ErrorCode::InsufficientPermissions,
             Self::AccountNotFound => ErrorCode::AccountNotFound,
+            Self::PositionNotFound => ErrorCode::PositionNotFound,
             Self::NotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::UnpricedAssets { .. } => ErrorCode::UnpricedAssets,
@@ -251,6 +254,7 @@ impl ApiError {
             Self::InvalidRequest(_)
             | Self::InsufficientPermissions
             | Self::AccountNotFound
+            | Self::PositionNotFound
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::UnpricedAssets { .. }
@@ -265,6 +269,7 @@ impl ApiError {
             Self::UnpricedAssets { why, .. } | Self::IncompleteBalance { why, .. } => return why.clone(),
             Self::AuthenticationFailed(_) => "Authentication failed. Check your API key or JWT token.",
             Self::InsufficientPermissions => "You do not have permission to view these accounts.",
+            Self::PositionNotFound => "No position of the book has been made of that time or before.",
             Self::AccountNotFound => "There is no such account, or there was none at that time.",
             Self::NotFound => "There is no such route.",
             Self::MethodNotAllowed => "This route does not support this method; see the Allow header.",
@@ -295,6 +300,7 @@ impl ApiError {
             Self::AuthenticationFailed(_)
             | Self::InsufficientPermissions
             | Self::AccountNotFound
+            | Self::PositionNotFound
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::RateLimitExceeded { .. }

@@ -73,6 +73,15 @@ const fn is_zero(number: &usize) -> bool {
 }
 
 impl GapsBody {
+    /// Gaps that are written already, and how many more there are.
+    #[must_use]
+    pub fn listed(mut gaps: Vec<GapBody>, omitted: u64) -> Self {
+        let omitted = usize::try_from(omitted).unwrap_or(usize::MAX);
+        let gaps_omitted = gaps.len().saturating_sub(MAX_LISTED).saturating_add(omitted);
+        gaps.truncate(MAX_LISTED);
+        Self { gaps, gaps_omitted }
+    }
+
     /// Gaps in their order.
     #[must_use]
     pub fn new(gaps: &[Gap], form: AmountForm) -> Self {
@@ -84,7 +93,9 @@ impl GapsBody {
 }
 
 impl GapBody {
-    fn new(gap: &Gap, form: AmountForm) -> Self {
+    /// A gap on the wire.
+    #[must_use]
+    pub fn new(gap: &Gap, form: AmountForm) -> Self {
         match gap {
             Gap::Unpriced { asset, balance } => {
                 Self::Unpriced { currency: asset.code(), balance: form.of(*asset, *balance) }

@@ -3,6 +3,7 @@
 //! It does not parse, which is [`Parameter`](super::Parameter)'s business.
 
 use crate::domain::MAX_VENDOR_ID;
+use crate::domain::account::MAX_NETWORK_CHARACTERS;
 use crate::domain::amount::{FRACTION_DIGITS, INTEGER_DIGITS};
 use std::fmt::{self, Display, Formatter};
 
@@ -37,6 +38,8 @@ pub enum Expected {
     PastInstant,
     /// The name of a time zone.
     TimeZone,
+    /// The name of a blockchain.
+    Network,
     /// One of these names.
     OneOf(Names),
     /// Several of these names, each once, `-` before it for descending.
@@ -81,6 +84,9 @@ impl Display for Expected {
                     (a + is written %2B)",
             ),
             Self::TimeZone => f.write_str("the name of a time zone, such as Europe/Berlin or UTC"),
+            Self::Network => {
+                write!(f, "the name of a blockchain: 1 to {MAX_NETWORK_CHARACTERS} letters, digits, _ and -")
+            }
             Self::OneOf(names) => write_choice(f, &names()),
             Self::Order(names) => {
                 let names = names().join(", ");

@@ -6,13 +6,13 @@
 //! whose lease has expired and was claimed by another can write nothing any more. The outcome of an attempt
 //! stays in the item under the claimant's name, so that others who wait for the attempt share it.
 
+use super::conditional::{ConditionalUpdate, conditional};
 use super::custody_snapshot::StoredSnapshot;
 use super::row::{Item, Row, instant, number, text};
 use super::usage::check_budget;
 use super::{Store, StoreError};
 use crate::config::Table;
 use crate::domain::{CustodyAccount, CustodyAccountId, CustomerId, ProviderAccount, ProviderName, Timestamp};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::SignedDuration;
@@ -383,23 +383,6 @@ pub(super) const NEWEST_LEASE: &str = "lease_by = :me";
 pub(super) const CONFIRMATION: &str = "SET confirmed_at = :confirmed_at, next_sync_at = :next, \
                                        attempt_ended_by = :me, failures = :zero REMOVE lease_until, has_failed, \
                                        last_error";
-
-enum ConditionalUpdate {
-    Made(Item),
-    Refused(Option<Item>),
-}
-
-async fn conditional(request: UpdateItemFluentBuilder) -> Result<ConditionalUpdate, StoreError> {
-    match request.send().await {
-        Ok(answer) => Ok(ConditionalUpdate::Made(answer.attributes.unwrap_or_default())),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                Ok(ConditionalUpdate::Refused(refused.item.clone()))
-            }
-            _ => Err(error.into()),
-        },
-    }
-}
 
 async fn leased(request: UpdateItemFluentBuilder) -> Result<LeasedWrite, StoreError> {
     Ok(match conditional(request).await? {

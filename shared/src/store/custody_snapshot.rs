@@ -345,11 +345,11 @@ pub(super) fn recorded_from_item(item: &Item, catalogue: &Catalogue) -> Result<R
     })
 }
 
-fn asset_name(asset: &ChainAsset) -> String {
+pub(super) fn asset_name(asset: &ChainAsset) -> String {
     format!("{}#{}", asset.blockchain.name(), asset.asset.code())
 }
 
-fn parse_asset(name: &str, catalogue: &Catalogue) -> Option<ChainAsset> {
+pub(super) fn parse_asset(name: &str, catalogue: &Catalogue) -> Option<ChainAsset> {
     let (blockchain, token) = name.split_once('#')?;
     catalogue.chain_asset(blockchain, token).ok()
 }

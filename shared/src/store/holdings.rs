@@ -7,12 +7,13 @@ use super::row::{Item, text};
 use super::usage::check_budget;
 use super::{Store, StoreError, StoredAccount, accounts};
 use crate::config::Table;
-use crate::domain::{Catalogue, CustomerId};
+use crate::domain::{Catalogue, CustomerId, ProviderName};
 use crate::query::Filter;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use std::collections::HashMap;
 
 /// Items of one page: a page of whole accounts takes a few MB of memory while it is parsed.
-const PAGE_ITEMS: i32 = 2_000;
+pub(super) const PAGE_ITEMS: i32 = 2_000;
 
 /// How much of a customer's items is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,15 @@ impl StoredHolding {
         }
     }
 
+    /// The provider that has it in custody.
+    #[must_use]
+    pub fn provider(&self) -> Option<ProviderName> {
+        match self {
+            Self::Account(_) => None,
+            Self::Snapshot(snapshot) => Some(snapshot.owner.provider),
+        }
+    }
+
     /// The customer that it belongs to.
     #[must_use]
     pub fn customer_id(&self) -> CustomerId {
@@ -76,8 +86,21 @@ pub(super) fn from_item(item: &Item, catalogue: &Catalogue) -> Result<StoredHold
     }
 }
 
+/// The names of the attributes that a total needs, and the projection of these.
+pub(super) fn totals_projection() -> (HashMap<String, String>, String) {
+    let attributes = accounts::TOTAL_ATTRIBUTES.iter().chain(&custody_snapshot::ATTRIBUTES).enumerate();
+    let names: Vec<(String, &str)> =
+        attributes.map(|(number, attribute)| (format!("#{number}"), *attribute)).collect();
+    let projection: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    let projection = projection.join(",");
+    (names.into_iter().map(|(name, attribute)| (name, attribute.to_owned())).collect(), projection)
+}
+
 /// The same of an item of a page.
-fn from_page_item(item: &PageItem<'_>, catalogue: &Catalogue) -> Result<StoredHolding, StoreError> {
+pub(super) fn from_page_item(
+    item: &PageItem<'_>,
+    catalogue: &Catalogue,
+) -> Result<StoredHolding, StoreError> {
     if custody_snapshot::is_snapshot(item) {
         from_item(&item.to_item(), catalogue)
     } else {
@@ -131,13 +154,8 @@ impl Store {
             .key_condition_expression("customer_id = :customer")
             .expression_attribute_values(":customer", text(customer_id.to_string()));
         if detail == ItemDetail::Totals {
-            let attributes = accounts::TOTAL_ATTRIBUTES.iter().chain(&custody_snapshot::ATTRIBUTES);
-            for (name, attribute) in attributes.enumerate() {
-                query = query.expression_attribute_names(format!("#{name}"), *attribute);
-            }
-            let names = 0..accounts::TOTAL_ATTRIBUTES.len() + custody_snapshot::ATTRIBUTES.len();
-            let names: Vec<String> = names.map(|name| format!("#{name}")).collect();
-            query = query.projection_expression(names.join(","));
+            let (names, projection) = totals_projection();
+            query = query.set_expression_attribute_names(Some(names)).projection_expression(projection);
         }
         CustomerPages { store: self.clone(), query, has_ended: false }
     }

@@ -1,7 +1,7 @@
-//! A page of a Query, parsed by `serde_json` straight from the bytes of the answer.
+//! A page of a Query or a Scan, parsed by `serde_json` straight from the bytes of the answer.
 //!
 //! The SDK copies each attribute's name and value into a map of its own: more than half of the CPU time of a
-//! total. [`query_page`] replaces the part of the SDK that parses this one answer. Signing, retries,
+//! total. [`query_page`] and [`scan_page`] replace the part of the SDK that parses this one answer. Signing, retries,
 //! time-outs, the meter, the clock check and errors stay the SDK's. Rejected: an HTTP client of our own,
 //! which would need all of those again.
 
@@ -12,6 +12,8 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity};
 use aws_smithy_runtime_api::client::interceptors::context::{Output, OutputOrError};
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
@@ -121,19 +123,55 @@ pub(super) async fn query_page<T: Send + 'static>(
     query: QueryFluentBuilder,
     read: impl Fn(&PageItem<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
 ) -> Result<ItemPage<T>, StoreError> {
-    let items = Arc::new(Mutex::new(Vec::new()));
-    let page_parser = PageParser { items: Arc::clone(&items), read: Arc::new(read) };
+    let output = |last_key, capacity| {
+        let output = QueryOutput::builder().set_last_evaluated_key(last_key).set_consumed_capacity(capacity);
+        Output::erase(output.build())
+    };
+    let (items, page_parser) = PageParser::new(read, output);
     let answer = query.customize().interceptor(page_parser).send().await?;
-    let items = std::mem::take(&mut *items.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((items, answer.last_evaluated_key))
+    Ok((taken(&items), answer.last_evaluated_key))
+}
+
+/// One page of a Scan, each item read by `read`.
+pub(super) async fn scan_page<T: Send + 'static>(
+    scan: ScanFluentBuilder,
+    read: impl Fn(&PageItem<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
+) -> Result<ItemPage<T>, StoreError> {
+    let output = |last_key, capacity| {
+        let output = ScanOutput::builder().set_last_evaluated_key(last_key).set_consumed_capacity(capacity);
+        Output::erase(output.build())
+    };
+    let (items, page_parser) = PageParser::new(read, output);
+    let answer = scan.customize().interceptor(page_parser).send().await?;
+    Ok((taken(&items), answer.last_evaluated_key))
+}
+
+/// The items of an answer that has been parsed.
+fn taken<T>(items: &ParsedItems<T>) -> Vec<Result<T, StoreError>> {
+    std::mem::take(&mut *items.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Parses the answer of the call that it is given to, as its interceptor.
 struct PageParser<T> {
-    /// Written when the answer is parsed, and taken by [`query_page`] once the call has ended.
-    items: Arc<Mutex<Vec<Result<T, StoreError>>>>,
+    /// Written when the answer is parsed, and taken once the call has ended.
+    items: ParsedItems<T>,
     read: Arc<ReadItem<T>>,
+    output: MakeOutput,
 }
+
+impl<T> PageParser<T> {
+    fn new(
+        read: impl Fn(&PageItem<'_>) -> Result<T, StoreError> + Send + Sync + 'static,
+        output: MakeOutput,
+    ) -> (ParsedItems<T>, Self) {
+        let items = ParsedItems::default();
+        (Arc::clone(&items), Self { items, read: Arc::new(read), output })
+    }
+}
+
+type ParsedItems<T> = Arc<Mutex<Vec<Result<T, StoreError>>>>;
+/// The answer as the operation's own, of where it goes on and what it consumed.
+type MakeOutput = fn(Option<Item>, Option<ConsumedCapacity>) -> Output;
 
 type ReadItem<T> = dyn Fn(&PageItem<'_>) -> Result<T, StoreError> + Send + Sync;
 
@@ -157,7 +195,7 @@ struct PageCapacity<'a> {
 
 impl<T> Clone for PageParser<T> {
     fn clone(&self) -> Self {
-        Self { items: Arc::clone(&self.items), read: Arc::clone(&self.read) }
+        Self { items: Arc::clone(&self.items), read: Arc::clone(&self.read), output: self.output }
     }
 }
 
@@ -201,11 +239,7 @@ impl<T: Send + 'static> DeserializeResponse for PageParser<T> {
             let units = serde_json::from_str(capacity_units.get()).ok();
             ConsumedCapacity::builder().set_capacity_units(units).build()
         });
-        let output = QueryOutput::builder()
-            .set_last_evaluated_key(last_evaluated_key.map(|key| key.to_item()))
-            .set_consumed_capacity(capacity)
-            .build();
-        Ok(Output::erase(output))
+        Ok((self.output)(last_evaluated_key.map(|key| key.to_item()), capacity))
     }
 }
 

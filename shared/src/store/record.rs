@@ -17,11 +17,11 @@ use super::row::text;
 use super::transaction::{Transaction, put_absent, replace};
 use super::{Store, StoreError, StoredAccount, accounts};
 use crate::config::Table;
+use crate::domain::moment::SETTLED_AFTER;
 use crate::domain::{AccountId, AccountUpdate, Timestamp};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use jiff::SignedDuration;
 use std::collections::HashMap;
 use std::time::Duration;
 use thiserror::Error;
@@ -37,9 +37,6 @@ pub const UPDATES_AT_ONCE: usize = 2 * CONCURRENCY * ACCOUNTS_PER_TRANSACTION;
 const MAX_ATTEMPTS: usize = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
-/// A `known_at` is settled after this: an entry that it would show is recorded later only where `DynamoDB`
-/// commits a transaction that was given up.
-const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// The outcome of an accepted update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

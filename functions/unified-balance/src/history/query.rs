@@ -11,9 +11,9 @@ use shared::query::{Declared, Expected, Filter, InvalidParameter, Parameter, Par
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-static FROM: Parameter<Timestamp> =
+pub(crate) static FROM: Parameter<Timestamp> =
     Parameter::instant("from", "the series begins with the first point after that instant").required();
-static TO: Parameter<Timestamp> =
+pub(crate) static TO: Parameter<Timestamp> =
     Parameter::instant("to", "the last point; the time of the request unless given");
 static INTERVAL: Parameter<Interval> = Parameter::new(
     "interval",
