@@ -59,7 +59,7 @@ async fn a_balance_is_that_of_the_api_whichever_url_is_given() {
     {
         let ran = ballast(&url, &words).await;
         assert_eq!(ran.ending, Ok(Ending::Done), "{url}");
-        assert!(ran.out.contains("total 15243.11 EUR of 2 accounts, the oldest of "), "{}", ran.out);
+        assert!(ran.out.contains("total 15,243.11 EUR of 2 accounts, the oldest confirmed "), "{}", ran.out);
     }
     let shown = app.ballast_json(&words).await;
     let row = &shown["stacks"][1];
@@ -68,6 +68,62 @@ async fn a_balance_is_that_of_the_api_whichever_url_is_given() {
     let then =
         app.ballast_json(&[&words[..], &["--as-of", "2026-05-01T00:00:00Z", "--partial"]].concat()).await;
     assert_eq!((&then["total_balance"], &then["stacks"]), (&json!("0.00"), &json!([])));
+}
+
+#[tokio::test]
+async fn a_balance_develops_as_the_api_says_over_several_customers_too() {
+    let history = json!({"history": [{"balance": "100", "balance_at": "2026-05-01T00:00:00Z"}]});
+    let app = App::start(dataset(vec![
+        with(account(1, "EUR", "1240.5"), history),
+        with(account(2, "EUR", "7"), json!({"customer_id": BOB})),
+    ]))
+    .await;
+    let words = ["balance", "--customer", ALICE, "--customer", BOB, "--currency", "EUR"];
+    let range = ["--history", "--interval", "week", "--timezone", "UTC", "--from", "2026-05-16T00:00:00Z"];
+    let series = [&words[..], &range, &["--to", "2026-06-07T23:59:59.999Z", "--partial"]].concat();
+    let shown = app.ballast_json(&series).await;
+    let path = format!(
+        "/v2/accounts/balance/history?search.customer_id.in={ALICE},{BOB}&currency=EUR&amounts=string"
+    );
+    let range = "&interval=week&from=2026-05-16T00:00:00Z&to=2026-06-07T23:59:59.999Z&partial=true";
+    let answered =
+        app.get_as(json!({"sub": "t", "customer_ids": [ALICE, BOB]}), &format!("{path}{range}")).await;
+    let totals = |points: &Value| -> Vec<Value> {
+        points.as_array().unwrap().iter().map(|point| json!([point["at"], point["total_balance"]])).collect()
+    };
+    assert_eq!(totals(&shown["points"]), totals(&answered.json()["points"]));
+    let printed = app.ballast(&series).await.out;
+    for expected in ["EUR", "2026-05-17", "2026-06-07", "1,247.50", "100.00"] {
+        assert!(printed.contains(expected), "{expected}\n{printed}");
+    }
+    let csv = app.ballast(&[&series[..], &["--output", "csv"]].concat()).await.out;
+    assert_eq!(csv.lines().next(), Some("at,total EUR,fiat,crypto,accounts,remark"));
+    assert_eq!(csv.lines().last(), Some("2026-06-07T23:59:59.999Z,1247.50,1247.50,0.00,2,"));
+    let refused = app.ballast(&["verify", "--output", "csv"]).await;
+    assert_eq!(refused.error(), "--output: csv is for commands that show a table");
+}
+
+#[tokio::test]
+async fn the_book_is_shown_and_closed_again() {
+    let app = App::start(dataset(vec![account(1, "EUR", "1240.5"), account(2, "USDC", "10")])).await;
+    let close = ["positions", "close", "--as-of", "2026-06-01T23:59:59.999Z"];
+    let none = app.ballast(&["positions", "show", "--currency", "EUR"]).await;
+    assert!(none.error().contains("no position has been made of"));
+    let made = app.ballast_json(&close).await;
+    assert_eq!((&made["accounts"], &made["complete"]), (&json!(2), &json!(true)));
+    assert_eq!(app.ballast(&close).await.exit_code, 0);
+    let shown = app.ballast_json(&["positions", "show", "--currency", "EUR", "--stack", "issuer"]).await;
+    assert_eq!((&shown["total_balance"], &shown["rows"][0]["value"]), (&json!("1249.31"), &json!("Circle")));
+    let printed = app.ballast(&["positions", "show", "--currency", "EUR"]).await.out;
+    assert!(printed.starts_with("total 1,249.31 EUR of 2 accounts\n"), "{printed}");
+    let words =
+        ["positions", "history", "--currency", "EUR", "--from", "2026-05-30T00:00:00Z", "--timezone", "UTC"];
+    let closes = app.ballast_json(&words).await;
+    assert_eq!(closes.as_array().unwrap().len(), 1, "{closes}");
+    let unknown = app.ballast(&["positions", "show", "--currency", "EUR", "--stack", "colour"]).await;
+    assert!(unknown.error().contains("none of currency, issuer, peg"));
+    let future = app.ballast(&["positions", "close", "--as-of", "2126-06-01T23:59:59.999Z"]).await;
+    assert!(future.error().contains("as_of is in the future"));
 }
 
 #[tokio::test]
@@ -83,7 +139,7 @@ async fn what_cannot_be_done_says_what_to_do() {
         &["accounts", "show", &id(9)],
         &["accounts", "show", "acc_1"],
         &["rates", "show", "--as-of", "2020-01-01T00:00:00Z"],
-        &["rates", "show", "--as-of", "yesterday"],
+        &["rates", "show", "--as-of", "tomorrow"],
         &["custody", "sync", CUSTODY],
         &[
             "custody",
@@ -140,19 +196,19 @@ async fn what_cannot_be_done_says_what_to_do() {
     }
     assert_snapshot!(errors, @r#"
     1 no usable rate for USDC: 1.00; --partial leaves what is missing out of the totals and names it
-    2 --customer: not a valid identifier
+    2 --customer: "alice" is not a UUID
     2 --currency: not a known asset
     2 --as-of: in the future
     1 there is no account 00000000-0000-4000-8000-000000000009
     2 ID: not a valid identifier
     1 there is no rate sheet at 2020-01-01T00:00:00.000Z
-    2 --as-of: not an RFC 3339 date-time
+    2 --as-of: "tomorrow" is not an RFC 3339 date-time such as 2026-04-16T15:30:25Z, a date such as 2026-04-16 (its end), or yesterday
     1 ballast-custody-sync: no such custody account
     2 --provider: not a custody provider: fireblocks or bitgo
     2 --provider-account: not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)
     2 --asset: "USDT" is not a blockchain and a crypto asset on it
     2 keys create: the key would see nothing: give --customer, --organization, --merchant or --permission
-    2 --permission: "PermAll" is neither PermReadAll nor PermCustodySync
+    2 --permission: "PermAll" is none of PermReadAll, PermCustodySync, PermReadBook
     2 --customer: "alice" is not a valid identifier
     1 no key has an id that starts with 0123456789abcdef
     "#);
@@ -275,7 +331,8 @@ async fn rates_are_shown_with_what_may_price_and_written_on_request() {
     assert_eq!(send(down).await.status, 200);
     assert_eq!(app.ballast(&["rates", "sync"]).await.exit_code, 3);
     let printed = app.ballast(&["rates", "show"]).await.out;
-    assert!(printed.contains("| EUR      | 1.1353"), "{printed}");
+    let euro = printed.lines().find(|line| line.starts_with("EUR ")).unwrap();
+    assert!(euro.contains("  1.1353  ") && euro.contains(" ago"), "{printed}");
 }
 
 #[tokio::test]
@@ -321,17 +378,20 @@ async fn whatever_disagrees_is_found() {
     assert_eq!(ran.ending, Ok(Ending::InPart));
     // The sync's entry is of this run.
     let today = app.stack.clock().now().to_millis_text();
-    let words = ran.out.split(' ').map(|word| if word.starts_with(&today[..10]) { "now" } else { word });
-    let out = words.collect::<Vec<_>>().join(" ");
+    let words = |line: &str| {
+        let words = line.split_whitespace();
+        let words = words.map(|word| if word.starts_with(&today[..10]) { "now" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let out = ran.out.lines().map(words).collect::<Vec<_>>().join("\n");
     assert_snapshot!(out, @"
-    | id                                                                                    | what                                                | stored                                                                                                                  | expected                                                                                                             |
-    |---------------------------------------------------------------------------------------|-----------------------------------------------------|-------------------------------------------------------------------------------------------------------------------------|----------------------------------------------------------------------------------------------------------------------|
-    | 550e8400-e29b-41d4-a716-446655440000                                                  | the newest snapshot, with the newest of its history | now version 0, recorded 2026-01-01T00:00:00.000000000Z                                       | now version 0, recorded now                                    |
-    | 00000000-0000-4000-8000-000000000001                                                  | the newest entry, with the newest of its history    | 1.01 (1 available, active, active) at 2026-06-01T00:00:00.000000000Z version 0, recorded 2026-06-01T00:00:00.000000000Z | 1 (1 available, active, active) at 2026-06-01T00:00:00.000000000Z version 0, recorded 2026-06-01T00:00:00.000000000Z |
-    | 00000000-0000-4000-8000-000000000002                                                  | created_at, with the oldest of its history          | 2026-01-01T00:00:00.000000000Z                                                                                          | 2026-06-01T00:00:00.000000000Z                                                                                       |
-    | 00000000-0000-4000-8000-000000000002                                                  | the owner, with the one its history names           | EUR of 0a11ce00-0000-4000-8000-000000000001                                                                             | nothing                                                                                                              |
-    | 00000000-0000-4000-8000-000000000004 of customer 0a11ce00-0000-4000-8000-000000000001 | the account's item                                  | corrupt item in AccountsTable: attribute balance                                                                        | one that can be read                                                                                                 |
-    | 00000000-0000-4000-8000-000000000003                                                  | the account that its history names                  | nothing                                                                                                                 | EUR of 0a11ce00-0000-4000-8000-000000000001                                                                          |
+    id what stored expected
+    550e8400-e29b-41d4-a716-446655440000 the newest snapshot, with the newest of its history now version 0, recorded 2026-01-01T00:00:00.000000000Z now version 0, recorded now
+    00000000-0000-4000-8000-000000000001 the newest entry, with the newest of its history 1.01 (1 available, active, active) at 2026-06-01T00:00:00.000000000Z version 0, recorded 2026-06-01T00:00:00.000000000Z 1 (1 available, active, active) at 2026-06-01T00:00:00.000000000Z version 0, recorded 2026-06-01T00:00:00.000000000Z
+    00000000-0000-4000-8000-000000000002 created_at, with the oldest of its history 2026-01-01T00:00:00.000000000Z 2026-06-01T00:00:00.000000000Z
+    00000000-0000-4000-8000-000000000002 the owner, with the one its history names EUR of 0a11ce00-0000-4000-8000-000000000001 nothing
+    00000000-0000-4000-8000-000000000004 of customer 0a11ce00-0000-4000-8000-000000000001 the account's item corrupt item in AccountsTable: attribute balance one that can be read
+    00000000-0000-4000-8000-000000000003 the account that its history names nothing EUR of 0a11ce00-0000-4000-8000-000000000001
     4 accounts, 1 custody accounts, 6 differences
     ");
 }

@@ -25,6 +25,8 @@ pub(crate) enum Format {
     Table,
     /// For programs: one JSON document, amounts as strings.
     Json,
+    /// For spreadsheets: the table with exact values, where the command shows one.
+    Csv,
 }
 
 /// Where the tables are. The variables of the AWS CLI work too.
@@ -62,10 +64,28 @@ pub(crate) enum Command {
     /// Known assets, and rows of this deployment's own.
     #[command(subcommand)]
     Assets(AssetsCommand),
-    /// A customer's balance in one currency.
+    /// A customer's balance in one currency, or its development.
     Balance(BalanceArguments),
+    /// The whole book: what all customers hold together.
+    #[command(subcommand)]
+    Positions(PositionsCommand),
     /// Compares accounts and custody snapshots with their history, and ids with their owners.
     Verify,
+}
+
+impl Command {
+    /// Whether it shows a table, which can be a CSV.
+    pub(crate) const fn has_table(&self) -> bool {
+        matches!(
+            self,
+            Self::Balance(_)
+                | Self::Custody(CustodyCommand::List)
+                | Self::Keys(KeysCommand::List)
+                | Self::Rates(RatesCommand::Show { .. })
+                | Self::Assets(AssetsCommand::List)
+                | Self::Positions(PositionsCommand::Show { .. } | PositionsCommand::History { .. })
+        )
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -211,7 +231,7 @@ pub(crate) enum KeysCommand {
         /// A merchant that it sees (mrc_…).
         #[arg(long = "merchant", value_name = "ID")]
         merchants: Vec<String>,
-        /// `PermReadAll` or `PermCustodySync`.
+        /// `PermReadAll`, `PermReadBook` or `PermCustodySync`.
         #[arg(long = "permission", value_name = "NAME")]
         permissions: Vec<String>,
         /// The first instant at which it is no longer good (RFC 3339).
@@ -231,7 +251,7 @@ pub(crate) enum KeysCommand {
 pub(crate) enum RatesCommand {
     /// The rates in force, and those that are held back.
     Show {
-        /// At another time (RFC 3339).
+        /// At another time: RFC 3339, a date (its end here), or `yesterday`.
         #[arg(long, value_name = "TIME")]
         as_of: Option<String>,
     },
@@ -277,14 +297,14 @@ pub(crate) enum HistorySource {
 
 #[derive(Debug, Args)]
 pub(crate) struct BalanceArguments {
-    /// The customer's id.
-    #[arg(long)]
-    pub(crate) customer: String,
+    /// The customer's id; once for each, at most 100, whose balances are added up.
+    #[arg(long = "customer", value_name = "UUID", required = true)]
+    pub(crate) customers: Vec<String>,
     /// The currency everything is converted into.
     #[arg(long)]
     pub(crate) currency: String,
-    /// At another time (RFC 3339).
-    #[arg(long, value_name = "TIME")]
+    /// At another time: RFC 3339, a date (its end here), or `yesterday`.
+    #[arg(long, value_name = "TIME", conflicts_with = "history")]
     pub(crate) as_of: Option<String>,
     /// Only what was recorded by that time (RFC 3339).
     #[arg(long, value_name = "TIME")]
@@ -292,4 +312,74 @@ pub(crate) struct BalanceArguments {
     /// Leaves holdings without a usable rate out of the totals, and names them.
     #[arg(long)]
     pub(crate) partial: bool,
+    /// Shows how the balance developed, as a line and a table.
+    #[arg(long)]
+    pub(crate) history: bool,
+    #[command(flatten)]
+    pub(crate) series: SeriesArguments,
+}
+
+/// The range of a series.
+#[derive(Debug, Args)]
+pub(crate) struct SeriesArguments {
+    /// Where the series begins, such as 2026-01-01; 30 days before its end unless given.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Where it ends; now unless given.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// A point at the end of each.
+    #[arg(long, value_enum, default_value_t = IntervalArgument::Day)]
+    pub(crate) interval: IntervalArgument,
+    /// The zone of days, such as Europe/Berlin; this machine's unless given.
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) timezone: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IntervalArgument {
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PositionsCommand {
+    /// One position: the newest, or that of another time.
+    Show {
+        /// The currency everything is converted into.
+        #[arg(long)]
+        currency: String,
+        /// The newest position at or before a time: RFC 3339, a date (its end here), or `yesterday`.
+        #[arg(long, value_name = "TIME")]
+        as_of: Option<String>,
+        /// The newest knowledge at or before that time (RFC 3339).
+        #[arg(long, value_name = "TIME")]
+        known_at: Option<String>,
+        /// Rows by this.
+        #[arg(
+            long,
+            default_value = "currency",
+            value_name = "currency|issuer|peg|network|provider|status|house"
+        )]
+        stack: String,
+    },
+    /// The closes, as a line and a table.
+    History {
+        /// The currency everything is converted into.
+        #[arg(long)]
+        currency: String,
+        #[command(flatten)]
+        series: SeriesArguments,
+    },
+    /// Makes a position, or makes it again with later knowledge.
+    Close {
+        /// As of when (RFC 3339). The last millisecond of a day is a close, which is kept for ever.
+        #[arg(long, value_name = "TIME")]
+        as_of: String,
+        /// Known at when (RFC 3339); a minute ago unless given.
+        #[arg(long, value_name = "TIME")]
+        known_at: Option<String>,
+    },
 }

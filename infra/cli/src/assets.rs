@@ -4,7 +4,8 @@ use crate::Ending;
 use crate::arguments::{AssetArguments, AssetsCommand};
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{Output, table};
+use crate::output::Output;
+use crate::table::{Cell, Table};
 use serde::Serialize;
 use shared::asset_row::{AssetRowJson, CatalogueRow, Replacing};
 use shared::domain::{Asset, Catalogue};
@@ -147,12 +148,20 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
         origin: "ignored",
     }));
     listed.sort_by(|one, other| one.code.cmp(&other.code));
-    output.document(&listed, |listed| {
+    let rows_of = |listed: &Vec<Listed>| {
         let rows = listed.iter().map(|Listed { code, name, issuer, decimals, peg, origin }| {
             let optional = |text: &Option<String>| text.clone().unwrap_or_default();
-            let decimals = decimals.map_or_else(String::new, |decimals| decimals.to_string());
-            [code.clone(), name.clone(), optional(issuer), decimals, optional(peg), (*origin).to_owned()]
+            let decimals = decimals.as_ref().map_or_else(|| Cell::from(""), Cell::number);
+            [
+                code.into(),
+                name.into(),
+                optional(issuer).into(),
+                decimals,
+                optional(peg).into(),
+                (*origin).into(),
+            ]
         });
-        table(["code", "name", "issuer", "decimals", "peg", "row"], rows)
-    })
+        Table::new(["code", "name", "issuer", "decimals", "peg", "row"], rows)
+    };
+    output.table(&listed, rows_of, |_, table| table.to_owned())
 }

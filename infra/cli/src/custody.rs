@@ -4,7 +4,8 @@ use crate::Ending;
 use crate::arguments::CustodyCommand;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{self, Output, table};
+use crate::output::{self, Output};
+use crate::table::{Cell, Table};
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::{
@@ -162,7 +163,7 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
         }
     }
     accounts.sort_by(|one, other| one.id.cmp(&other.id));
-    output.document(&accounts, |accounts| {
+    let rows_of = |accounts: &Vec<Registered>| {
         let rows = accounts.iter().map(|account| {
             let Registered {
                 id,
@@ -175,21 +176,22 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
                 failures,
                 last_error,
             } = account;
-            let synced = last_synced.clone().unwrap_or_else(|| "never".to_owned());
+            let last_synced = last_synced.as_ref().and_then(|at| Timestamp::parse(at).ok());
             [
-                id.clone(),
-                customer_id.clone(),
-                format!("{provider} {provider_account}"),
-                assets.join(" "),
-                unlisted.join(", "),
-                synced,
-                failures.to_string(),
-                last_error.clone().unwrap_or_default(),
+                id.into(),
+                customer_id.into(),
+                format!("{provider} {provider_account}").into(),
+                assets.join(" ").into(),
+                unlisted.join(", ").into(),
+                Cell::age_or(last_synced, "never"),
+                Cell::number(failures),
+                last_error.clone().unwrap_or_default().into(),
             ]
         });
-        table(
+        Table::new(
             ["id", "customer", "kept by", "assets", "not shown", "last synced", "failures", "last error"],
             rows,
         )
-    })
+    };
+    output.table(&accounts, rows_of, |_, table| table.to_owned())
 }

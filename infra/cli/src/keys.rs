@@ -4,7 +4,8 @@ use crate::Ending;
 use crate::arguments::KeysCommand;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{Output, fields, table};
+use crate::output::{Output, fields};
+use crate::table::Table;
 use serde::Serialize;
 use shared::auth::{API_KEY_PREFIX, GrantClaims, new_api_key, sha256_hex};
 use shared::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
@@ -68,7 +69,7 @@ fn known(permissions: Vec<String>) -> Result<Vec<String>, CliError> {
     match permissions.iter().find(|name| Permission::parse(name).is_none()) {
         Some(name) => Err(CliError::argument(
             "--permission",
-            format!("{name:?} is neither PermReadAll nor PermCustodySync"),
+            format!("{name:?} is none of {}", Permission::ALL.map(Permission::name).join(", ")),
         )),
         None => Ok(permissions),
     }
@@ -136,7 +137,7 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
     let mut keys: Vec<Shown> = connection.store.api_keys().await?.iter().map(shown).collect();
     keys.sort_by(|one, other| (&one.subject, &one.id).cmp(&(&other.subject, &other.id)));
     let now = connection.now().to_millis_text();
-    output.document(&keys, |keys| {
+    let rows_of = |keys: &Vec<Shown>| {
         let rows = keys.iter().map(|key| {
             let Shown {
                 id,
@@ -155,16 +156,19 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
                 .filter(|(ids, _)| !ids.is_empty())
                 .map(|(ids, kind)| some(ids, kind))
                 .collect::<Vec<_>>();
+            let sees_all = permissions.contains(&Permission::ReadAll.name());
+            let sees = if sees_all { vec!["everything".to_owned()] } else { sees };
             let state = match (revoked_at, expires_at) {
                 (Some(at), _) => format!("revoked {at}"),
                 (None, Some(at)) if *at <= now => format!("expired {at}"),
                 (None, Some(at)) => format!("until {at}"),
                 (None, None) => "good".to_owned(),
             };
-            [id.clone(), subject.clone(), sees.join(", "), permissions.join(", "), state]
+            [id.into(), subject.into(), sees.join(", ").into(), permissions.join(", ").into(), state.into()]
         });
-        table(["id", "subject", "sees", "permissions", ""], rows)
-    })
+        Table::new(["id", "subject", "sees", "permissions", "state"], rows)
+    };
+    output.table(&keys, rows_of, |_, table| table.to_owned())
 }
 
 /// The one id, or how many of a kind there are.

@@ -9,6 +9,7 @@ mod accounts;
 mod arguments;
 mod assets;
 mod balance;
+mod chart;
 mod connection;
 mod csv_records;
 mod custody;
@@ -16,13 +17,16 @@ mod error;
 mod keys;
 mod moment;
 mod output;
+mod positions;
 mod rates;
+mod series;
+mod table;
 mod verify;
 
 pub use arguments::Arguments;
 pub use error::CliError;
 
-use arguments::Command;
+use arguments::{Command, Format};
 use connection::Connection;
 use output::Output;
 use std::io::Write;
@@ -51,14 +55,18 @@ impl Ending {
 /// Runs one command and writes what it shows to `out`; progress and remarks go to stderr.
 pub async fn run(arguments: Arguments, out: &mut impl Write) -> Result<Ending, CliError> {
     let Arguments { command, connection, output } = arguments;
+    if output == Format::Csv && !command.has_table() {
+        return Err(CliError::argument("--output", "csv is for commands that show a table"));
+    }
     let connection = Connection::open(connection).await?;
-    let mut output = Output::new(output, out);
+    let mut output = Output::new(output, connection.now(), out);
     match command {
         Command::Accounts(command) => accounts::run(command, &connection, &mut output).await,
         Command::Assets(command) => assets::run(command, &connection, &mut output).await,
         Command::Custody(command) => custody::run(command, &connection, &mut output).await,
         Command::Keys(command) => keys::run(command, &connection, &mut output).await,
         Command::Rates(command) => rates::run(command, &connection, &mut output).await,
+        Command::Positions(command) => positions::run(command, &connection, &mut output).await,
         Command::Balance(query) => balance::run(query, &connection, &mut output).await,
         Command::Verify => verify::run(&connection, &mut output).await,
     }

@@ -1,12 +1,12 @@
-//! Results for people and for programs, from one set of rows.
+//! Results for people and for programs, from one set of values.
 
 use crate::arguments::Format;
 use crate::error::CliError;
-use comfy_table::Table;
-use comfy_table::presets::ASCII_MARKDOWN;
+use crate::table::{Table, printable};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
+use shared::domain::Timestamp;
 use std::io::Write;
 
 const BAR: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed} gone, {eta} to go";
@@ -14,44 +14,64 @@ const BAR: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed} gone, {eta} to go";
 /// Where results go, and in which form.
 pub(crate) struct Output<'a, W> {
     format: Format,
+    /// When people look at it.
+    now: Timestamp,
     out: &'a mut W,
 }
 
 impl<'a, W: Write> Output<'a, W> {
-    pub(crate) fn new(format: Format, out: &'a mut W) -> Self {
-        Self { format, out }
+    pub(crate) fn new(format: Format, now: Timestamp, out: &'a mut W) -> Self {
+        Self { format, now, out }
     }
 
-    /// A document, or whatever `show` makes of it for a person.
+    /// A document, or whatever `show` makes of it for a person. It is no table.
     pub(crate) fn document<T: Serialize>(
         &mut self,
         document: &T,
         show: impl FnOnce(&T) -> String,
     ) -> Result<(), CliError> {
         let text = match self.format {
-            Format::Json => serde_json::to_string_pretty(document).map_err(std::io::Error::from)?,
-            Format::Table => show(document),
+            Format::Json => json(document)?,
+            // A command without a table is refused as a CSV before it does anything.
+            Format::Table | Format::Csv => show(document),
         };
+        self.write(&text)
+    }
+
+    /// A table of what is in the document, and for people the words around the table.
+    pub(crate) fn table<T: Serialize>(
+        &mut self,
+        document: &T,
+        table: impl FnOnce(&T) -> Table,
+        around: impl FnOnce(&T, &str) -> String,
+    ) -> Result<(), CliError> {
+        let text = match self.format {
+            Format::Json => json(document)?,
+            Format::Csv => table(document).csv(),
+            Format::Table => around(document, &table(document).shown(self.now)),
+        };
+        self.write(&text)
+    }
+
+    /// When people look at it.
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), CliError> {
         writeln!(self.out, "{}", text.trim_end())?;
         Ok(self.out.flush()?)
     }
+}
+
+fn json(document: &impl Serialize) -> Result<String, CliError> {
+    Ok(serde_json::to_string_pretty(document).map_err(std::io::Error::from)?)
 }
 
 /// The progress of `length` steps, shown where stderr is a terminal, and nowhere else.
 pub(crate) fn progress_bar(length: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(length).with_style(style)
-}
-
-/// A table of rows under a header.
-pub(crate) fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header(header);
-    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
-    table.to_string()
 }
 
 /// Names and values below each other, absent ones left out.
@@ -72,11 +92,4 @@ pub(crate) fn report(report: &Value) -> String {
         })
         .collect();
     fields(&rows)
-}
-
-/// A stored text as a terminal may show it: without characters that command it.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
 }

@@ -11,7 +11,8 @@
 use crate::Ending;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{Output, table};
+use crate::output::Output;
+use crate::table::Table;
 use futures::future::try_join3;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -94,19 +95,23 @@ pub(crate) async fn run(
     walk.owners().await?;
     walk.bar.finish_and_clear();
     let findings = walk.findings;
-    output.document(&findings, printed)?;
+    let now = output.now();
+    output.document(&findings, |findings| printed(findings, now))?;
     Ok(if findings.differences.is_empty() { Ending::Done } else { Ending::InPart })
 }
 
-fn printed(findings: &Findings) -> String {
+fn printed(findings: &Findings, now: Timestamp) -> String {
     let Findings { accounts, custody_accounts, differences, twice } = findings;
-    let pairs = twice.iter().map(|CountedTwice { same, accounts: [one, other] }| {
-        [one.clone(), other.clone(), (*same).to_owned()]
-    });
+    let pairs = twice
+        .iter()
+        .map(|CountedTwice { same, accounts: [one, other] }| [one.into(), other.into(), (*same).into()]);
     let pairs = if twice.is_empty() {
         String::new()
     } else {
-        format!("Perhaps counted twice:\n{}\n", table(["account", "and", "have the same"], pairs))
+        format!(
+            "Perhaps counted twice:\n{}\n",
+            Table::new(["account", "and", "have the same"], pairs).shown(now)
+        )
     };
     let summary = format!(
         "{accounts} accounts, {custody_accounts} custody accounts, {} differences",
@@ -116,9 +121,10 @@ fn printed(findings: &Findings) -> String {
         return format!("{pairs}{summary}");
     }
     let rows = differences.iter().map(|Difference { id, what, stored, expected }| {
-        [id.clone(), what.clone(), stored.clone(), expected.clone()]
+        [id.into(), what.into(), stored.into(), expected.into()]
     });
-    format!("{pairs}{}\n{summary}", table(["id", "what", "stored", "expected"], rows))
+    let table = Table::new(["id", "what", "stored", "expected"], rows).shown(now);
+    format!("{pairs}{table}\n{summary}")
 }
 
 /// A walk through all tables, one after the other.

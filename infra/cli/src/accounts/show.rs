@@ -2,7 +2,8 @@
 
 use crate::Ending;
 use crate::error::CliError;
-use crate::output::{Output, fields, table};
+use crate::output::{Output, fields};
+use crate::table::{Cell, Table};
 use balance_ingest::field::entry_fields;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -52,7 +53,8 @@ pub(super) async fn run(
         None => None,
     };
     let shown = found.ok_or_else(|| CliError::NotFound(format!("there is no account {id}")))?;
-    output.document(&shown, printed)?;
+    let now = output.now();
+    output.document(&shown, |shown| printed(shown, now))?;
     Ok(Ending::Done)
 }
 
@@ -109,7 +111,7 @@ fn shown(account: &Account, recorded_at: Timestamp, history: Vec<ShownEntry>) ->
     }
 }
 
-fn printed(shown: &ShownAccount) -> String {
+fn printed(shown: &ShownAccount, now: Timestamp) -> String {
     let ShownAccount { fields: of_entry, recorded_at, created_at, custody_account_id, history } = shown;
     let text = |value: &Value| match value {
         Value::Null => None,
@@ -125,14 +127,14 @@ fn printed(shown: &ShownAccount) -> String {
     let account = fields(&of_entry.chain(beside).collect::<Vec<_>>());
     let history = history.iter().map(|entry| {
         [
-            entry.balance_at.clone(),
-            entry.version.to_string(),
-            entry.balance.clone(),
-            entry.available.clone(),
-            entry.status.to_owned(),
-            entry.recorded_at.clone(),
+            Cell::from(&entry.balance_at),
+            Cell::number(&entry.version),
+            Cell::number(&entry.balance),
+            Cell::number(&entry.available),
+            entry.status.into(),
+            Cell::from(&entry.recorded_at),
         ]
     });
     let header = ["at", "version", "balance", "available", "status", "recorded at"];
-    format!("{account}\n{}", table(header, history))
+    format!("{account}\n{}", Table::new(header, history).shown(now))
 }

@@ -3,8 +3,9 @@
 use crate::Ending;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::moment::moment;
-use crate::output::{Output, table};
+use crate::moment::{local_zone, moment};
+use crate::output::Output;
+use crate::table::{Cell, Table};
 use serde::Serialize;
 use shared::domain::{AgeLimits, Asset, HeldReason, RatesInForce, Suspect, Timestamp};
 use std::io::Write;
@@ -44,12 +45,12 @@ pub(super) async fn run(
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
     let store = &connection.store;
-    let moment = moment(as_of, None, connection.now())?;
-    let at = moment.as_of;
-    let rates = store.rates_at(moment, AgeLimits::NONE).await?;
+    let asked = moment(as_of, None, &local_zone(), connection.now())?;
+    let at = asked.moment.as_of;
+    let rates = store.rates_at(asked.moment, AgeLimits::NONE).await?;
     let newest = rates
         .newest()
-        .ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", at.to_millis_text())))?;
+        .ok_or_else(|| CliError::NotFound(format!("there is no rate sheet at {}", asked.at())))?;
     let catalogue = store.catalogue().await?;
     let assets = rates.codes().into_iter().filter_map(|code| catalogue.asset(code).ok());
     let entries = assets.filter_map(|asset| entry(asset, &rates, at, connection.age_limits)).collect();
@@ -57,7 +58,8 @@ pub(super) async fn run(
     let held = book.unwrap_or_default().suspects.into_iter();
     let held = held.map(|(asset, suspect)| held_quote(asset, suspect, &rates)).collect();
     let shown = Shown { observed_at: newest.observed_at.to_millis_text(), entries, held };
-    output.document(&shown, printed)?;
+    let now = output.now();
+    output.table(&shown, rates_table, |shown, table| printed(shown, table, now))?;
     Ok(Ending::Done)
 }
 
@@ -90,19 +92,32 @@ fn held_quote(asset: Asset, suspect: Suspect, rates: &RatesInForce) -> Held {
     }
 }
 
-fn printed(shown: &Shown) -> String {
+fn rates_table(shown: &Shown) -> Table {
     let rows = shown.entries.iter().map(|Entry { currency, usd, source, method, observed_at, usable }| {
+        let observed_at = Cell::age_or(Timestamp::parse(observed_at).ok(), "");
         let note = if *usable { "" } else { "too old" };
-        [*currency, usd, source, method, observed_at, note].map(str::to_owned)
+        [
+            (*currency).into(),
+            Cell::Rate(usd.clone()),
+            source.into(),
+            (*method).into(),
+            observed_at,
+            note.into(),
+        ]
     });
-    let rates = table(["currency", "usd", "source", "method", "observed at", ""], rows);
-    let mut text = format!("rates of {}\n{rates}", shown.observed_at);
-    if !shown.held.is_empty() {
-        let rows = shown.held.iter().map(|Held { currency, usd, last_usd, source, since, reason }| {
-            [*currency, usd, last_usd, source, since, reason].map(str::to_owned)
-        });
-        let held = table(["held", "usd", "last usd", "source", "since", "why"], rows);
-        text = format!("{text}\n\n{held}");
+    Table::new(["currency", "usd", "source", "method", "observed", "remark"], rows)
+}
+
+fn printed(shown: &Shown, rates: &str, now: Timestamp) -> String {
+    let text = format!("rates of {}\n{rates}", shown.observed_at);
+    if shown.held.is_empty() {
+        return text;
     }
-    text
+    let rows = shown.held.iter().map(|Held { currency, usd, last_usd, source, since, reason }| {
+        let since = Cell::age_or(Timestamp::parse(since).ok(), "");
+        let rate = |usd: &String| Cell::Rate(usd.clone());
+        [(*currency).into(), rate(usd), rate(last_usd), (*source).into(), since, (*reason).into()]
+    });
+    let held = Table::new(["held", "usd", "last usd", "source", "since", "why"], rows).shown(now);
+    format!("{text}\n\n{held}")
 }

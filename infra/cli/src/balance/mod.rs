@@ -1,12 +1,15 @@
 //! `ballast balance`: the unified balance by the same arithmetic as the API, read with the operator's own
 //! rights.
 
+mod history;
+
 use crate::Ending;
 use crate::arguments::BalanceArguments;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::moment::moment;
-use crate::output::{Output, table};
+use crate::moment::{Asked, local_zone, moment};
+use crate::output::Output;
+use crate::table::{Cell, Table, grouped};
 use serde::Serialize;
 use shared::balance::{BalanceQuestion, CountedAccounts, counted};
 use shared::domain::gap::StaleHolder;
@@ -16,9 +19,12 @@ use shared::query::Filter;
 use std::collections::BTreeSet;
 use std::io::Write;
 
+/// Most customers of one question.
+const MAX_CUSTOMERS: usize = 100;
+
 #[derive(Serialize)]
 struct Shown {
-    customer_id: String,
+    customers: Vec<String>,
     at: String,
     currency: &'static str,
     total_balance: String,
@@ -58,14 +64,14 @@ pub(crate) async fn run(
     connection: &Connection,
     output: &mut Output<'_, impl Write>,
 ) -> Result<Ending, CliError> {
-    let BalanceArguments { customer, currency, as_of, known_at, partial } = arguments;
-    let customer_id =
-        CustomerId::parse(&customer).map_err(|error| CliError::argument("--customer", error))?;
-    let catalogue = connection.store.catalogue().await?;
-    let target = catalogue.asset(&currency).map_err(|error| CliError::argument("--currency", error))?;
-    let moment = moment(as_of.as_deref(), known_at.as_deref(), connection.now())?;
+    if arguments.history {
+        return history::run(&arguments, connection, output).await;
+    }
+    let BalanceArguments { customers, currency, as_of, known_at, partial, .. } = &arguments;
+    let (customers, target) = asked(customers, currency, connection).await?;
+    let asked = moment(as_of.as_deref(), known_at.as_deref(), &local_zone(), connection.now())?;
+    let Asked { moment, .. } = asked;
     let filter = Filter::default();
-    let customers = BTreeSet::from([customer_id]);
     let question = BalanceQuestion {
         customers: &customers,
         filter: &filter,
@@ -83,14 +89,34 @@ pub(crate) async fn run(
     let summary = sums.summary(pricing, false)?.whole;
     gaps.extend(summary.gaps());
     let gaps: Vec<String> = gaps.iter().map(gap_line).collect();
-    if !gaps.is_empty() && !partial {
+    if !gaps.is_empty() && !*partial {
         return Err(CliError::Incomplete(gaps.join("; ")));
     }
     let at = moment.as_of.to_millis_text();
-    let oldest_balance_at = oldest_balance_at.map(Timestamp::to_millis_text);
-    let balance = shown(customer_id, at, target, summary, gaps, oldest_balance_at);
-    output.document(&balance, printed)?;
+    let balance = shown(&customers, at, target, summary, gaps, oldest_balance_at);
+    output.table(&balance, stacks_table, |balance, stacks| {
+        printed(balance, stacks, &asked, connection.now())
+    })?;
     Ok(Ending::Done)
+}
+
+/// The customers and the currency of a command line.
+async fn asked(
+    customers: &[String],
+    currency: &str,
+    connection: &Connection,
+) -> Result<(BTreeSet<CustomerId>, Asset), CliError> {
+    let malformed = |text: &str| CliError::argument("--customer", format!("{text:?} is not a UUID"));
+    let customers: BTreeSet<CustomerId> = customers
+        .iter()
+        .map(|text| CustomerId::parse(text).map_err(|_| malformed(text)))
+        .collect::<Result<_, _>>()?;
+    if customers.len() > MAX_CUSTOMERS {
+        return Err(CliError::argument("--customer", format!("more than {MAX_CUSTOMERS}")));
+    }
+    let catalogue = connection.store.catalogue().await?;
+    let target = catalogue.asset(currency).map_err(|error| CliError::argument("--currency", error))?;
+    Ok((customers, target))
 }
 
 /// A gap in one line, with what fills it.
@@ -115,12 +141,12 @@ fn gap_line(gap: &Gap) -> String {
 }
 
 fn shown(
-    customer_id: CustomerId,
+    customers: &BTreeSet<CustomerId>,
     at: String,
     target: Asset,
     summary: Summary,
     gaps: Vec<String>,
-    oldest_balance_at: Option<String>,
+    oldest_balance_at: Option<Timestamp>,
 ) -> Shown {
     let Summary { total, fiat, crypto, stacks, unpriced: _, receipts } = summary;
     let stack = |Stack { asset, accounts, balance, balance_in_base }: Stack| StackRow {
@@ -138,7 +164,7 @@ fn shown(
         peg_deviation,
     };
     Shown {
-        customer_id: customer_id.to_string(),
+        customers: customers.iter().map(ToString::to_string).collect(),
         at,
         currency: target.code(),
         total_balance: target.print(total),
@@ -146,52 +172,53 @@ fn shown(
         crypto_balance: target.print(crypto),
         accounts: stacks.iter().map(|stack| stack.accounts).sum(),
         complete: gaps.is_empty(),
-        oldest_balance_at,
+        oldest_balance_at: oldest_balance_at.map(Timestamp::to_millis_text),
         gaps,
         stacks: stacks.into_iter().map(stack).collect(),
         rates: receipts.into_iter().map(rate).collect(),
     }
 }
 
-fn printed(shown: &Shown) -> String {
+fn stacks_table(shown: &Shown) -> Table {
+    let rows = shown.stacks.iter().map(|StackRow { currency, accounts, balance, balance_in_base }| {
+        let in_base = balance_in_base.as_ref().map_or_else(|| "no usable rate".into(), Cell::number);
+        [(*currency).into(), Cell::number(accounts), Cell::number(balance), in_base]
+    });
+    let in_target = format!("in {}", shown.currency);
+    Table::new(["currency", "accounts", "balance", &in_target], rows)
+}
+
+fn printed(shown: &Shown, stacks: &str, asked: &Asked, now: Timestamp) -> String {
     let Shown {
-        customer_id,
-        at,
-        currency,
-        total_balance,
-        fiat_balance,
-        crypto_balance,
-        accounts,
-        complete,
-        oldest_balance_at,
-        gaps,
-        stacks,
-        rates,
+        customers, currency, total_balance, fiat_balance, crypto_balance, accounts, complete, ..
     } = shown;
-    let stacks = stacks.iter().map(|StackRow { currency, accounts, balance, balance_in_base }| {
-        let in_base = balance_in_base.clone().unwrap_or_else(|| "no usable rate".to_owned());
-        [(*currency).to_owned(), accounts.to_string(), balance.clone(), in_base]
-    });
-    let in_target = format!("in {currency}");
-    let stacks = table(["currency", "accounts", "balance", &in_target], stacks);
-    let rates = rates.iter().map(|RateRow { currency, usd, source, method, observed_at, peg_deviation }| {
-        let deviation = peg_deviation.clone().unwrap_or_default();
-        [
-            (*currency).to_owned(),
-            usd.clone(),
-            source.clone(),
-            (*method).to_owned(),
-            observed_at.clone(),
-            deviation,
-        ]
-    });
-    let rates = table(["currency", "usd", "source", "method", "observed at", "off its peg"], rates);
+    let rates =
+        shown.rates.iter().map(|RateRow { currency, usd, source, method, observed_at, peg_deviation }| {
+            [
+                (*currency).into(),
+                Cell::Rate(usd.clone()),
+                source.into(),
+                (*method).into(),
+                Cell::age_or(Timestamp::parse(observed_at).ok(), ""),
+                peg_deviation.clone().unwrap_or_default().into(),
+            ]
+        });
+    let rates = Table::new(["currency", "usd", "source", "method", "observed", "off its peg"], rates);
+    let whose = match customers.as_slice() {
+        [customer] => format!("customer {customer}"),
+        several => format!("{} customers", several.len()),
+    };
     let remark = if *complete { "" } else { " (not complete)" };
-    let gaps: Vec<String> = gaps.iter().map(|gap| format!("missing: {gap}\n")).collect();
-    let gaps = gaps.concat();
-    let oldest = oldest_balance_at.as_ref().map_or_else(String::new, |at| format!(", the oldest of {at}"));
+    let gaps: Vec<String> = shown.gaps.iter().map(|gap| format!("missing: {gap}\n")).collect();
+    let oldest = shown.oldest_balance_at.as_ref().and_then(|at| Timestamp::parse(at).ok());
+    let oldest = oldest
+        .map_or_else(String::new, |at| format!(", the oldest confirmed {}", crate::table::age(at, now)));
+    let [total, fiat, crypto] = [total_balance, fiat_balance, crypto_balance].map(|amount| grouped(amount));
     format!(
-        "customer {customer_id} at {at}\n{stacks}\nfiat {fiat_balance}, crypto {crypto_balance}\n\
-         total {total_balance} {currency}{remark} of {accounts} accounts{oldest}\n{gaps}\n{rates}"
+        "total {total} {currency}{remark} of {accounts} accounts{oldest}\nfiat {fiat}, crypto {crypto}\n\
+         {whose} at {}\n\n{stacks}\n{}\n{}",
+        asked.at(),
+        gaps.concat(),
+        rates.shown(now)
     )
 }
