@@ -12,6 +12,7 @@ mod event;
 mod function;
 mod intake;
 mod merchant;
+mod positions;
 mod runtime_api;
 mod series;
 
@@ -71,6 +72,7 @@ async fn main() -> Result<()> {
     bench.warm().await?;
     bench.capacity().await?;
     series::measure(is_quick).await?;
+    positions::measure(&positions::sizes(is_quick), is_quick.then_some(20)).await?;
     merchant::measure(&bench.stack, bench.rounds.warm.div_ceil(20)).await?;
     custody::measure(bench.rounds.custody_accounts).await?;
     intake::events(bench.rounds.intake).await?;
@@ -94,6 +96,7 @@ impl Bench {
             custody::FUNCTION,
             "rates-sync",
             "balance-ingest",
+            positions::FUNCTION,
         ] {
             println!("  {name:<18} {:>6.1}", std::fs::metadata(binary(name))?.len() as f64 / 1e6);
         }
