@@ -1,8 +1,11 @@
 //! The balance as a series: each point is what the balance answers with `as_of`, and costs less.
 
 use crate::entries_questions::{CURRENCIES, Dice, Questions, some_stack};
-use crate::harness::{ALICE, Answer, App, CUSTODY, account, admin, custody, dataset, syncer, wallet, with};
-use crate::oracle_wire::{CONCURRENCY, CUSTOMERS, DAY, now};
+use crate::harness::{
+    ALICE, Answer, App, CUSTODY, account, admin, custody, dataset, id, syncer, wallet, with,
+};
+use crate::oracle::{ONE, Oracle, OracleEntry, OracleMoment, literal};
+use crate::oracle_wire::{CONCURRENCY, CUSTOMERS, DAY, dataset_accounts, domain_time, entry, now};
 use futures::stream::{self, StreamExt};
 use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +14,7 @@ use shared::balance::{SeriesQuestion, counted_over};
 use shared::domain::{self, CustomerId, Interval, Measure, Moments, Zone};
 use shared::query::Filter;
 use shared::store::measured;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Series that are compared. Each has up to 17 points, and each point costs a request.
 const SERIES: usize = 60;
@@ -82,6 +85,45 @@ async fn each_point_is_what_the_balance_answers_at_its_instant() {
         stream::iter(series).map(|series| difference(&app, series)).buffer_unordered(CONCURRENCY);
     let differences: Vec<_> = differences.filter_map(async |difference| difference).collect().await;
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences[0]);
+}
+
+/// Entries by the minute and by the day, many of them recorded late.
+#[tokio::test(flavor = "multi_thread")]
+async fn dense_and_sparse_histories_are_answered_as_the_oracle_does() {
+    let mut dice = Dice(18);
+    let mut entries = BTreeMap::new();
+    let mut at = now() - DAY * 20;
+    while at < now() - DAY {
+        // A stretch of minutes, hours or days.
+        let step = dice.pick(&[60, 600, 3_600, 86_400]);
+        for _ in 0..1 + dice.roll(40) {
+            at += SignedDuration::from_secs(step) + dice.seconds(30);
+            let late = dice.hits(3).then(|| dice.seconds(6 * 24 * 3_600)).unwrap_or_default();
+            let balance = i128::from(u32::try_from(entries.len()).unwrap()) * ONE;
+            let entry = OracleEntry { recorded_at: at + late, ..entry(id(1), at, 0, balance) };
+            entries.insert(at, entry);
+        }
+    }
+    entries.retain(|at, _| *at < now() - SignedDuration::from_hours(1));
+    let oracle = Oracle { entries: entries.into_values().collect(), sheets: Vec::new() };
+    assert!(oracle.entries.len() > 150, "{}", oracle.entries.len());
+    let app = App::start(dataset(dataset_accounts(&oracle.entries))).await;
+    app.stack.clock().stop_at(domain_time(now()));
+    for number in 0..24 {
+        let interval = dice.pick(&["hour", "hour", "day"]);
+        let to = now() - dice.seconds(18 * 24 * 3_600);
+        let from = to - SignedDuration::from_hours(if interval == "hour" { 390 } else { 24 * 30 });
+        let known_at = (number % 2 == 0).then(|| now() - dice.seconds(18 * 24 * 3_600));
+        let known = known_at.map(|at| format!("&known_at={at}")).unwrap_or_default();
+        let range = format!("&interval={interval}&from={from}&to={to}{known}&amounts=string");
+        let answer = history(&app, "EUR", &range).await;
+        for point in answer.json()["points"].as_array().unwrap_or_else(|| panic!("{answer}")) {
+            let as_of: Timestamp = point["at"].as_str().unwrap().parse().unwrap();
+            let accounts = oracle.accounts(OracleMoment { as_of, known_at });
+            let balance = accounts.first().map_or(0, |account| account.entry.balance);
+            assert_eq!(point["total_balance"], json!(literal(balance, "EUR")), "{range} {as_of}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -106,10 +106,12 @@ impl<'a> Maker<'a> {
                 self.store.book_page(Some(part), claim.state.next.take()).await?;
             self.add(&mut claim.state, key, holdings).await?;
             claim.state.next = next;
+            if claim.state.next.is_some() {
+                self.keep_pace().await;
+            }
             if claim.state.next.is_none() || self.is_late() {
                 return Ok(self.store.keep_part(key, &claim, self.now()).await?);
             }
-            self.keep_pace().await;
         }
     }
 
@@ -137,13 +139,16 @@ impl<'a> Maker<'a> {
         Ok(())
     }
 
-    /// Waits until what has been read fits the read units of each second so far.
+    /// Waits until what has been read fits the read units of each second so far, but no longer than the run
+    /// may last.
     async fn keep_pace(&self) {
         let (units, _) = usage_so_far().units();
         let allowed = Duration::from_millis(
             units.saturating_mul(1_000).checked_div(self.config.read_units_per_second).unwrap_or_default(),
         );
-        sleep(allowed.saturating_sub(self.started.elapsed())).await;
+        let wait = allowed.saturating_sub(self.started.elapsed());
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        sleep(left.map_or(wait, |left| wait.min(left))).await;
     }
 
     fn is_late(&self) -> bool {

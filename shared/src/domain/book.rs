@@ -225,3 +225,96 @@ impl BookPosition {
         Moment { as_of: self.position_at, known_at: Some(self.known_at) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::CustodyAccountId;
+    use super::*;
+    use crate::domain::{Coverage, gap::UnknownHolding};
+    use uuid::Uuid;
+
+    fn key(network: Option<&str>, is_house: bool) -> CellKey {
+        CellKey {
+            asset: Asset::EUR,
+            is_house,
+            status: Status::Active,
+            active: true,
+            network: network.map(|name| Network::parse(name).unwrap()),
+            provider: None,
+        }
+    }
+
+    fn sums(accounts: u64) -> CellSums {
+        let units = I256::from(accounts);
+        CellSums { accounts, balance: units, available: units, overdrawn: I256::ZERO }
+    }
+
+    fn cells(rows: &[(Option<&str>, bool, u64)]) -> Cells {
+        let mut cells = Cells::default();
+        for (network, is_house, accounts) in rows {
+            cells.add_cell(key(*network, *is_house), &sums(*accounts)).unwrap();
+        }
+        cells
+    }
+
+    #[test]
+    fn beyond_the_limit_the_smallest_networks_are_put_together() {
+        let all = cells(&[
+            (Some("large"), false, 50),
+            (Some("middle"), false, 20),
+            (Some("middle"), true, 5),
+            (Some("small"), false, 3),
+            (None, false, 1),
+        ]);
+        assert_eq!(all.clone().bounded(5).unwrap(), all);
+        let bounded = all.clone().bounded(4).unwrap();
+        // Renaming the smallest alone frees nothing: the next one joins it.
+        let expected = cells(&[
+            (Some("large"), false, 50),
+            (Some("other"), false, 23),
+            (Some("other"), true, 5),
+            (None, false, 1),
+        ]);
+        assert_eq!((bounded, expected.accounts()), (expected.clone(), all.accounts()));
+        // What belongs to no network is never put together.
+        assert_eq!(all.bounded(1).unwrap().iter().count(), 3);
+    }
+
+    #[test]
+    fn a_summary_tells_the_house_and_the_currency() {
+        let summary = cells(&[(Some("a"), false, 1), (Some("b"), false, 2), (None, true, 4)]).summarized();
+        assert_eq!(summary.unwrap(), cells(&[(None, false, 3), (None, true, 4)]));
+    }
+
+    #[test]
+    fn a_sum_that_leaves_256_bits_is_an_error() {
+        let most = CellSums { balance: I256::MAX, ..CellSums::default() };
+        let mut cells = Cells::default();
+        cells.add_cell(key(None, false), &most).unwrap();
+        assert_eq!(cells.add_cell(key(None, false), &sums(1)), Err(TooLarge));
+    }
+
+    #[test]
+    fn the_gaps_that_are_listed_do_not_depend_on_their_order() {
+        let gap = |number: u128| BookGap {
+            gap: CustodyGap {
+                custody_account_id: CustodyAccountId::from(Uuid::from_u128(number % 90)),
+                coverage: Coverage::All,
+                unknown: (number >= 90).then(|| UnknownHolding {
+                    provider_asset: format!("{number:03}"),
+                    balance: "1".to_owned(),
+                }),
+            },
+            is_house: false,
+            provider: ProviderName::BitGo,
+        };
+        let (mut one, mut other) = (BookGaps::default(), BookGaps::default());
+        one.add((0..150).map(gap), 7);
+        for number in (0..150).rev() {
+            other.add([gap(number)], 0);
+        }
+        other.add([], 7);
+        assert_eq!((one.listed.len(), one.omitted, one.count()), (MAX_BOOK_GAPS, 57, 157));
+        assert_eq!(one, other);
+    }
+}

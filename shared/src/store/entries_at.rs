@@ -115,3 +115,46 @@ impl Store {
         Ok(counted)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_look_is_as_long_as_entries_are_rare() {
+        struct Row {
+            name: &'static str,
+            kind: EntryKind,
+            look: usize,
+            taken: usize,
+            answered: usize,
+            left: usize,
+            next: usize,
+        }
+        let row = |name, kind, [look, taken, answered, left, next]: [usize; 5]| Row {
+            name,
+            kind,
+            look,
+            taken,
+            answered,
+            left,
+            next,
+        };
+        use EntryKind::{Snapshot, State};
+        let rows = [
+            row("two entries for a moment", State, [100, 100, 51, 40, 80]),
+            row("sixteen entries for a moment are as dear as seeks", State, [160, 160, 11, 40, 640]),
+            row("seventeen are dearer", State, [170, 170, 11, 40, 16]),
+            row("of snapshots four are", Snapshot, [40, 40, 11, 40, 160]),
+            row("of snapshots five are dearer", Snapshot, [50, 50, 11, 40, 4]),
+            row("a seek that answered its own moment alone", State, [16, 16, 1, 40, 16]),
+            row("a seek reads no more than there are moments", State, [16, 16, 1, 3, 3]),
+            row("nothing was known", State, [4, 4, 0, 40, 16]),
+            row("no look is longer than a page", State, [5_000, 5_000, 0, 40, 5_000]),
+            row("nor is a long way to go", State, [400, 400, 30, 390, 5_000]),
+        ];
+        for Row { name, kind, look, taken, answered, left, next } in rows {
+            assert_eq!(kind.next_look(look, taken, answered, left), next, "{name}");
+        }
+    }
+}
