@@ -98,7 +98,7 @@ async fn dense_and_sparse_histories_are_answered_as_the_oracle_does() {
         let step = dice.pick(&[60, 600, 3_600, 86_400]);
         for _ in 0..1 + dice.roll(40) {
             at += SignedDuration::from_secs(step) + dice.seconds(30);
-            let late = dice.hits(3).then(|| dice.seconds(6 * 24 * 3_600)).unwrap_or_default();
+            let late = if dice.hits(3) { dice.seconds(6 * 24 * 3_600) } else { SignedDuration::ZERO };
             let balance = i128::from(u32::try_from(entries.len()).unwrap()) * ONE;
             let entry = OracleEntry { recorded_at: at + late, ..entry(id(1), at, 0, balance) };
             entries.insert(at, entry);

@@ -178,7 +178,7 @@ async fn a_credential_is_one_of_two_in_one_of_two_headers() {
     let token = format!("Bearer {}", app.token_of(&[ALICE]));
     let (good, expired, other, unknown) = (key("a"), key("b"), key("c"), key("z"));
     let bearer = format!("Bearer {good}");
-    let rows: [(&[(&str, &str)], u16); 16] = [
+    let rows: [(&[(&str, &str)], u16); 17] = [
         (&[("x-api-key", &good)], 200),
         (&[("authorization", &bearer)], 200),
         (&[("authorization", &token)], 200),
@@ -188,7 +188,9 @@ async fn a_credential_is_one_of_two_in_one_of_two_headers() {
         (&[("x-api-key", &unknown)], 401),
         (&[("x-api-key", "bk_short")], 401),
         (&[("x-api-key", "")], 401),
-        (&[("x-api-key", &good), ("authorization", &token)], 401),
+        // One credential in both headers is one.
+        (&[("x-api-key", &good), ("authorization", &bearer)], 200),
+        (&[("x-api-key", token.trim_start_matches("Bearer ")), ("authorization", &token)], 200),
         (&[("x-api-key", &good), ("x-api-key", &good)], 401),
         (&[("authorization", &token), ("authorization", &token)], 401),
         (&[("authorization", "Basic dXNlcjpwYXNz")], 401),
@@ -206,6 +208,31 @@ async fn a_credential_is_one_of_two_in_one_of_two_headers() {
                 "{headers:?}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn two_different_credentials_are_refused_in_words_that_say_so() {
+    let claims = json!({"sub": "robot", "customer_ids": [ALICE]});
+    let app =
+        App::start(with(dataset(vec![]), json!({"api_keys": [{"key": key("a"), "claims": claims}]}))).await;
+    let token = format!("Bearer {}", app.token_of(&[ALICE]));
+    let answer = ask(&app, &[("x-api-key", &key("a")), ("authorization", &token)]).await;
+    assert_snapshot!(answer, @r#"401 {"error":"authentication_failed","message":"Two different credentials came, in Authorization and in X-Api-Key. Send one of them.","details":{"request_id":"…"}}"#);
+}
+
+#[tokio::test]
+async fn each_permission_that_is_lacking_is_named() {
+    let app = App::start(dataset(vec![])).await;
+    let rows = [
+        (Method::GET, format!("/v2/accounts/balance?customer_id={BOB}&currency=EUR"), "these accounts"),
+        (Method::GET, "/v2/positions?currency=EUR".to_owned(), "PermReadBook"),
+        (Method::POST, format!("/custody/accounts/{BOB}/sync"), "PermCustodySync"),
+    ];
+    for (method, path, named) in rows {
+        let answer = send(app.request(method, &path).bearer_auth(app.token_of(&[ALICE]))).await;
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(answer.json()["message"].as_str().unwrap().contains(named), "{path}: {answer}");
     }
 }
 

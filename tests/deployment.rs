@@ -200,6 +200,12 @@ fn every_metric_filter_finds_what_is_written() {
             "shared/src/custody/mod.rs",
             "\"the provider refused our credentials: {0}\"",
         ),
+        (
+            "IssuerKeysUnusable",
+            "$.cause = \"the issuer publishes no usable key*\"",
+            "shared/src/auth/jwks.rs",
+            "\"the issuer publishes no usable key\"",
+        ),
         ("UnlistedCustodyAssets", "$.unlisted > 0", "shared/src/custody/sync.rs", "unlisted = ids.len(),"),
         ("LateCommits", "$.late_commits > 0", "shared/src/store/record.rs", "late_commits = 1,"),
     ];
@@ -248,6 +254,7 @@ fn functions_are_given_the_variables_that_they_read() {
             _ if name.ends_with("_ARN") => return None,
             "UNKNOWN_ASSETS" => "mark",
             "COINGECKO_PLAN" => "pro",
+            "JWT_CLAIMS" => "permissions=scope",
             "BOOK_TIME_ZONE" => "Europe/Berlin",
             "HOUSE_CUSTOMER_IDS" => "0a11ce00-0000-4000-8000-000000000001",
             "POSITION_MINUTES" => "15",

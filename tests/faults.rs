@@ -33,10 +33,11 @@ fn config(endpoint: &str) -> Config {
     let keys = SigningKeys::Hs256Secret(SecretSource::Text(SECRET.into()));
     Config {
         store,
-        auth: AuthConfig { issuer: "issuer".to_owned(), audience: "ballast".to_owned(), keys },
+        auth: AuthConfig::new("issuer".to_owned(), "ballast".to_owned(), keys),
         rate_limit_per_minute: 0,
         unknown_assets: shared::domain::UnknownAssets::Refuse,
         book_zone: shared::domain::Zone::UTC,
+        base_path: shared::config::BasePath::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use local::Stack;
 use reqwest::Client;
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use shared::config::BasePath;
 use shared::domain::AgeLimits;
 use shared::http::handler;
 use std::fmt::Write;
@@ -30,12 +31,18 @@ fn event(path: &str, query: &str, token: &str) -> Value {
 /// The function's answer to an event as Lambda would hand it in, `None` if the event is refused before any
 /// handler.
 async fn invoke(stack: &Stack, event: &Value) -> Option<Value> {
+    invoke_behind(BasePath::default(), stack, event).await
+}
+
+/// The same of a function behind a base path.
+async fn invoke_behind(base_path: BasePath, stack: &Stack, event: &Value) -> Option<Value> {
     use lambda_http::{LambdaEvent, Service};
     let payload = serde_json::from_str(&event.to_string()).ok()?;
     let context = lambda_http::Context::default();
     let app = unified_balance::App::new(stack.config(), AgeLimits::NONE, Clock::system());
-    let Ok(answer) =
-        handler(unified_balance::routes(app), Clock::system()).call(LambdaEvent { payload, context }).await;
+    let Ok(answer) = handler(unified_balance::routes(app), Clock::system(), base_path)
+        .call(LambdaEvent { payload, context })
+        .await;
     Some(serde_json::from_str(&serde_json::to_string(&answer).unwrap()).unwrap())
 }
 
@@ -49,6 +56,25 @@ fn brief(answer: &Value) -> String {
         answer["statusCode"],
         said.into_iter().filter(|said| said != "null").collect::<Vec<_>>().join(" ")
     )
+}
+
+#[tokio::test]
+async fn behind_a_base_path_the_routes_are_the_same() {
+    let app = app().await;
+    let token = app.token_of(&[ALICE]);
+    let base_path = || BasePath::parse("/prod/balances").unwrap();
+    let query = format!("customer_id={ALICE}&currency=EUR&amounts=string");
+    for (path, expected) in [
+        ("/prod/balances/v2/accounts/balance", "200 10.00"),
+        ("/v2/accounts/balance", "200 10.00"),
+        ("/prod/balances", "404 not_found"),
+        ("/prod/balances/", "404 not_found"),
+        ("/prod/v2/accounts/balance", "404 not_found"),
+        ("/prod/balances//v2/accounts/balance", "404 not_found"),
+    ] {
+        let answer = invoke_behind(base_path(), &app.stack, &event(path, &query, &token)).await.unwrap();
+        assert_eq!(brief(&answer), expected, "{path}");
+    }
 }
 
 async fn app() -> App {

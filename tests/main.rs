@@ -34,6 +34,7 @@ mod faults;
 mod gaps;
 mod harness;
 mod icons;
+mod identity;
 mod isolation;
 mod keys;
 mod lambda_events;

@@ -19,8 +19,8 @@ use shared::config::{Config, CustodyConfig};
 use shared::custody::{Providers, SyncRequest, Syncs};
 use shared::domain::{AgeLimits, Asset, Catalogue, CustodyAccount, CustodyAccountId, Pricing};
 use shared::http::{
-    self, Answer, ApiError, Authenticated, Deadline, ErrorCode, Gate, Narrowing, Operation, RequestTime,
-    Segments,
+    self, Answer, ApiError, Authenticated, Deadline, ErrorCode, Gate, Narrowing, Needed, Operation,
+    RequestTime, Segments,
 };
 use shared::query::Parameters;
 use shared::store::{RateReader, Store};
@@ -138,7 +138,7 @@ async fn sync(
     let id = query::ACCOUNT_ID.parse(&account)?;
     Parameters::read(http::pairs(raw)?, &query::OF_SYNC, &Catalogue::default())?.optional(&http::AMOUNTS)?;
     if !caller.grants.may_sync() {
-        return Err(ApiError::InsufficientPermissions);
+        return Err(ApiError::InsufficientPermissions(Needed::Sync));
     }
     let account = visible(&app.store, &caller, id).await?;
     let request = SyncRequest { caller: &caller.id, now, deadline };
@@ -151,6 +151,6 @@ async fn visible(store: &Store, caller: &Caller, id: CustodyAccountId) -> Result
     match store.custody_account(id).await? {
         None => Err(ApiError::no_account(&caller.grants)),
         Some(state) if caller.grants.may_see_customer(state.account.customer_id) => Ok(state.account),
-        Some(_) => Err(ApiError::InsufficientPermissions),
+        Some(_) => Err(ApiError::InsufficientPermissions(Needed::Accounts)),
     }
 }

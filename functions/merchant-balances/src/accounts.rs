@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde::Serialize;
 use shared::auth::Caller;
 use shared::domain::{Moment, Timestamp};
-use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime, Segments};
+use shared::http::{self, ApiError, Authenticated, Narrowing, Needed, RequestTime, Segments};
 use shared::store::{Merchants, StoredHolding};
 use std::collections::BTreeSet;
 
@@ -62,7 +62,7 @@ pub(crate) async fn single(
 
 fn admit(caller: &Caller, merchant: &Merchant) -> Result<(), ApiError> {
     let may_see = caller.grants.may_see_merchant(&merchant.organization_id, &merchant.id);
-    if may_see { Ok(()) } else { Err(ApiError::InsufficientPermissions) }
+    if may_see { Ok(()) } else { Err(ApiError::InsufficientPermissions(Needed::Accounts)) }
 }
 
 /// Without a date the answer names the time of the request. The entity tag leaves that time out, so that an

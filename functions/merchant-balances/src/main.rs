@@ -10,7 +10,8 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init(std::io::stdout, &[]);
     let clock = Clock::system();
-    let app = App::new(&Config::from_env()?, AgeLimits::STANDARD, clock.clone());
+    let config = Config::from_env()?;
+    let app = App::new(&config, AgeLimits::STANDARD, clock.clone());
     app.warm().await;
-    http::serve(routes(app), clock).await
+    http::serve(routes(app), clock, config.base_path).await
 }

@@ -3,9 +3,11 @@
 
 use crate::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use thiserror::Error;
 
+const PERMISSIONS: &str = "permissions";
 /// Most customers one credential may name.
 const MAX_CUSTOMERS: usize = 100;
 
@@ -34,7 +36,36 @@ pub struct GrantClaims {
     permissions: Vec<String>,
 }
 
+/// The values of one of our claims among a token's: under our name for it, or under the name that the
+/// deployment gives it. `None` if the claim has the wrong type.
+///
+/// Under a name of the deployment's own, a claim may be one text of values between blanks or commas, as
+/// issuers write scopes and attributes. Of a scope the part after its last `/` counts.
+pub(super) fn given(fields: &Map<String, Value>, mapped: Option<&str>, own: &str) -> Option<Vec<String>> {
+    let scope = |value: &str| match value.rsplit_once('/') {
+        Some((_, name)) if own == PERMISSIONS => name.to_owned(),
+        _ => value.to_owned(),
+    };
+    match (fields.get(mapped.unwrap_or(own)), mapped) {
+        (None, _) => Some(Vec::new()),
+        (Some(Value::String(text)), Some(_)) => {
+            Some(text.split([' ', ',']).filter(|value| !value.is_empty()).map(scope).collect())
+        }
+        (Some(Value::Array(values)), Some(_)) => {
+            values.iter().map(|value| value.as_str().map(scope)).collect()
+        }
+        (Some(Value::Array(values)), None) => {
+            values.iter().map(|value| value.as_str().map(str::to_owned)).collect()
+        }
+        (Some(_), _) => None,
+    }
+}
+
 impl GrantClaims {
+    /// Our names of the claims.
+    pub(super) const NAMES: [&'static str; 4] =
+        ["customer_ids", "organization_ids", "merchant_ids", PERMISSIONS];
+
     /// Claims of these ids and names, not yet checked.
     #[must_use]
     pub const fn new(

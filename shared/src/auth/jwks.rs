@@ -6,12 +6,11 @@
 //! that wait for a refresh, and those within its cooldown, share its outcome.
 
 use super::AuthError;
-use super::key::{VerificationKey, parse};
+use super::key::{KeysById, VerificationKey, parse};
 use crate::domain::Timestamp;
 use crate::outgoing;
 use crate::store::{Store, StoredJwks};
 use jiff::SignedDuration;
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -26,6 +25,9 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest set that is read.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
+/// A set without a usable key does not take the place of a good one. An alarm looks for these words.
+const NO_KEYS: &str = "the issuer publishes no usable key";
+
 #[derive(Debug)]
 pub(super) struct Jwks {
     url: String,
@@ -37,7 +39,7 @@ pub(super) struct Jwks {
 
 #[derive(Debug)]
 struct KeySet {
-    keys: HashMap<String, VerificationKey>,
+    keys: KeysById,
     fetched_at: Timestamp,
 }
 
@@ -62,24 +64,26 @@ impl Jwks {
         Ok(())
     }
 
-    /// The key of that id, after a refresh if it is not known or the set is old.
-    pub(super) async fn key(&self, kid: &str, now: Timestamp) -> Result<Option<VerificationKey>, AuthError> {
-        if let Some(key) = self.find(kid, now, REFRESH_AFTER) {
-            return Ok(Some(key));
+    /// The keys of that id, after a refresh if none is known or the set is old.
+    pub(super) async fn keys(&self, kid: &str, now: Timestamp) -> Result<Vec<VerificationKey>, AuthError> {
+        if let Some(keys) = self.find(kid, now, REFRESH_AFTER) {
+            return Ok(keys);
         }
         let mut last = self.refresh.lock().await;
         // Another request may have refreshed while this one waited for its turn.
-        if let Some(key) = self.find(kid, now, REFRESH_AFTER) {
-            return Ok(Some(key));
+        if let Some(keys) = self.find(kid, now, REFRESH_AFTER) {
+            return Ok(keys);
         }
         let outcome = match last.take().filter(|(at, _)| at.age_at(now).abs() < COOLDOWN) {
             Some(recent) => last.insert(recent),
             None => last.insert((now, self.refresh(kid, now).await)),
         };
-        // An old set serves on for a day while the issuer is down; without one nobody can be recognised.
-        match &outcome.1 {
-            Err(error) if !self.has_set(now, MAX_AGE) => Err(error.clone()),
-            _ => Ok(self.find(kid, now, MAX_AGE)),
+        // An old set serves on for a day while the issuer is down. A key that is not in it may be one of a
+        // rotation meanwhile, so its tokens are not called bad.
+        match (self.find(kid, now, MAX_AGE), &outcome.1) {
+            (Some(keys), _) => Ok(keys),
+            (None, Err(error)) => Err(error.clone()),
+            (None, Ok(())) => Ok(Vec::new()),
         }
     }
 
@@ -91,7 +95,7 @@ impl Jwks {
         self.current().is_some_and(|current| current.is_younger(max_age, now))
     }
 
-    fn find(&self, kid: &str, now: Timestamp, max_age: SignedDuration) -> Option<VerificationKey> {
+    fn find(&self, kid: &str, now: Timestamp, max_age: SignedDuration) -> Option<Vec<VerificationKey>> {
         let current = self.current().filter(|current| current.is_younger(max_age, now))?;
         current.keys.get(kid).cloned()
     }
@@ -140,5 +144,6 @@ async fn fetch(url: &str) -> Result<String, String> {
         return Err(format!("the issuer answered with status {}", answer.status));
     }
     let document = String::from_utf8(answer.body).map_err(|error| error.to_string())?;
-    parse(&document).map(|_| document).map_err(|error| error.to_string())
+    let keys = parse(&document).map_err(|error| error.to_string())?;
+    if keys.is_empty() { Err(NO_KEYS.to_owned()) } else { Ok(document) }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -30,6 +30,9 @@ impl VerificationKey {
     }
 }
 
+/// The usable keys of a set.
+pub(super) type KeysById = HashMap<String, Vec<VerificationKey>>;
+
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<serde_json::Value>,
@@ -37,10 +40,27 @@ struct Document {
 
 /// The usable keys of a set by their ids. Keys of other kinds are passed over: issuers publish them side by
 /// side.
-pub(super) fn parse(document: &str) -> Result<HashMap<String, VerificationKey>, serde_json::Error> {
+/// Keys may share an id, and stand in the document's order then.
+pub(super) fn parse(document: &str) -> Result<KeysById, serde_json::Error> {
     let Document { keys } = serde_json::from_str(document)?;
-    let usable = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    Ok(usable.filter_map(|key| Some((key.common.key_id.clone()?, verification_key(&key)?))).collect())
+    let mut usable = KeysById::new();
+    for key in keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(canonical(key)).ok()) {
+        if let (Some(id), Some(key)) = (key.common.key_id.clone(), verification_key(&key)) {
+            usable.entry(id).or_default().push(key);
+        }
+    }
+    Ok(usable)
+}
+
+/// The key with its RSA modulus as RFC 7518 has it: some issuers write a zero byte before it, which the
+/// cryptography would take for a part of the key.
+fn canonical(mut key: serde_json::Value) -> serde_json::Value {
+    let modulus = key.get("n").and_then(serde_json::Value::as_str).map(|text| URL_SAFE_NO_PAD.decode(text));
+    if let (Some(Ok(bytes)), Some(fields)) = (modulus, key.as_object_mut()) {
+        let significant: Vec<u8> = bytes.into_iter().skip_while(|byte| *byte == 0).collect();
+        fields.insert("n".to_owned(), URL_SAFE_NO_PAD.encode(significant).into());
+    }
+    key
 }
 
 /// A key of one of the three algorithms, if the set says it is for signatures and no other algorithm.
@@ -59,7 +79,8 @@ fn verification_key(jwk: &Jwk) -> Option<VerificationKey> {
     };
     let common = &jwk.common;
     let is_for_this = common.key_algorithm.is_none_or(|algorithm| algorithm == declared)
-        && common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
+        && common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(|uses| uses.contains(&KeyOperations::Verify));
     let key = is_for_this.then(|| DecodingKey::from_jwk(jwk).ok())??;
     Some(VerificationKey { key, algorithm })
 }
@@ -93,6 +114,11 @@ mod tests {
             (format!(r#"{{"kty":"RSA","n":"{strong}","e":"AQAB"}}"#), None),
             (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","alg":"RS512"}}"#), None),
             (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","use":"enc"}}"#), None),
+            (format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","key_ops":["encrypt"]}}"#), None),
+            (
+                format!(r#"{{"kty":"RSA","kid":"k","n":"{strong}","e":"AQAB","key_ops":["verify"]}}"#),
+                Some(Algorithm::RS256),
+            ),
             (
                 format!(r#"{{"kty":"EC","kid":"k","crv":"P-256","x":"{point}","y":"{point}"}}"#),
                 Some(Algorithm::ES256),
@@ -104,7 +130,7 @@ mod tests {
         ];
         for (key, expected) in rows {
             let found =
-                parse(&format!(r#"{{"keys":[{key}]}}"#)).unwrap().remove("k").map(|key| key.algorithm);
+                parse(&format!(r#"{{"keys":[{key}]}}"#)).unwrap().remove("k").map(|keys| keys[0].algorithm);
             assert_eq!(found, expected, "{key}");
         }
         assert!(parse("{}").is_err());

@@ -8,6 +8,7 @@ mod claims;
 mod jwks;
 mod jwt;
 mod key;
+mod verified;
 
 use crate::config::Config;
 use crate::domain::{Grants, Timestamp};
@@ -22,6 +23,9 @@ pub use claims::{ClaimsError, GrantClaims};
 
 /// Longest credential that is looked at; a token with 100 customers is about 6 KB.
 const MAX_CREDENTIAL_BYTES: usize = 10_240;
+
+/// Told to the caller too: it says nothing of either credential.
+pub const TWO_CREDENTIALS: &str = "two different credentials, in Authorization and in X-Api-Key";
 
 /// Why nobody was recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -88,6 +92,19 @@ impl Authenticator {
     }
 }
 
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, credential) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(credential)
+}
+
+fn of_bearer(credential: &str) -> Credential<'_> {
+    if credential.starts_with(API_KEY_PREFIX) {
+        Credential::ApiKey(credential)
+    } else {
+        Credential::Token(credential)
+    }
+}
+
 enum Credential<'a> {
     Token(&'a str),
     ApiKey(&'a str),
@@ -99,17 +116,16 @@ fn credential(headers: Headers<'_>) -> Result<Credential<'_>, AuthError> {
         Headers { is_ambiguous: true, .. } => {
             return Err(refused("a credential header is repeated or not text"));
         }
-        Headers { authorization: Some(_), api_key: Some(_), .. } => return Err(refused("two credentials")),
+        // A client may send its one credential in both headers.
+        Headers { authorization: Some(value), api_key: Some(key), .. } => match bearer(value) {
+            Some(own) if own == key => of_bearer(own),
+            _ => return Err(refused(TWO_CREDENTIALS)),
+        },
         Headers { authorization: None, api_key: None, .. } => return Err(refused("no credential")),
         Headers { api_key: Some(key), .. } => Credential::ApiKey(key),
-        Headers { authorization: Some(value), .. } => match value.split_once(' ') {
-            Some((scheme, key))
-                if scheme.eq_ignore_ascii_case("bearer") && key.starts_with(API_KEY_PREFIX) =>
-            {
-                Credential::ApiKey(key)
-            }
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Credential::Token(token),
-            _ => return Err(refused("the Authorization header is not `Bearer` and a credential")),
+        Headers { authorization: Some(value), .. } => match bearer(value) {
+            Some(own) => of_bearer(own),
+            None => return Err(refused("the Authorization header is not `Bearer` and a credential")),
         },
     };
     let (Credential::Token(text) | Credential::ApiKey(text)) = credential;

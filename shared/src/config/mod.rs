@@ -17,6 +17,7 @@ pub use table::{Table, Tables};
 
 use crate::domain::{UnknownAssets, Zone};
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::fmt;
 use thiserror::Error;
 
@@ -143,8 +144,20 @@ pub struct AuthConfig {
     pub issuer: String,
     /// Required `aud`.
     pub audience: String,
+    /// The `client_id` of access tokens without `aud`, as Cognito's are; `None` refuses them.
+    pub client_id_audience: Option<String>,
+    /// The issuer's names of our claims, by ours.
+    pub claim_names: BTreeMap<String, String>,
     /// The keys that sign them.
     pub keys: SigningKeys,
+}
+
+impl AuthConfig {
+    /// Tokens of this issuer for this audience, whose claims have our names.
+    #[must_use]
+    pub const fn new(issuer: String, audience: String, keys: SigningKeys) -> Self {
+        Self { issuer, audience, client_id_audience: None, claim_names: BTreeMap::new(), keys }
+    }
 }
 
 /// The configuration of an HTTP function.
@@ -160,6 +173,41 @@ pub struct Config {
     pub unknown_assets: UnknownAssets,
     /// The zone whose days end with a close.
     pub book_zone: Zone,
+    /// What stands before the routes' paths.
+    pub base_path: BasePath,
+}
+
+/// A path that a custom domain or a named stage puts before the routes' own; empty where none does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BasePath(String);
+
+impl BasePath {
+    /// `v1`, `/v1` and `/v1/` are the same.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let segments = text.trim_matches('/');
+        let is_plain = |segment: &str| {
+            !segment.is_empty()
+                && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        };
+        match segments {
+            "" => Some(Self::default()),
+            _ if segments.split('/').all(is_plain) => Some(Self(format!("/{segments}"))),
+            _ => None,
+        }
+    }
+
+    /// A path without it. A path that does not begin with it stays as it is.
+    ///
+    /// ```
+    /// use shared::config::BasePath;
+    /// let base_path = BasePath::parse("balances").unwrap();
+    /// assert_eq!(base_path.strip("/balances/v2/accounts"), "/v2/accounts");
+    /// ```
+    #[must_use]
+    pub fn strip<'a>(&self, path: &'a str) -> &'a str {
+        path.strip_prefix(&self.0).filter(|rest| rest.starts_with('/')).unwrap_or(path)
+    }
 }
 
 impl Config {
@@ -185,7 +233,11 @@ impl Config {
                 }
                 (None, None) => return Err(ConfigError::Missing("JWT_JWKS_URL")),
             };
-        let auth = AuthConfig { issuer: required("JWT_ISSUER")?, audience: required("JWT_AUDIENCE")?, keys };
+        let auth = AuthConfig {
+            client_id_audience: optional("JWT_CLIENT_ID_AUDIENCE"),
+            claim_names: claim_names(optional("JWT_CLAIMS"))?,
+            ..AuthConfig::new(required("JWT_ISSUER")?, required("JWT_AUDIENCE")?, keys)
+        };
         let rate_limit_per_minute =
             variables.number("RATE_LIMIT_PER_MINUTE", DEFAULT_RATE_LIMIT_PER_MINUTE)?;
         let unknown_assets = match optional("UNKNOWN_ASSETS") {
@@ -194,8 +246,24 @@ impl Config {
                 .ok_or(ConfigError::Invalid("UNKNOWN_ASSETS", "is neither refuse nor mark"))?,
         };
         let book_zone = book::zone(&variables)?;
-        Ok(Self { store, auth, rate_limit_per_minute, unknown_assets, book_zone })
+        let base_path = BasePath::parse(&optional("BASE_PATH").unwrap_or_default());
+        let base_path = base_path.ok_or(ConfigError::Invalid("BASE_PATH", "is not a path"))?;
+        Ok(Self { store, auth, rate_limit_per_minute, unknown_assets, book_zone, base_path })
     }
+}
+
+/// `customer_ids=https://ballast.example/customer_ids,permissions=scope`.
+fn claim_names(text: Option<String>) -> Result<BTreeMap<String, String>, ConfigError> {
+    const OURS: [&str; 4] = ["customer_ids", "organization_ids", "merchant_ids", "permissions"];
+    let pair = |pair: &str| {
+        let (ours, theirs) =
+            pair.split_once('=').filter(|(ours, theirs)| OURS.contains(ours) && !theirs.is_empty())?;
+        Some((ours.to_owned(), theirs.to_owned()))
+    };
+    let text = text.unwrap_or_default();
+    let names: Option<BTreeMap<_, _>> =
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(pair).collect();
+    names.ok_or(ConfigError::Invalid("JWT_CLAIMS", "is not a list of our claims, each with `=` and its name"))
 }
 
 /// Keys fetched in the clear could be anybody's, except from this machine.
@@ -283,6 +351,37 @@ mod tests {
                 ),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_base_path_is_taken_off_and_nothing_else() {
+        for (base, path, expected) in [
+            ("", "/v2/accounts", "/v2/accounts"),
+            ("balances", "/balances/v2/accounts", "/v2/accounts"),
+            ("/a/b/", "/a/b/v2/accounts", "/v2/accounts"),
+            ("balances", "/balancesv2/accounts", "/balancesv2/accounts"),
+            ("balances", "/balances", "/balances"),
+            ("balances", "/v2/accounts", "/v2/accounts"),
+        ] {
+            let config = read(&[("BASE_PATH", base)]).unwrap();
+            assert_eq!(config.base_path.strip(path), expected, "{base} {path}");
+        }
+        assert_eq!(
+            read(&[("BASE_PATH", "a//b")]).unwrap_err(),
+            ConfigError::Invalid("BASE_PATH", "is not a path")
+        );
+    }
+
+    #[test]
+    fn an_issuers_names_of_our_claims_are_a_list_of_pairs() {
+        let names = |text| read(&[("JWT_CLAIMS", text)]).map(|config| config.auth.claim_names);
+        let both = names("customer_ids=https://ballast.example/customer_ids, permissions=scope").unwrap();
+        let expected = [("customer_ids", "https://ballast.example/customer_ids"), ("permissions", "scope")];
+        assert_eq!(both, expected.map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned())).into());
+        for text in ["customer_ids", "customer_ids=", "customers=x", "permissions=scope;customer_ids=x="] {
+            let refused = names(text).is_err();
+            assert_eq!(refused, !text.starts_with("permissions"), "{text}");
         }
     }
 

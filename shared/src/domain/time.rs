@@ -33,6 +33,9 @@ impl From<jiff::Timestamp> for Timestamp {
 }
 
 impl Timestamp {
+    /// The latest there is.
+    pub const LATEST: Self = Self(jiff::Timestamp::MAX);
+
     /// The machine's clock. Everybody but `clock` takes the time as a parameter.
     #[must_use]
     pub fn of_machine() -> Self {

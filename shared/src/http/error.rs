@@ -14,7 +14,7 @@ use super::incomplete;
 use super::number::AmountForm;
 use super::reply::MAX_BODY_BYTES;
 use super::schema::names;
-use crate::auth::AuthError;
+use crate::auth::{AuthError, TWO_CREDENTIALS};
 use crate::custody::{ProviderError, SyncError};
 use crate::domain::total::SumTooLarge;
 use crate::domain::{Asset, Gap, Grants, Pricing, Suspect, Timestamp};
@@ -38,7 +38,7 @@ pub enum ApiError {
     /// 401: no, bad or expired credential. The reason is for the log.
     AuthenticationFailed(&'static str),
     /// 403: a known caller asks for what is not theirs.
-    InsufficientPermissions,
+    InsufficientPermissions(Needed),
     /// 404: no such account, said only to those who may know.
     AccountNotFound,
     /// 404: no position yet.
@@ -87,6 +87,28 @@ pub enum ApiError {
         /// For the log.
         cause: String,
     },
+}
+
+/// The right that a refused caller lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// Accounts of these customers or merchants.
+    Accounts,
+    /// The whole book.
+    Book,
+    /// A custody sync.
+    Sync,
+}
+
+impl Needed {
+    /// A sentence for the caller.
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Accounts => "You do not have permission to view these accounts.",
+            Self::Book => "The whole book takes the permission PermReadBook or PermReadAll.",
+            Self::Sync => "A sync takes the permission PermCustodySync.",
+        }
+    }
 }
 
 /// How a question that costs too much can be made smaller.
@@ -203,7 +225,11 @@ impl ApiError {
     /// An account that does not exist: only those who see all may know.
     #[must_use]
     pub fn no_account(grants: &Grants) -> Self {
-        if grants.may_see_all() { Self::AccountNotFound } else { Self::InsufficientPermissions }
+        if grants.may_see_all() {
+            Self::AccountNotFound
+        } else {
+            Self::InsufficientPermissions(Needed::Accounts)
+        }
     }
 
     /// A question that could not be read, or that would take more reads than one request may cost.
@@ -229,7 +255,7 @@ impl ApiError {
         match self {
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::AuthenticationFailed(_) => ErrorCode::AuthenticationFailed,
-            Self::InsufficientPermissions => ErrorCode::InsufficientPermissions,
+            Self::InsufficientPermissions(_) => ErrorCode::InsufficientPermissions,
             Self::AccountNotFound => ErrorCode::AccountNotFound,
             Self::PositionNotFound => ErrorCode::PositionNotFound,
             Self::NotFound => ErrorCode::NotFound,
@@ -251,8 +277,8 @@ impl ApiError {
             | Self::Internal { cause }
             | Self::ServiceUnavailable { cause } => Some(cause),
             Self::AuthenticationFailed(reason) => Some(reason),
+            Self::InsufficientPermissions(needed) => Some(needed.sentence()),
             Self::InvalidRequest(_)
-            | Self::InsufficientPermissions
             | Self::AccountNotFound
             | Self::PositionNotFound
             | Self::NotFound
@@ -267,8 +293,11 @@ impl ApiError {
         let text = match self {
             Self::InvalidRequest(invalid) => return invalid.message.clone(),
             Self::UnpricedAssets { why, .. } | Self::IncompleteBalance { why, .. } => return why.clone(),
+            Self::AuthenticationFailed(TWO_CREDENTIALS) => {
+                "Two different credentials came, in Authorization and in X-Api-Key. Send one of them."
+            }
             Self::AuthenticationFailed(_) => "Authentication failed. Check your API key or JWT token.",
-            Self::InsufficientPermissions => "You do not have permission to view these accounts.",
+            Self::InsufficientPermissions(needed) => needed.sentence(),
             Self::PositionNotFound => "No position of the book has been made of that time or before.",
             Self::AccountNotFound => "There is no such account, or there was none at that time.",
             Self::NotFound => "There is no such route.",
@@ -298,7 +327,7 @@ impl ApiError {
                 Details { at: at.map(Timestamp::to_millis_text), gaps: Some(gaps), ..none }
             }
             Self::AuthenticationFailed(_)
-            | Self::InsufficientPermissions
+            | Self::InsufficientPermissions(_)
             | Self::AccountNotFound
             | Self::PositionNotFound
             | Self::NotFound

@@ -22,7 +22,7 @@ mod warm;
 mod weight;
 
 pub use code::ErrorCode;
-pub use error::{ApiError, ErrorBody, Narrowing};
+pub use error::{ApiError, ErrorBody, Narrowing, Needed};
 pub use gap::{GapBody, GapsBody};
 pub use gate::{API_KEY, Authenticated, Gate};
 pub use number::{AMOUNTS, AmountForm, Number};

@@ -9,6 +9,7 @@
 use super::params::MAX_QUERY_BYTES;
 use super::path::could_be_route;
 use crate::clock::Clock;
+use crate::config::BasePath;
 use axum::Router;
 use axum::http::header::HOST;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
@@ -36,8 +37,8 @@ const NOT_IN_QUERY: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// Answers API Gateway's events until the runtime ends the process.
-pub async fn serve(routes: Router, clock: Clock) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(handler(routes, clock)).await
+pub async fn serve(routes: Router, clock: Clock, base_path: BasePath) -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::run(handler(routes, clock, base_path)).await
 }
 
 /// The routes as a handler of Lambda events, guard included.
@@ -45,22 +46,25 @@ pub async fn serve(routes: Router, clock: Clock) -> Result<(), lambda_runtime::E
 pub fn handler(
     routes: Router,
     clock: Clock,
+    base_path: BasePath,
 ) -> impl Service<LambdaEvent<LambdaRequest>, Response: Serialize, Error = Infallible, Future: Send> + Clone {
-    Adapter::from(super::service(routes, clock))
-        .map_request(|LambdaEvent { payload, context }| LambdaEvent { payload: harmless(payload), context })
+    Adapter::from(super::service(routes, clock)).map_request(move |LambdaEvent { payload, context }| {
+        LambdaEvent { payload: harmless(payload, &base_path), context }
+    })
 }
 
-fn harmless(request: LambdaRequest) -> LambdaRequest {
+fn harmless(request: LambdaRequest, base_path: &BasePath) -> LambdaRequest {
     match request {
-        LambdaRequest::ApiGatewayV2(event) => LambdaRequest::ApiGatewayV2(harmless_event(event)),
+        LambdaRequest::ApiGatewayV2(event) => LambdaRequest::ApiGatewayV2(harmless_event(event, base_path)),
         // The adapter is built for HTTP APIs alone and reads every event as one.
         other => other,
     }
 }
 
-fn harmless_event(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest {
-    let path = event.raw_path.take().filter(|path| could_be_route(path));
-    event.raw_path = Some(path.unwrap_or_else(|| NO_ROUTE.to_owned()));
+fn harmless_event(mut event: ApiGatewayV2httpRequest, base_path: &BasePath) -> ApiGatewayV2httpRequest {
+    let path = event.raw_path.take().unwrap_or_default();
+    let path = Some(base_path.strip(&path)).filter(|path| could_be_route(path));
+    event.raw_path = Some(path.unwrap_or(NO_ROUTE).to_owned());
     event.raw_query_string = event.raw_query_string.map(|query| harmless_query(&query));
     // No route of ours reads a body, a host or a stage.
     event.body = None;

@@ -122,6 +122,7 @@ mod tests {
 
     #[test]
     fn the_next_look_is_as_long_as_entries_are_rare() {
+        use EntryKind::{Snapshot, State};
         struct Row {
             name: &'static str,
             kind: EntryKind,
@@ -140,7 +141,6 @@ mod tests {
             left,
             next,
         };
-        use EntryKind::{Snapshot, State};
         let rows = [
             row("two entries for a moment", State, [100, 100, 51, 40, 80]),
             row("sixteen entries for a moment are as dear as seeks", State, [160, 160, 11, 40, 640]),

@@ -12,7 +12,7 @@ use shared::domain::total::SumTooLarge;
 use shared::domain::{
     Account, Gap, Grants, GroupedSummary, GroupedSums, MerchantId, Moment, Pricing, Timestamp,
 };
-use shared::http::{self, AmountForm, ApiError, Authenticated, Narrowing, RequestTime, Segments};
+use shared::http::{self, AmountForm, ApiError, Authenticated, Narrowing, Needed, RequestTime, Segments};
 use shared::store::{Merchants, StoredHolding};
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ fn admitted(grants: &Grants, query: &OrganizationQuery) -> Result<Merchants, Api
         }
         None if sees_organization => Ok(Merchants::All),
         None if !grants.merchants.is_empty() => Ok(Merchants::These(grants.merchants.clone())),
-        _ => Err(ApiError::InsufficientPermissions),
+        _ => Err(ApiError::InsufficientPermissions(Needed::Accounts)),
     }
 }
 

@@ -10,7 +10,7 @@ use body::{Body, Missing};
 use query::BalanceQuery;
 use shared::balance::{CountError, CountedAccounts, counted};
 use shared::domain::{Asset, Gap, Pricing, Suspect};
-use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
+use shared::http::{self, ApiError, Authenticated, Narrowing, Needed, RequestTime};
 use shared::store::StoreError;
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(crate) async fn get(
     let catalogue = app.store.catalogue().await?;
     let query = BalanceQuery::parse(http::pairs(raw)?, &catalogue, now)?;
     if query.customers.iter().any(|customer| !caller.grants.may_see_customer(*customer)) {
-        return Err(ApiError::InsufficientPermissions);
+        return Err(ApiError::InsufficientPermissions(Needed::Accounts));
     }
     let question = query.question(now);
     let (counted, rates) = tokio::try_join!(

@@ -10,7 +10,7 @@ use body::{HistoryBody, PointBody};
 use query::HistoryQuery;
 use shared::balance::{CountError, SeriesPoint, SeriesQuestion, counted_over};
 use shared::domain::{Asset, Gap, Moment, Pricing, RatesInForce};
-use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
+use shared::http::{self, ApiError, Authenticated, Narrowing, Needed, RequestTime};
 use shared::store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ pub(crate) async fn get(
     let catalogue = app.store.catalogue().await?;
     let query = HistoryQuery::parse(http::pairs(raw)?, &catalogue, now)?;
     if query.customers.iter().any(|customer| !caller.grants.may_see_customer(*customer)) {
-        return Err(ApiError::InsufficientPermissions);
+        return Err(ApiError::InsufficientPermissions(Needed::Accounts));
     }
     let HistoryQuery { customers, filter, moments, measure, .. } = &query;
     let question = SeriesQuestion { customers, filter, moments, measure: *measure };

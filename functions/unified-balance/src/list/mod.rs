@@ -12,7 +12,7 @@ use axum::response::Response;
 use body::ListBody;
 use query::{ListQuery, Reach};
 use shared::domain::{Account, AccountId, CustodyAccountId, CustomerId, Moment};
-use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
+use shared::http::{self, ApiError, Authenticated, Narrowing, Needed, RequestTime};
 use shared::query::{Page, Turned};
 use shared::store::{ItemDetail, Store, StoreError, StoredHolding, TablePage, TablePlace};
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ pub(crate) async fn get(
     let catalogue = app.store.catalogue().await?;
     let query = ListQuery::parse(http::pairs(raw)?, &catalogue, &caller.grants, now)?;
     if query.filter.named_customers().any(|customer| !caller.grants.may_see_customer(customer)) {
-        return Err(ApiError::InsufficientPermissions);
+        return Err(ApiError::InsufficientPermissions(Needed::Accounts));
     }
     let moment = query.moment.unwrap_or(Moment::as_of(now));
     let accounts = match (&query.reach, query.filter.ids()) {

@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use shared::domain::{Cells, Timestamp};
-use shared::http::{self, ApiError, Authenticated, Narrowing, RequestTime};
+use shared::http::{self, ApiError, Authenticated, Narrowing, Needed, RequestTime};
 use shared::store::{StoreError, StoredPosition};
 
 /// Closes that are read at once.
@@ -26,7 +26,7 @@ pub(crate) async fn get(
     let catalogue = app.store.catalogue().await?;
     let query = HistoryQuery::parse(http::pairs(raw)?, &catalogue, &app.book_zone, now)?;
     if !caller.grants.may_read_book() {
-        return Err(ApiError::InsufficientPermissions);
+        return Err(ApiError::InsufficientPermissions(Needed::Book));
     }
     let HistoryQuery { asked, interval, from, ends } = query;
     // Each interval begins after the one before.

@@ -13,7 +13,7 @@ use body::PositionBody;
 use query::{Asked, PositionQuery};
 use shared::domain::book_totals::BookTotals;
 use shared::domain::{BookGap, BookGaps, Cells, Gap, Pricing, RatesInForce};
-use shared::http::{self, ApiError, Authenticated, GapBody, GapsBody, Narrowing, RequestTime};
+use shared::http::{self, ApiError, Authenticated, GapBody, GapsBody, Narrowing, Needed, RequestTime};
 use shared::store::{PositionKey, StoredPosition};
 
 const TOO_LARGE: Narrowing =
@@ -37,7 +37,7 @@ pub(crate) async fn get(
     let catalogue = app.store.catalogue().await?;
     let PositionQuery { asked, as_of, known_at } = PositionQuery::parse(http::pairs(raw)?, &catalogue, now)?;
     if !caller.grants.may_read_book() {
-        return Err(ApiError::InsufficientPermissions);
+        return Err(ApiError::InsufficientPermissions(Needed::Book));
     }
     let position = app.store.newest_position(as_of, known_at).await?;
     let StoredPosition { key, summary, gaps } = position.ok_or(ApiError::PositionNotFound)?;
