@@ -122,6 +122,16 @@ pub fn operations() -> Vec<Operation> {
             errors: &[],
         },
         Operation {
+            id: "getAssetIcon",
+            method: "GET",
+            path: ICON_PATH,
+            view: "Unified view",
+            about: "An asset's icon, public and cacheable for a day",
+            parameters: vec![&icon::CODE],
+            answer: Answer::Svg,
+            errors: &[],
+        },
+        Operation {
             id: "getPosition",
             method: "GET",
             path: POSITIONS_PATH,
@@ -139,16 +149,6 @@ pub fn operations() -> Vec<Operation> {
             about: "The closes of the book as a series",
             parameters: positions::query::HISTORY_DECLARED.to_vec(),
             answer: Answer::Json(SchemaGenerator::subschema_for::<positions::body::PositionHistoryBody>),
-            errors: &[],
-        },
-        Operation {
-            id: "getAssetIcon",
-            method: "GET",
-            path: ICON_PATH,
-            view: "Unified view",
-            about: "An asset's icon, public and cacheable for a day",
-            parameters: vec![&icon::CODE],
-            answer: Answer::Svg,
             errors: &[],
         },
     ]
