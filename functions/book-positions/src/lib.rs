@@ -22,7 +22,7 @@ use thiserror::Error;
 /// Kept back of Lambda's time for the report and the last writes.
 const MARGIN: Duration = Duration::from_secs(4);
 
-/// What a schedule sends, which is nothing, or an operator: which position is to be made.
+/// The event of a run. A schedule sends an empty one; an operator names a position.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Event {

@@ -17,7 +17,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Whose budget of provider reads an operator's syncs draw on.
 const OPERATOR: &str = "operator";
 
-/// What a schedule sends, or an operator: which of how many shards a run is, or one account, due or not.
+/// The event of a run: a schedule sends which of how many shards it is, an operator one account, due or not.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Event {

@@ -11,7 +11,7 @@ pub(crate) static STACK: Parameter<()> =
         (text == CURRENCY).then_some(())
     });
 
-/// What a balance is grouped by.
+/// The dimension by which a balance is grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Grouping {
     /// The currency.

@@ -38,7 +38,7 @@ struct Shown {
 
 #[derive(Serialize)]
 struct Row {
-    /// What the accounts of the row have in common; absent where they have none.
+    /// The value that the row's accounts share; absent for accounts that have none.
     value: Option<String>,
     accounts: u64,
     balance_in_base: String,

@@ -36,7 +36,7 @@ pub struct BalanceQuestion<'a> {
     pub measure: Measure,
     /// How long ago a counted balance may have been confirmed. Only a question about now may limit it.
     pub confirmed_within: Option<SignedDuration>,
-    /// What accounts are also grouped by.
+    /// The dimension by which accounts are also grouped.
     pub group_by: Option<Dimension>,
     /// Most accounts that are also shown one by one; `None` shows none.
     pub rows: Option<usize>,

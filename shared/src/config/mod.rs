@@ -173,7 +173,7 @@ pub struct Config {
     pub unknown_assets: UnknownAssets,
     /// The zone whose days end with a close.
     pub book_zone: Zone,
-    /// What stands before the routes' paths.
+    /// The path that a domain or a stage puts before the routes' own.
     pub base_path: BasePath,
 }
 

@@ -19,7 +19,7 @@ pub enum Table {
     Custody,
     /// Rate-limit counters.
     Limits,
-    /// What all accounts held together, and the work of finding that out.
+    /// Positions of the whole book, and the parts that they are made of.
     Positions,
 }
 

@@ -17,7 +17,7 @@ pub const MAX_BOOK_GAPS: usize = 100;
 /// The network of cells that were put together.
 pub const OTHER_NETWORKS: &str = "other";
 
-/// What the accounts of a cell have in common.
+/// The combination that the accounts of a cell share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CellKey {
     /// Their currency.
@@ -205,7 +205,7 @@ fn order(gap: &BookGap) -> super::Gap {
     super::Gap::from(gap.gap.clone())
 }
 
-/// What all accounts held as of an instant, known at an instant.
+/// All accounts together as of an instant, known at an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookPosition {
     /// As of when.
@@ -214,7 +214,7 @@ pub struct BookPosition {
     pub known_at: super::Timestamp,
     /// The sums.
     pub cells: Cells,
-    /// What is missing from them.
+    /// The custody gaps of that moment.
     pub gaps: BookGaps,
 }
 

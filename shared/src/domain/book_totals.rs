@@ -60,7 +60,7 @@ impl BookFilter {
     }
 }
 
-/// What a position is grouped by.
+/// The dimension by which a position is grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BookDimension {
     /// The currency.
@@ -144,7 +144,7 @@ pub struct BookStack {
 /// One group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookGroup {
-    /// What its accounts have in common.
+    /// The value that its accounts share.
     pub value: Option<String>,
     /// How many accounts.
     pub accounts: u64,
@@ -192,7 +192,7 @@ impl BookTotals {
 pub struct BookQuestion<'a> {
     /// Which cells count.
     pub filter: &'a BookFilter,
-    /// What the answer is grouped by.
+    /// The dimension by which the answer is grouped.
     pub group_by: Option<BookDimension>,
     /// Which amount is summed.
     pub measure: Measure,

@@ -7,7 +7,7 @@ use super::total::{NativeSums, Receipt, Stack, SumTooLarge, Summary};
 use super::{Account, Amount, Asset, Pricing, TooLarge};
 use std::collections::BTreeMap;
 
-/// What accounts are grouped by.
+/// The dimension by which accounts are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dimension {
     /// The customer.

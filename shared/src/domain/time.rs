@@ -124,7 +124,7 @@ impl Timestamp {
         self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
-    /// What the clocks of a zone show.
+    /// The date and the time of day on the clocks of a zone.
     pub(super) fn in_zone(self, zone: &TimeZone) -> Zoned {
         self.0.to_zoned(zone.clone())
     }

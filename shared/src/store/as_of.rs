@@ -62,7 +62,7 @@ pub struct HoldingsAt {
 pub struct HoldingRun {
     /// The places of the moments.
     pub places: Range<usize>,
-    /// What is the same at each of them.
+    /// The accounts and gaps, which are the same at each of them.
     pub holdings: HoldingsAt,
 }
 

@@ -33,7 +33,7 @@ const LONGEST_CLAIM: SignedDuration = SignedDuration::from_secs(300);
 /// A page of the accounts table.
 #[derive(Debug)]
 pub struct BookPage {
-    /// What stands for accounts.
+    /// The items: accounts, and snapshots of custody accounts.
     pub holdings: Vec<StoredHolding>,
     /// Where the next page begins, unless this was the last.
     pub next: Option<BookPlace>,
@@ -43,12 +43,12 @@ pub struct BookPage {
 #[derive(Debug, Clone, PartialEq)]
 pub struct BookPlace(Item);
 
-/// What has been found in a part so far.
+/// The sums of a part, as far as it has been read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PartState {
     /// The accounts, added up.
     pub cells: Cells,
-    /// What is missing from them.
+    /// The custody gaps.
     pub gaps: BookGaps,
     /// Where to go on; the beginning if `None`.
     pub next: Option<BookPlace>,
@@ -59,7 +59,7 @@ pub struct PartState {
 pub struct ClaimedPart {
     /// Which part.
     pub part: i32,
-    /// What an earlier run has found.
+    /// The sums that an earlier run has kept.
     pub state: PartState,
     claimant: String,
 }
@@ -233,7 +233,7 @@ impl Store {
         }
     }
 
-    /// What has been found in the parts that are done.
+    /// The sums of the parts that have been read to their end.
     pub async fn parts_done(&self, key: PositionKey) -> Result<Vec<PartState>, StoreError> {
         let items = self.series(series_of(key)).await?;
         let done: Vec<&Item> = items.iter().filter(|item| item.contains_key("is_done")).collect();

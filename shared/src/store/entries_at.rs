@@ -34,7 +34,7 @@ pub(super) struct CountedEntry<T> {
     pub(super) entry: T,
 }
 
-/// What the entries of a history are.
+/// The kind of entries that a history has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryKind {
     /// An account's states.

@@ -1,9 +1,9 @@
 //! A page of a Query or a Scan, parsed by `serde_json` straight from the bytes of the answer.
 //!
 //! The SDK copies each attribute's name and value into a map of its own: more than half of the CPU time of a
-//! total. [`query_page`] and [`scan_page`] replace the part of the SDK that parses this one answer. Signing, retries,
-//! time-outs, the meter, the clock check and errors stay the SDK's. Rejected: an HTTP client of our own,
-//! which would need all of those again.
+//! total. [`query_page`] and [`scan_page`] replace the part of the SDK that parses this one answer. Signing,
+//! retries, time-outs, the meter, the clock check and errors stay the SDK's. Rejected: an HTTP client of our
+//! own, which would need all of those again.
 
 use super::StoreError;
 use super::row::{Attributes, Item};

@@ -49,13 +49,26 @@ struct Rounds {
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut rounds = Rounds { cold: 50, warm: 300, custody_accounts: 2_000, intake: 100_000 };
-    let (mut against, mut arguments) = (None, std::env::args().skip(1));
+    let (mut against, mut only, mut arguments) = (None, None, std::env::args().skip(1));
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => rounds = Rounds { cold: 2, warm: 3, custody_accounts: 50, intake: 3_000 },
             "--against" => against = Some(PathBuf::from(arguments.next().ok_or("--against needs a path")?)),
-            other => return Err(format!("unknown argument {other}: there are --quick and --against").into()),
+            "--only" => only = Some(arguments.next().ok_or("--only needs series or positions")?),
+            other => {
+                return Err(
+                    format!("unknown argument {other}: there are --quick, --against and --only").into()
+                );
+            }
         }
+    }
+    let is_quick = rounds.warm < 10;
+    let positions = || positions::measure(&positions::SIZES[..if is_quick { 2 } else { 4 }], is_quick);
+    match only.as_deref() {
+        Some("series") => return series::measure(is_quick).await,
+        Some("positions") => return positions().await,
+        Some(other) => return Err(format!("no part {other}: there are series and positions").into()),
+        None => {}
     }
     let dataset = Dataset::parse(&dataset().to_string(), "bench", shared::domain::Timestamp::of_machine())?;
     let stack = Stack::start(Options {
@@ -64,7 +77,6 @@ async fn main() -> Result<()> {
         ..Options::default()
     })
     .await?;
-    let is_quick = rounds.warm < 10;
     let bench = Bench { stack, rounds };
     bench.sizes()?;
     bench.customer_sizes(against.as_deref()).await?;
@@ -72,7 +84,7 @@ async fn main() -> Result<()> {
     bench.warm().await?;
     bench.capacity().await?;
     series::measure(is_quick).await?;
-    positions::measure(&positions::sizes(is_quick), is_quick.then_some(20)).await?;
+    positions().await?;
     merchant::measure(&bench.stack, bench.rounds.warm.div_ceil(20)).await?;
     custody::measure(bench.rounds.custody_accounts).await?;
     intake::events(bench.rounds.intake).await?;

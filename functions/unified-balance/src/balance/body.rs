@@ -89,7 +89,7 @@ struct GroupBody {
     stacks: Vec<StackBody>,
 }
 
-/// What a group's accounts have in common.
+/// The value that a group's accounts share, under the name of the dimension.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum GroupValue {

@@ -12,7 +12,7 @@ use shared::domain::book_totals::{BookGroup, BookStack};
 use shared::domain::{BookDimension, BookTotals, Interval, Timestamp};
 use shared::http::{GapsBody, Number, RateReceipt, schema};
 
-/// What all accounts together held as of an instant, known at an instant.
+/// A position: all accounts together as of an instant, known at an instant.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Position")]
 pub(crate) struct PositionBody {
@@ -57,7 +57,7 @@ pub(super) struct PointBody {
     totals: TotalsBody,
 }
 
-/// What every position says.
+/// The part that a position and a point of a series share.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PositionTotals")]
 struct TotalsBody {
@@ -127,7 +127,7 @@ struct PositionGroupBody {
     stacks: Vec<PositionStackBody>,
 }
 
-/// What a group's accounts have in common.
+/// The value that a group's accounts share, under the name of the dimension.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum PositionGroupValue {

@@ -24,7 +24,7 @@ const TOO_LARGE: Narrowing =
 pub(super) struct Answered {
     pub(super) key: PositionKey,
     pub(super) totals: BookTotals,
-    /// What is missing; `None` if nothing is.
+    /// The gaps; `None` if nothing is missing.
     pub(super) gaps: Option<GapsBody>,
 }
 

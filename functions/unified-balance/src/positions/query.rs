@@ -62,7 +62,7 @@ pub(crate) static HISTORY_DECLARED: [&dyn Declared; 14] = [
     &MEASURE, &STACK, &AMOUNTS,
 ];
 
-/// What is asked of every position.
+/// The part of a question that is the same for one position and for a series.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) target: Asset,
