@@ -156,6 +156,14 @@ pub struct ApiKeyEntry {
     expires_at: Option<String>,
 }
 
+impl ApiKeyEntry {
+    /// The key itself, which is printed for whoever has started the stack.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 impl std::fmt::Debug for ApiKeyEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiKeyEntry").field("claims", &self.claims).finish_non_exhaustive()

@@ -11,6 +11,7 @@ mod dynamodb;
 mod environment;
 pub mod examples;
 mod gateway;
+pub mod greeting;
 mod guard;
 pub mod issuer;
 mod jobs;

@@ -1,10 +1,11 @@
 //! `cargo local`: starts the stack, prints how to use it, and serves until interrupted.
 
 use clap::Parser;
+use local::greeting::Greeting;
 use local::{Dataset, Options, Stack, examples, state};
 use shared::clock::Clock;
 use std::error::Error;
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,6 +35,10 @@ struct Arguments {
     /// Asks the real sources of rates instead of the sandbox, every five minutes.
     #[arg(long)]
     live_rates: bool,
+    /// Prints a curl command for every view, each with a token. Where stdout is no terminal, they are printed
+    /// in any case.
+    #[arg(long)]
+    examples: bool,
 }
 
 #[tokio::main]
@@ -50,7 +55,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules, live_rates } = arguments;
+    let Arguments { port, dynamodb_port, data, state, rate_limit, no_schedules, live_rates, examples } =
+        arguments;
     let clock = Clock::system();
     let now = clock.now();
     let start = state::first_start(state.as_deref(), now)?;
@@ -58,7 +64,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         Some(path) => Dataset::read(&path, start)?,
         None => Dataset::demo(start)?,
     };
-    let examples = examples::examples(&dataset, now)?;
+    let requests = examples::examples(&dataset, now)?;
+    let key = dataset.api_keys.first().map(|entry| entry.key().to_owned());
     let stack = Stack::start(Options {
         port,
         dynamodb_port,
@@ -70,10 +77,23 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         clock,
     })
     .await?;
-    announce(&stack, &examples)?;
+    if examples || !stdout().is_terminal() {
+        announce(&stack, &requests)?;
+    } else {
+        greet(&stack, key.as_deref(), &requests)?;
+    }
     tokio::signal::ctrl_c().await?;
     stack.stop().await;
     Ok(())
+}
+
+/// Eight lines for a person.
+fn greet(stack: &Stack, key: Option<&str>, requests: &[examples::Example]) -> Result<(), Box<dyn Error>> {
+    let path = requests.first().map(|request| request.path.as_str()).filter(|_| key.is_some());
+    let greeting = Greeting { api: &stack.url(), dynamodb: &stack.dynamodb_url(), key, path };
+    let mut out = stdout().lock();
+    writeln!(out, "{}", greeting.lines().join("\n"))?;
+    Ok(out.flush()?)
 }
 
 fn announce(stack: &Stack, examples: &[examples::Example]) -> Result<(), Box<dyn Error>> {
