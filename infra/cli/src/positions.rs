@@ -2,7 +2,7 @@
 
 use crate::Ending;
 use crate::arguments::{PositionsCommand, SeriesArguments};
-use crate::chart::{ChartPoint, chart};
+use crate::chart::{ChartPoint, chart_above};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::moment::{local_zone, moment};
@@ -112,7 +112,7 @@ async fn history(
             Some(ChartPoint { at, total: close.total_balance.clone() })
         };
         let points: Vec<ChartPoint> = closes.iter().filter_map(point).collect();
-        format!("{}\n\n{table}", chart(target.code(), &points))
+        chart_above(table, target.code(), &points)
     };
     output.table(&closes, |closes| closes_table(closes), drawn)?;
     Ok(Ending::Done)

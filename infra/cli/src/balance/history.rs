@@ -3,7 +3,7 @@
 use super::{asked, gap_line};
 use crate::Ending;
 use crate::arguments::BalanceArguments;
-use crate::chart::{ChartPoint, chart};
+use crate::chart::{ChartPoint, chart_above};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::moment::{local_zone, past};
@@ -123,5 +123,5 @@ fn printed(shown: &Shown, table: &str) -> String {
             Some(ChartPoint { at: Timestamp::parse(&point.at).ok()?, total: point.total_balance.clone() })
         })
         .collect();
-    format!("{}\n\n{table}", chart(shown.currency, &points))
+    chart_above(table, shown.currency, &points)
 }
