@@ -131,7 +131,7 @@ async fn what_cannot_be_done_says_what_to_do() {
     let old = json!({"rate_sheets": [sheet("2026-06-01T00:00:00Z", &[("EUR", "1.2")])], "rates_never_expire": false});
     let app = App::start(with(dataset(vec![account(1, "USDC", "1")]), old)).await;
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let rows: [&[&str]; 16] = [
+    let rows: [&[&str]; 17] = [
         &["balance", "--customer", ALICE, "--currency", "EUR"],
         &["balance", "--customer", "alice", "--currency", "EUR"],
         &["balance", "--customer", ALICE, "--currency", "NOPE"],
@@ -140,6 +140,7 @@ async fn what_cannot_be_done_says_what_to_do() {
         &["accounts", "show", "acc_1"],
         &["rates", "show", "--as-of", "2020-01-01T00:00:00Z"],
         &["rates", "show", "--as-of", "tomorrow"],
+        &["balance", "--customer", ALICE, "--currency", "EUR", "--known-at", "yesterday"],
         &["custody", "sync", CUSTODY],
         &[
             "custody",
@@ -203,6 +204,7 @@ async fn what_cannot_be_done_says_what_to_do() {
     2 ID: not a valid identifier
     1 there is no rate sheet at 2020-01-01T00:00:00.000Z
     2 --as-of: "tomorrow" is not an RFC 3339 date-time such as 2026-04-16T15:30:25Z, a date such as 2026-04-16 (its end), or yesterday
+    2 --known-at: "yesterday" is not an RFC 3339 date-time such as 2026-04-16T15:30:25Z
     1 ballast-custody-sync: no such custody account
     2 --provider: not a custody provider: fireblocks or bitgo
     2 --provider-account: not a provider's account: 1 to 128 letters, digits, _, - and :, with one / for BitGo (coin/wallet)
@@ -320,6 +322,10 @@ async fn rates_are_shown_with_what_may_price_and_written_on_request() {
     let shown = app.ballast_json(&["rates", "show"]).await;
     assert_eq!(shown["entries"][0]["usable"], json!(false));
     let then = app.ballast_json(&["rates", "show", "--as-of", "2026-06-01T00:30:00Z"]).await;
+    assert_eq!(then["at"], json!("2026-06-01T00:30:00.000Z"));
+    let of_day = app.ballast(&["rates", "show", "--as-of", "2026-06-01"]).await.out;
+    assert!(of_day.starts_with("rates of 2026-06-01T00:00:00.000Z, at 2026-06-0"), "{of_day}");
+    assert!(of_day.lines().next().unwrap().contains(", the end of 2026-06-01 in "), "{of_day}");
     assert_eq!(
         (&then["entries"][0]["currency"], &then["entries"][0]["usable"]),
         (&json!("BTC"), &json!(true))

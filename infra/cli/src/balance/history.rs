@@ -6,7 +6,7 @@ use crate::arguments::BalanceArguments;
 use crate::chart::{ChartPoint, chart_above};
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::moment::{local_zone, past};
+use crate::moment::known;
 use crate::output::Output;
 use crate::series::Series;
 use crate::table::{Cell, Table};
@@ -46,9 +46,8 @@ pub(super) async fn run(
     let (customers, target) = asked(&arguments.customers, &arguments.currency, connection).await?;
     let Series { interval, zone, from: _, points } = Series::of(&arguments.series, connection.now())?;
     let known_at = arguments.known_at.as_ref();
-    let known_at =
-        known_at.map(|text| past("--known-at", text, &local_zone(), connection.now())).transpose()?;
-    let moments = Moments::new(points, known_at.map(|(at, _)| at));
+    let known_at = known_at.map(|text| known(text, connection.now())).transpose()?;
+    let moments = Moments::new(points, known_at);
     let question = SeriesQuestion {
         customers: &customers,
         filter: &Filter::default(),

@@ -12,6 +12,9 @@ use std::io::Write;
 
 #[derive(Serialize)]
 struct Shown {
+    /// The time that was asked about, or now.
+    at: String,
+    /// When the newest sheet of that time was made.
     observed_at: String,
     entries: Vec<Entry>,
     /// Quotes that jumped and are not believed. They are those of now, so a question about the past has none.
@@ -57,9 +60,11 @@ pub(super) async fn run(
     let book = if as_of.is_none() { store.quote_book().await?.book } else { None };
     let held = book.unwrap_or_default().suspects.into_iter();
     let held = held.map(|(asset, suspect)| held_quote(asset, suspect, &rates)).collect();
-    let shown = Shown { observed_at: newest.observed_at.to_millis_text(), entries, held };
+    let shown =
+        Shown { at: at.to_millis_text(), observed_at: newest.observed_at.to_millis_text(), entries, held };
     let now = output.now();
-    output.table(&shown, rates_table, |shown, table| printed(shown, table, now))?;
+    let asked_at = as_of.map(|_| asked.at());
+    output.table(&shown, rates_table, |shown, table| printed(shown, table, asked_at.as_deref(), now))?;
     Ok(Ending::Done)
 }
 
@@ -108,8 +113,11 @@ fn rates_table(shown: &Shown) -> Table {
     Table::new(["currency", "usd", "source", "method", "observed", "remark"], rows)
 }
 
-fn printed(shown: &Shown, rates: &str, now: Timestamp) -> String {
-    let text = format!("rates of {}\n{rates}", shown.observed_at);
+fn printed(shown: &Shown, rates: &str, asked_at: Option<&str>, now: Timestamp) -> String {
+    let sheet = format!("rates of {}", shown.observed_at);
+    // A day stands for an instant of this machine's zone, so the instant is printed beside the day.
+    let heading = asked_at.map_or_else(|| sheet.clone(), |at| format!("{sheet}, at {at}"));
+    let text = format!("{heading}\n{rates}");
     if shown.held.is_empty() {
         return text;
     }
