@@ -252,7 +252,18 @@ async fn a_key_is_shown_once_and_revoked_by_its_id() {
     let list = app.ballast_json(&["keys", "list"]).await;
     assert_eq!((&list[0]["subject"], &list[1]["revoked_at"]), (&json!("doomed"), &Value::Null));
     assert!(list[0]["revoked_at"].is_string());
+    app.ballast_json(&["keys", "create", "--subject", "support", "--permission", "PermReadAll"]).await;
+    let several = ["keys", "create", "--subject", "team", "--customer", ALICE, "--customer", BOB];
+    app.ballast_json(&several).await;
     let printed = app.ballast(&["keys", "list"]).await.out;
+    let words = |subject: &str| -> Vec<&str> {
+        printed.lines().find(|line| line.contains(subject)).unwrap().split_whitespace().skip(1).collect()
+    };
+    assert_eq!(words("support"), ["support", "everything", "PermReadAll", "good"]);
+    assert_eq!(words("team"), ["team", "2", "customers", "good"]);
+    let csv = app.ballast(&["keys", "list", "--output", "csv"]).await.out;
+    assert!(csv.starts_with("id,subject,sees,permissions,state\n"), "{csv}");
+    assert!(csv.lines().any(|line| line.contains(&format!(",{ALICE} {BOB},"))), "{csv}");
     for (key, status) in [(&good, 200), (&doomed, 401)] {
         let key = key["key"].as_str().unwrap();
         assert!(!printed.contains(key) && !list.to_string().contains(key));

@@ -5,7 +5,7 @@ use crate::arguments::KeysCommand;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::output::{Output, fields};
-use crate::table::Table;
+use crate::table::{Cell, Table};
 use serde::Serialize;
 use shared::auth::{API_KEY_PREFIX, GrantClaims, new_api_key, sha256_hex};
 use shared::domain::{CustomerId, Grants, MerchantId, OrganizationId, Permission, Timestamp};
@@ -149,26 +149,32 @@ async fn list(connection: &Connection, output: &mut Output<'_, impl Write>) -> R
                 expires_at,
                 revoked_at,
             } = key;
-            let sees =
+            let granted =
                 [(customer_ids, "customer"), (organization_ids, "organization"), (merchant_ids, "merchant")];
-            let sees = sees
-                .into_iter()
-                .filter(|(ids, _)| !ids.is_empty())
-                .map(|(ids, kind)| some(ids, kind))
-                .collect::<Vec<_>>();
-            let sees_all = permissions.contains(&Permission::ReadAll.name());
-            let sees = if sees_all { vec!["everything".to_owned()] } else { sees };
+            let sees = if permissions.contains(&Permission::ReadAll.name()) {
+                Cell::from("everything")
+            } else {
+                seen(granted)
+            };
             let state = match (revoked_at, expires_at) {
                 (Some(at), _) => format!("revoked {at}"),
                 (None, Some(at)) if *at <= now => format!("expired {at}"),
                 (None, Some(at)) => format!("until {at}"),
                 (None, None) => "good".to_owned(),
             };
-            [id.into(), subject.into(), sees.join(", ").into(), permissions.join(", ").into(), state.into()]
+            [id.into(), subject.into(), sees, permissions.join(", ").into(), state.into()]
         });
         Table::new(["id", "subject", "sees", "permissions", "state"], rows)
     };
     output.table(&keys, rows_of, |_, table| table.to_owned())
+}
+
+/// The ids that a key sees: for people how many of each kind, in the CSV every one.
+fn seen(granted: [(&Vec<String>, &str); 3]) -> Cell {
+    let kinds = granted.iter().filter(|(ids, _)| !ids.is_empty());
+    let shown: Vec<String> = kinds.map(|(ids, kind)| some(ids, kind)).collect();
+    let exact: Vec<&str> = granted.iter().flat_map(|(ids, _)| ids.iter().map(String::as_str)).collect();
+    Cell::Words { shown: shown.join(", "), exact: exact.join(" ") }
 }
 
 /// The one id, or how many of a kind there are.

@@ -23,6 +23,13 @@ pub(crate) enum Cell {
     Rate(String),
     /// An instant that says how fresh something is.
     Age(Timestamp),
+    /// Words for people in the place of a value that the CSV has in another form.
+    Words {
+        /// For people.
+        shown: String,
+        /// For the CSV; empty where there is no value, so that a column of numbers or instants stays one.
+        exact: String,
+    },
 }
 
 impl From<&str> for Cell {
@@ -49,14 +56,19 @@ impl Cell {
         Self::Number(number.to_string())
     }
 
-    /// An age; words where there is no instant.
+    /// An age; words for people where there is no instant.
     pub(crate) fn age_or(at: Option<Timestamp>, words: &str) -> Self {
-        at.map_or_else(|| Self::Text(words.to_owned()), Self::Age)
+        at.map_or_else(|| Self::absent(words), Self::Age)
+    }
+
+    /// No value: words for people, and an empty field of the CSV.
+    pub(crate) fn absent(words: &str) -> Self {
+        Self::Words { shown: words.to_owned(), exact: String::new() }
     }
 
     fn shown(&self, now: Timestamp) -> String {
         match self {
-            Self::Text(text) => printable(text),
+            Self::Text(text) | Self::Words { shown: text, exact: _ } => printable(text),
             Self::Number(number) => grouped(number),
             Self::Rate(rate) => grouped(&rounded(rate)),
             Self::Age(at) => age(*at, now),
@@ -65,7 +77,10 @@ impl Cell {
 
     fn exact(&self) -> String {
         match self {
-            Self::Text(text) | Self::Number(text) | Self::Rate(text) => text.clone(),
+            Self::Text(text)
+            | Self::Number(text)
+            | Self::Rate(text)
+            | Self::Words { shown: _, exact: text } => text.clone(),
             Self::Age(at) => at.to_millis_text(),
         }
     }
@@ -240,6 +255,21 @@ mod tests {
             table.csv().lines().nth(2),
             Some("BTC,-0.12345678,118456.320000064240094282,2026-06-01T00:00:00.000Z")
         );
+    }
+
+    #[test]
+    fn words_for_people_leave_a_column_of_the_csv_to_its_values() {
+        let sees = Cell::Words { shown: "2 customers".to_owned(), exact: "a b".to_owned() };
+        let rows = [
+            [Cell::number("1000.5"), Cell::age_or(Some(at("2026-06-01T00:00:00Z")), "never"), sees],
+            [Cell::absent("no usable rate"), Cell::age_or(None, "never"), "c".into()],
+        ];
+        let table = Table::new(["in EUR", "synced", "sees"], rows);
+        assert_eq!(table.csv(), "in EUR,synced,sees\n1000.5,2026-06-01T00:00:00.000Z,a b\n,,c");
+        let shown = table.shown(at("2026-06-01T03:00:00Z"));
+        for words in ["no usable rate", "never", "2 customers", "3 h ago"] {
+            assert!(shown.contains(words), "{words}\n{shown}");
+        }
     }
 
     #[test]

@@ -181,7 +181,7 @@ fn shown(
 
 fn stacks_table(shown: &Shown) -> Table {
     let rows = shown.stacks.iter().map(|StackRow { currency, accounts, balance, balance_in_base }| {
-        let in_base = balance_in_base.as_ref().map_or_else(|| "no usable rate".into(), Cell::number);
+        let in_base = balance_in_base.as_ref().map_or_else(|| Cell::absent("no usable rate"), Cell::number);
         [(*currency).into(), Cell::number(accounts), Cell::number(balance), in_base]
     });
     let in_target = format!("in {}", shown.currency);
