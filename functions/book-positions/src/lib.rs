@@ -19,8 +19,10 @@ use shared::store::{PositionUnderWay, Store, StoreError, StoredPosition};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
+/// The function's time-out in the template.
+pub const TIME_OUT: Duration = Duration::from_secs(58);
 /// Kept back of Lambda's time for the report and the last writes.
-const MARGIN: Duration = Duration::from_secs(4);
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// The event of a run. A schedule sends an empty one; an operator names a position.
 #[derive(Debug, Clone, Default, Deserialize)]
